@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+
+mod attempt;
+mod backoff;
+mod claim;
+mod duration;
+mod json;
+mod list;
+mod name;
+mod outcome;
+mod queue;
+mod queue_meta;
+mod status;
+mod task;
+mod task_meta;
+mod ttl;
+mod wire;
+mod word;
+
+pub use attempt::{Attempt, AttemptOutcome, AttemptOutcomeError};
+pub use backoff::{Backoff, BackoffError};
+pub use claim::{Claim, ClaimError};
+pub use duration::{
+    DurationError, days, duration_nanos, format_duration, from_micros, hours, minutes, parse_duration,
+    seconds, to_micros,
+};
+pub use json::{Json, JsonError};
+pub use list::{LIST_LIMIT, List, ListRequest, ListRequestError, TaskFilter};
+pub use name::{Key, NameError, NameKind, Namespace, QueueName, TickerName, WorkerName};
+pub use outcome::{Outcome, OutcomeError};
+pub use queue::{Queue, QueueStatus};
+pub use queue_meta::{
+    DEFAULT_LEASE, DEFAULT_MAX_RETRY_DELAY, DEFAULT_RETENTION, DEFAULT_RETENTION_FAILED, DEFAULT_RETRIES,
+    DEFAULT_RETRY_DELAY, DEFAULT_TTL, QueueMeta, QueueMetaError,
+};
+pub use status::{Status, StatusError};
+pub use task::Task;
+pub use task_meta::{DEFAULT_PRIORITY, MAX_PRIORITY, TaskMeta, TaskMetaError};
+pub use ttl::Ttl;

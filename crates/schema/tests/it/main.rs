@@ -1,0 +1,10 @@
+//! What the data types promise, seen from outside the crate.
+
+mod durations;
+mod jsons;
+mod lists;
+mod names;
+mod outcomes;
+mod queues;
+mod tasks;
+mod words;

@@ -1,0 +1,10 @@
+-- What every later migration stands on: the schema, and the record of the migrations themselves. Runs each time under the
+-- migration lock, and does nothing where it has run before.
+CREATE SCHEMA IF NOT EXISTS pgmill;
+CREATE TABLE IF NOT EXISTS pgmill.migration (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    min_binary text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON COLUMN pgmill.migration.min_binary IS 'The oldest version of pgmill that can work with the database after this migration.';

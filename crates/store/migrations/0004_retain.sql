@@ -1,0 +1,133 @@
+-- Retains tasks for several callers at once and deals them out. One call is one flight of the retain batcher.
+--
+-- A demand is a set of queues (or every queue of a namespace) with the callers who wait for a task of it. Demands are
+-- served one after the other: a row taken for the first is seen as taken by the next, which SKIP LOCKED alone would not
+-- do for locks of the same transaction.
+--
+-- p_demand_ns      the namespace of each demand
+-- p_demand_any     whether the demand is for every queue of its namespace
+-- p_member_demand, p_member_queue   the queues of the other demands (demand number from 1, name)
+-- p_caller_demand, p_caller_want, p_caller_worker, p_caller_lease   who waits: for which demand, how many tasks, under
+--                  which name, for how many microseconds (null: the queue's lease)
+-- p_floor_queue, p_floor_priority, p_floor_at   where to start looking: nothing before it was left by this process
+-- p_holder         the new holder of everything retained by this call: never used before
+--
+-- A task is due if run_at has come, dies_at has not, attempts are left, and no lease is running. Candidates are picked
+-- without a lock in the order priority, run_at, id; some more than wanted, so that another process that picked the same
+-- ones does not leave this one empty-handed; then locked one by one with SKIP LOCKED until the demand is met, their
+-- conditions checked again on the version that was locked. Fewer tasks than wanted prove nothing about the queue.
+--
+-- The commit does not wait for the disk: a retain that is lost in a crash leaves its task due. The holder then tells the
+-- next retain of the same attempt from this one.
+--
+-- Locks: the rows it retains. Never waits. Relies on: task_ready.
+CREATE FUNCTION pgmill.retain_v1(
+    p_demand_ns text[], p_demand_any boolean[],
+    p_member_demand integer[], p_member_queue text[],
+    p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[],
+    p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamptz[],
+    p_holder bigint
+) RETURNS TABLE (
+    caller integer, id bigint, queue_id integer, queue text, priority smallint,
+    created_at timestamptz, run_at timestamptz, dies_at timestamptz, started_at timestamptz, lease_until timestamptz,
+    attempt integer, spared integer, retries integer, payload json, key text
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_demand integer;
+    v_want integer;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    FOR v_demand IN 1 .. cardinality(p_demand_ns) LOOP
+        v_want := (SELECT sum(c.want) FROM unnest(p_caller_demand, p_caller_want) AS c(demand, want)
+            WHERE c.demand = v_demand);
+        RETURN QUERY
+        WITH member AS MATERIALIZED (
+            SELECT q.id, q.queue, q.lease
+            FROM pgmill.queue q
+            WHERE p_demand_any[v_demand] AND q.ns = p_demand_ns[v_demand] AND q.paused_at IS NULL
+            UNION ALL
+            SELECT q.id, q.queue, q.lease
+            FROM unnest(p_member_demand, p_member_queue) AS m(demand, queue)
+            JOIN pgmill.queue q ON q.ns = p_demand_ns[v_demand] AND q.queue = m.queue
+            WHERE m.demand = v_demand AND q.paused_at IS NULL
+        ), candidate AS MATERIALIZED (
+            SELECT due.*, m.queue, m.lease
+            FROM member m
+            CROSS JOIN generate_series(0, 9) AS p(priority)
+            CROSS JOIN LATERAL (
+                SELECT t.ctid AS tid, t.priority, t.run_at, t.id
+                FROM pgmill.task t
+                WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
+                    AND t.run_at >= coalesce((
+                        SELECT max(f.floor_at)
+                        FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, floor_at)
+                        WHERE f.queue_id = m.id AND f.priority = p.priority), '-infinity')
+                    AND t.run_at <= now()
+                    AND (t.lease_until IS NULL OR t.lease_until < now())
+                    AND (t.dies_at IS NULL OR t.dies_at > now())
+                    AND t.attempt - t.spared < t.retries
+                ORDER BY t.run_at, t.id
+                LIMIT v_want + v_want / 4 + 16
+            ) due
+            ORDER BY due.priority, due.run_at, due.id
+            LIMIT v_want + v_want / 4 + 16
+        ), locked AS MATERIALIZED (
+            SELECT t.ctid AS tid, t.attempt, t.lease_until, t.started_at, t.worker, c.queue, c.lease
+            FROM candidate c
+            JOIN pgmill.task t ON t.ctid = c.tid
+            WHERE t.id = c.id AND t.run_at <= now()
+                AND (t.lease_until IS NULL OR t.lease_until < now())
+                AND (t.dies_at IS NULL OR t.dies_at > now())
+                AND t.attempt - t.spared < t.retries
+            LIMIT v_want
+            FOR UPDATE OF t SKIP LOCKED
+        ), dealt AS MATERIALIZED (
+            SELECT l.*, c.caller, c.worker AS new_worker, c.lease AS asked
+            FROM (SELECT locked.*, row_number() OVER () AS nth FROM locked) l
+            JOIN (
+                SELECT u.caller::integer AS caller, u.worker, u.lease, u.want,
+                    sum(u.want) OVER (ROWS UNBOUNDED PRECEDING) AS upto
+                FROM unnest(p_caller_demand, p_caller_want, p_caller_worker, p_caller_lease)
+                    WITH ORDINALITY AS u(demand, want, worker, lease, caller)
+                WHERE u.demand = v_demand
+            ) c ON l.nth > c.upto - c.want AND l.nth <= c.upto
+        ), taken AS (
+            UPDATE pgmill.task t
+            SET attempt = t.attempt + 1, holder = p_holder, worker = d.new_worker, started_at = now(),
+                lease_until = least(now() + coalesce(d.asked, d.lease) * interval '1 microsecond', t.dies_at)
+            FROM dealt d
+            WHERE t.ctid = d.tid
+            RETURNING d.caller, t.id, t.queue_id, d.queue, t.priority, t.created_at, t.run_at, t.dies_at,
+                t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key,
+                d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker
+        ), lapsed AS (
+            INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
+            SELECT k.id, k.queue_id, k.attempt - 1, k.lapsed_start, now(), 2, k.lapsed_worker
+            FROM taken k WHERE k.lapsed_at IS NOT NULL
+        ), counted AS (
+            INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+            SELECT k.queue_id, s.status, '-infinity', sum(s.n)
+            FROM taken k
+            CROSS JOIN LATERAL (VALUES
+                (CASE WHEN k.attempt - 1 = k.spared THEN 0 ELSE 1 END, -1), (2, 1)) AS s(status, n)
+            WHERE k.lapsed_at IS NULL
+            GROUP BY k.queue_id, s.status
+        )
+        SELECT k.caller, k.id, k.queue_id, k.queue, k.priority, k.created_at, k.run_at, k.dies_at,
+            k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key
+        FROM taken k;
+    END LOOP;
+END
+$$;

@@ -1,0 +1,36 @@
+-- Extends running leases to p_lease microseconds from now (per entry; null: the queue's lease), never past dies_at.
+-- Answers the entries that were extended; one that is missing is lost (the fence), or its row is locked by another
+-- transaction just now: the next extension tells.
+--
+-- Locks: the rows, in id order, skipping locked ones. Never waits. Relies on: task_pkey.
+CREATE FUNCTION pgmill.extend_v1(p_id bigint[], p_attempt integer[], p_holder bigint[], p_lease bigint[])
+RETURNS TABLE (ord integer, lease_until timestamptz)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH held AS MATERIALIZED (
+        SELECT x.ord::integer AS ord, t.ctid AS tid,
+            least(now() + coalesce(x.lease, q.lease) * interval '1 microsecond', t.dies_at) AS lease_until
+        FROM unnest(p_id, p_attempt, p_holder, p_lease) WITH ORDINALITY AS x(id, attempt, holder, lease, ord)
+        JOIN pgmill.task t ON t.id = x.id
+        JOIN pgmill.queue q ON q.id = t.queue_id
+        WHERE t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+        FOR UPDATE OF t SKIP LOCKED
+    )
+    UPDATE pgmill.task t
+    SET lease_until = h.lease_until
+    FROM held h
+    WHERE t.ctid = h.tid
+    RETURNING h.ord, t.lease_until;
+END
+$$;

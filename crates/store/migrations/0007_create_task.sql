@@ -1,0 +1,53 @@
+-- The language-neutral way in: creates one task in the caller's transaction and answers its id.
+--
+--   SELECT pgmill.create_task('myapp', 'emails', '{"to": "a@example.com"}');
+--
+-- delayed_at or delay hold the task back; priority goes from 0 (first) to 9; a second task with the same key in the
+-- same queue is not created while the first lives or is retained, and the first one's id is answered.
+-- Errors: P0002 no such queue; 22023 a value out of range; 22004 no payload.
+CREATE FUNCTION pgmill.create_task(
+    ns text, queue text, payload json,
+    delayed_at timestamptz DEFAULT NULL, delay interval DEFAULT NULL, priority integer DEFAULT 5, key text DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    v_queue text := lower(btrim(queue));
+    v_made record;
+BEGIN
+    IF payload IS NULL THEN
+        RAISE EXCEPTION 'missing payload' USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Any JSON value is allowed, also ''null''::json.';
+    END IF;
+    IF priority IS NULL OR priority NOT BETWEEN 0 AND 9 THEN
+        RAISE EXCEPTION 'priority % is out of range', priority USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is 0 (first) to 9.';
+    END IF;
+    IF delayed_at IS NOT NULL AND delay IS NOT NULL THEN
+        RAISE EXCEPTION 'delayed_at and delay exclude each other' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF delay < interval '0' OR delay > interval '100 years' THEN
+        RAISE EXCEPTION 'delay % is out of range', delay USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is 0 to 100 years.';
+    END IF;
+    IF length(key) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'key has % characters', length(key) USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed are 1 to 255.';
+    END IF;
+    -- json takes an escaped NUL and a lone surrogate, which no reader could decode; jsonb refuses them.
+    PERFORM payload::jsonb;
+    SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
+        ARRAY[ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
+        ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
+        CASE WHEN key IS NOT NULL THEN ARRAY[key] END, NULL, false) AS e;
+    IF v_made.code = 1 THEN
+        RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, ns USING ERRCODE = 'no_data_found',
+            HINT = 'Register the queue first.';
+    ELSIF v_made.code = 2 THEN
+        RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN v_made.id;
+END
+$$;

@@ -1,0 +1,117 @@
+-- Walks a stretch of the live tasks in index order, ends what nobody can retain any more, and deletes what belongs to a
+-- queue that is gone. Answers what it did and the place it reached (null: the end), from where the next call goes on.
+--
+-- Ended are: tasks past dies_at (expired), and tasks whose lease lapsed on their last attempt (failed).
+-- Locks: the rows it ends, skipping locked ones. Never waits. Relies on: task_ready.
+CREATE FUNCTION pgmill.sweep_v1(
+    p_queue integer, p_priority smallint, p_run_at timestamptz, p_id bigint, p_scan integer
+) RETURNS TABLE (
+    expired bigint, failed bigint, orphaned bigint,
+    queue_id integer, priority smallint, run_at timestamptz, id bigint
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH seen AS MATERIALIZED (
+        SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id, q.id IS NULL AS orphan,
+            CASE
+                WHEN q.id IS NULL THEN true
+                WHEN t.lease_until >= now() THEN false
+                WHEN t.dies_at <= now() THEN true
+                ELSE t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries
+            END AS over,
+            q.retention_failed
+        FROM pgmill.task t
+        LEFT JOIN pgmill.queue q ON q.id = t.queue_id
+        WHERE (t.queue_id, t.priority, t.run_at, t.id) > (p_queue, p_priority, p_run_at, p_id)
+        ORDER BY t.queue_id, t.priority, t.run_at, t.id
+        LIMIT p_scan
+    ), locked AS MATERIALIZED (
+        SELECT t.ctid AS tid, s.orphan, s.retention_failed,
+            (CASE WHEN t.dies_at <= now() THEN 5 ELSE 4 END)::smallint AS status
+        FROM seen s
+        JOIN pgmill.task t ON t.ctid = s.tid
+        WHERE s.over AND t.id = s.id
+            AND (s.orphan OR ((t.lease_until IS NULL OR t.lease_until < now())
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))))
+        FOR UPDATE OF t SKIP LOCKED
+    ), ended AS (
+        DELETE FROM pgmill.task t
+        USING locked l
+        WHERE t.ctid = l.tid
+        RETURNING t.*, l.orphan, l.status, l.retention_failed
+    ), kept AS (
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
+            retries, attempt, spared, status, priority, worker, payload, key, result)
+        SELECT e.id, now(), e.created_at, e.run_at, e.dies_at, e.started_at, e.holder, e.queue_id,
+            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
+            coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END)
+        FROM ended e WHERE NOT e.orphan
+    ), lapsed AS (
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
+        SELECT e.id, e.queue_id, e.attempt, e.started_at, now(), 2, e.worker
+        FROM ended e WHERE NOT e.orphan AND e.lease_until IS NOT NULL
+    ), unkeyed AS (
+        UPDATE pgmill.task_key k
+        SET until = now() + interval '1 microsecond' * e.retention_failed
+        FROM ended e
+        WHERE NOT e.orphan AND k.queue_id = e.queue_id AND k.key = e.key AND k.id = e.id
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT e.queue_id, s.status, s.day, sum(s.n)
+        FROM ended e
+        CROSS JOIN LATERAL (VALUES
+            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = e.spared THEN 0 ELSE 1 END,
+                date '-infinity', -1),
+            (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
+        ) AS s(status, day, n)
+        WHERE NOT e.orphan
+        GROUP BY e.queue_id, s.status, s.day
+    )
+    SELECT count(*) FILTER (WHERE NOT e.orphan AND e.status = 5), count(*) FILTER (WHERE NOT e.orphan AND e.status = 4),
+        count(*) FILTER (WHERE e.orphan), p.queue_id, p.priority, p.run_at, p.id
+    FROM (SELECT 1) AS one
+    LEFT JOIN ended e ON true
+    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true
+    GROUP BY p.queue_id, p.priority, p.run_at, p.id;
+END
+$$;
+
+-- Folds a chunk of the count changes into the counts, and answers how many changes it folded. Changes of a queue that is
+-- gone are dropped.
+--
+-- Locks: the changes it folds, skipping locked ones; then the counts, in the order of their key.
+CREATE FUNCTION pgmill.fold_counts_v1(p_limit integer) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_folded bigint;
+BEGIN
+    WITH change AS (
+        DELETE FROM pgmill.task_count_delta
+        WHERE ctid = ANY (ARRAY(SELECT d.ctid FROM pgmill.task_count_delta d LIMIT p_limit FOR UPDATE SKIP LOCKED))
+        RETURNING queue_id, status, day, n
+    ), folded AS (
+        INSERT INTO pgmill.task_count AS c (queue_id, status, day, n)
+        SELECT h.queue_id, h.status, h.day, sum(h.n)
+        FROM change h
+        WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = h.queue_id)
+        GROUP BY h.queue_id, h.status, h.day
+        ORDER BY h.queue_id, h.status, h.day
+        ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
+    )
+    SELECT count(*) INTO v_folded FROM change;
+    RETURN v_folded;
+END
+$$;

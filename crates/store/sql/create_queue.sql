@@ -1,0 +1,7 @@
+-- Creates a queue, or answers nothing where the name is taken. $3 tells whether a ttl is given, for a null ttl means
+-- that tasks do not expire. Locks: the new row. Relies on: queue_name.
+INSERT INTO pgmill.queue (ns, queue, ttl, retries, retry_delay, backoff, max_retry_delay, retention, retention_failed, lease)
+VALUES ($1, $2, CASE WHEN $3 THEN $4 ELSE 3600000000 END, coalesce($5, 3), coalesce($6, 120000000), coalesce($7, 0),
+    coalesce($8, 86400000000), coalesce($9, 86400000000), coalesce($10, 604800000000), coalesce($11, 900000000))
+ON CONFLICT (ns, queue) DO NOTHING
+RETURNING id, ns, queue, ttl, retries, retry_delay, backoff, max_retry_delay, retention, retention_failed, lease, paused_at

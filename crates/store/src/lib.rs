@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod connect;
+mod copy;
+mod enqueue;
+mod error;
+mod maintenance;
+mod migrate;
+mod queues;
+mod release;
+mod retain;
+mod row;
+mod session;
+mod statement;
+mod store;
+mod tasks;
+
+pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
+pub use enqueue::{Enqueued, NewTask, Sending};
+pub use error::{DatabaseError, StoreError};
+pub use maintenance::{SweepPlace, Swept};
+pub use migrate::{MigrateError, Migrated, Migrator};
+pub use release::{Ended, Ending, Fence};
+pub use retain::{Caller, Demand, Floor, Retained};
+pub use store::Store;

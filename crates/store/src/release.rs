@@ -1,0 +1,216 @@
+//! Ending attempts, and keeping them from ending by themselves.
+
+use jiff::Timestamp;
+use pgmill_schema::{Claim, Json, Namespace, Outcome, QueueName, Status, Task, to_micros};
+
+use crate::enqueue::Sending;
+use crate::error::StoreError;
+use crate::row::{Reader, corrupt, remaining};
+use crate::statement::{EXTEND, RELEASE};
+use crate::store::Store;
+
+/// Which attempt is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fence {
+    /// The attempt that this claim stands for, and no other.
+    Claim(Claim),
+    /// Whatever attempt of this task is running.
+    Open(i64),
+}
+
+impl Fence {
+    /// The task's id.
+    pub fn id(self) -> i64 {
+        match self {
+            Self::Claim(claim) => claim.id(),
+            Self::Open(id) => id,
+        }
+    }
+}
+
+/// An attempt that ends.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// Where the task is.
+    pub namespace: Namespace,
+    /// Which attempt.
+    pub fence: Fence,
+    /// How it ends.
+    pub outcome: Outcome,
+}
+
+/// What became of an [`Ending`].
+#[derive(Debug, Clone)]
+pub enum Ended {
+    /// The attempt has ended, and the task is now this. Without a [`Fence::Claim`] it carries the payload.
+    Released(Box<Task>),
+    /// The attempt was ended by an earlier sending, and the task had this status then.
+    Settled(Status),
+    /// The namespace has no such task.
+    NoTask,
+    /// The task is not retained.
+    NotRetained,
+    /// The task is retained by another attempt.
+    Superseded,
+    /// The row is locked by a transaction from outside, and nothing was changed.
+    Locked,
+}
+
+struct Action {
+    code: i16,
+    delay: Option<i64>,
+}
+
+impl Action {
+    fn of(outcome: &Outcome) -> Self {
+        let (code, delay) = match outcome {
+            Outcome::Done(_) => (0, None),
+            Outcome::Retry { after, .. } => (1, *after),
+            Outcome::Failed(_) => (2, None),
+            Outcome::GiveBack => (3, None),
+            Outcome::Snooze(pause) => (4, Some(*pause)),
+            Outcome::Cancelled(_) => (5, None),
+        };
+        Self { code, delay: delay.map(to_micros) }
+    }
+}
+
+impl Store {
+    /// Ends a batch of attempts, in any order, and tells what became of each.
+    ///
+    /// # Errors
+    /// Those of any statement. After [`StoreError::Lost`] the batch may or may not have been committed; sent
+    /// [`Again`](Sending::Again), it finds out.
+    pub async fn release<T: std::borrow::Borrow<Ending> + Sync>(
+        &self,
+        endings: &[T],
+        sending: Sending,
+    ) -> Result<Vec<Ended>, StoreError> {
+        let mut sorted: Vec<(usize, &Ending)> =
+            endings.iter().map(std::borrow::Borrow::borrow).enumerate().collect();
+        sorted.sort_by_key(|(_, ending)| ending.fence.id());
+        let mut namespaces: Vec<&str> = Vec::new();
+        let slots: Vec<i32> = sorted
+            .iter()
+            .map(|(_, ending)| slot(&mut namespaces, ending.namespace.as_str()))
+            .collect();
+        let ids: Vec<i64> = sorted.iter().map(|(_, ending)| ending.fence.id()).collect();
+        let claims = || sorted.iter().map(|(_, ending)| claim(ending.fence));
+        let attempts: Vec<Option<i32>> = claims().map(|claim| claim.map(Claim::attempt)).collect();
+        let holders: Vec<Option<i64>> = claims().map(|claim| claim.map(Claim::holder)).collect();
+        let actions: Vec<Action> = sorted.iter().map(|(_, ending)| Action::of(&ending.outcome)).collect();
+        let codes: Vec<i16> = actions.iter().map(|action| action.code).collect();
+        let delays: Vec<Option<i64>> = actions.iter().map(|action| action.delay).collect();
+        let results: Vec<Option<&str>> =
+            sorted.iter().map(|(_, ending)| ending.outcome.result().map(Json::as_str)).collect();
+        let rows = self
+            .query(
+                &RELEASE,
+                &[
+                    &namespaces,
+                    &ids,
+                    &slots,
+                    &attempts,
+                    &holders,
+                    &codes,
+                    &results,
+                    &delays,
+                    &(sending == Sending::Again),
+                ],
+            )
+            .await?;
+        let mut answers = vec![None; endings.len()];
+        for row in rows.iter().map(Reader) {
+            let ord = row.unsigned("ord")? as usize;
+            let (index, ending) = *sorted.get(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
+            answers[index] = Some(read(&row, ending)?);
+        }
+        let answered: Option<Vec<_>> = answers.into_iter().collect();
+        answered.ok_or_else(|| StoreError::unexpected("release left an entry without an answer"))
+    }
+
+    /// Extends leases to so many microseconds from now (`None`: the queue's lease), never past `dies_at`, and tells until
+    /// when each runs now. `None`: the attempt is over, or its row is locked just now.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn extend(
+        &self,
+        leases: &[(Claim, Option<i64>)],
+    ) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let mut sorted: Vec<usize> = (0..leases.len()).collect();
+        sorted.sort_by_key(|&index| leases[index].0.id());
+        let claims = || sorted.iter().map(|&index| leases[index].0);
+        let ids: Vec<i64> = claims().map(Claim::id).collect();
+        let attempts: Vec<i32> = claims().map(Claim::attempt).collect();
+        let holders: Vec<i64> = claims().map(Claim::holder).collect();
+        let micros: Vec<Option<i64>> = sorted.iter().map(|&index| leases[index].1).collect();
+        let rows = self.query_again(&EXTEND, &[&ids, &attempts, &holders, &micros]).await?;
+        let mut answers = vec![None; leases.len()];
+        for row in rows.iter().map(Reader) {
+            let ord = row.unsigned("ord")? as usize;
+            let index = *sorted.get(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
+            answers[index] = Some(row.get("lease_until")?);
+        }
+        Ok(answers)
+    }
+}
+
+fn claim(fence: Fence) -> Option<Claim> {
+    match fence {
+        Fence::Claim(claim) => Some(claim),
+        Fence::Open(_) => None,
+    }
+}
+
+/// The number, from 1, of a namespace in the list of those named so far. There are few.
+fn slot<'a>(namespaces: &mut Vec<&'a str>, namespace: &'a str) -> i32 {
+    let index = namespaces.iter().position(|known| *known == namespace).unwrap_or_else(|| {
+        namespaces.push(namespace);
+        namespaces.len() - 1
+    });
+    i32::try_from(index + 1).unwrap_or(i32::MAX)
+}
+
+fn read(row: &Reader<'_>, ending: &Ending) -> Result<Ended, StoreError> {
+    let code: i16 = row.get("code")?;
+    let queue: Option<&str> = row.get("queue")?;
+    Ok(match (code, queue) {
+        (0, Some(queue)) => Ended::Released(Box::new(released(row, ending, queue)?)),
+        (0, None) => Ended::Settled(row.status()?),
+        (1, _) => Ended::NoTask,
+        (2, _) => Ended::NotRetained,
+        (3, _) => Ended::Superseded,
+        (4, _) => Ended::Locked,
+        _ => return Err(corrupt("code", code)),
+    })
+}
+
+fn released(row: &Reader<'_>, ending: &Ending, queue: &str) -> Result<Task, StoreError> {
+    let status = row.status()?;
+    let created_at: Timestamp = row.get("created_at")?;
+    let run_at: Timestamp = row.get("run_at")?;
+    let done = status == Status::Released;
+    let ended_at: Option<Timestamp> = row.get("ended_at")?;
+    Ok(Task {
+        id: u64::try_from(ending.fence.id()).unwrap_or(0),
+        payload: row.json("payload")?,
+        delayed_at: (run_at != created_at && status != Status::Failed).then_some(run_at),
+        worker: row.get("worker")?,
+        namespace: ending.namespace.clone(),
+        queue: QueueName::new(queue).map_err(|_| corrupt("queue", queue))?,
+        result: ending.outcome.result().cloned(),
+        created_at,
+        started_at: if done { row.get("started_at")? } else { None },
+        finished_at: ended_at.filter(|_| done),
+        dies_at: if done { None } else { row.get("dies_at")? },
+        retries: remaining(status, row.get("retries")?, row.get("attempt")?, row.get("spared")?),
+        status: Some(status),
+        priority: row.priority()?,
+        attempt: row.unsigned("attempt")?,
+        key: row.get("key")?,
+        lease_until: None,
+        holder: None,
+        attempts: Vec::new(),
+    })
+}

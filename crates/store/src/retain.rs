@@ -1,0 +1,152 @@
+//! Retaining tasks for many callers at once.
+
+use jiff::Timestamp;
+use pgmill_schema::{Namespace, QueueName, Status, Task, WorkerName};
+
+use crate::error::StoreError;
+use crate::row::{Reader, remaining};
+use crate::statement::RETAIN;
+use crate::store::Store;
+
+/// Queues that callers wait for a task of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Demand {
+    /// Where the queues are.
+    pub namespace: Namespace,
+    /// The queues; none for every queue of the namespace.
+    pub queues: Vec<QueueName>,
+}
+
+/// Who waits for tasks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// For which of the demands, counted from 0.
+    pub demand: usize,
+    /// For how many tasks.
+    pub want: i32,
+    /// The name the tasks are retained under.
+    pub worker: WorkerName,
+    /// For how many microseconds; `None` for the queue's lease.
+    pub lease: Option<i64>,
+}
+
+/// Where to start looking in a queue: nothing due before it was left by this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Floor {
+    /// The queue's id.
+    pub queue_id: i32,
+    /// The priority it holds for.
+    pub priority: i16,
+    /// The place.
+    pub at: Timestamp,
+}
+
+/// A task that was retained.
+#[derive(Debug, Clone)]
+pub struct Retained {
+    /// For which of the callers, counted from 0.
+    pub caller: usize,
+    /// The id of its queue.
+    pub queue_id: i32,
+    /// Where it stood in its queue.
+    pub run_at: Timestamp,
+    /// The task.
+    pub task: Task,
+}
+
+impl Store {
+    /// Retains tasks under `holder`, a number that was never used before, and deals them out.
+    ///
+    /// Within a demand, tasks come by priority, time and id, and go to the callers in their order. An answer with fewer
+    /// tasks than wanted does not prove that there are no more.
+    ///
+    /// # Errors
+    /// Those of any statement. After [`StoreError::Lost`] tasks may be retained that nobody knows of, until their lease
+    /// lapses.
+    pub async fn retain(
+        &self,
+        demands: &[Demand],
+        callers: &[Caller],
+        floors: &[Floor],
+        holder: i64,
+    ) -> Result<Vec<Retained>, StoreError> {
+        let number = |index: usize| i32::try_from(index + 1).unwrap_or(i32::MAX);
+        let namespaces: Vec<&str> = demands.iter().map(|demand| demand.namespace.as_str()).collect();
+        let any: Vec<bool> = demands.iter().map(|demand| demand.queues.is_empty()).collect();
+        let (member_demands, member_queues): (Vec<i32>, Vec<&str>) = demands
+            .iter()
+            .enumerate()
+            .flat_map(|(index, demand)| {
+                demand.queues.iter().map(move |queue| (number(index), queue.as_str()))
+            })
+            .unzip();
+        let caller_demands: Vec<i32> = callers.iter().map(|caller| number(caller.demand)).collect();
+        let wants: Vec<i32> = callers.iter().map(|caller| caller.want).collect();
+        let workers: Vec<&str> = callers.iter().map(|caller| caller.worker.as_str()).collect();
+        let leases: Vec<Option<i64>> = callers.iter().map(|caller| caller.lease).collect();
+        let floor_queues: Vec<i32> = floors.iter().map(|floor| floor.queue_id).collect();
+        let floor_priorities: Vec<i16> = floors.iter().map(|floor| floor.priority).collect();
+        let floor_times: Vec<Timestamp> = floors.iter().map(|floor| floor.at).collect();
+        let rows = self
+            .query(
+                &RETAIN,
+                &[
+                    &namespaces,
+                    &any,
+                    &member_demands,
+                    &member_queues,
+                    &caller_demands,
+                    &wants,
+                    &workers,
+                    &leases,
+                    &floor_queues,
+                    &floor_priorities,
+                    &floor_times,
+                    &holder,
+                ],
+            )
+            .await?;
+        rows.iter().map(|row| read(&Reader(row), demands, callers, holder)).collect()
+    }
+}
+
+fn read(
+    row: &Reader<'_>,
+    demands: &[Demand],
+    callers: &[Caller],
+    holder: i64,
+) -> Result<Retained, StoreError> {
+    let caller = row.unsigned("caller")? as usize - 1;
+    let by = callers
+        .get(caller)
+        .ok_or_else(|| StoreError::unexpected("retain answered a task for a caller that did not ask"))?;
+    let created_at: Timestamp = row.get("created_at")?;
+    let run_at: Timestamp = row.get("run_at")?;
+    let (attempt, spared) = (row.get("attempt")?, row.get("spared")?);
+    Ok(Retained {
+        caller,
+        queue_id: row.get("queue_id")?,
+        run_at,
+        task: Task {
+            id: row.id()?,
+            payload: row.json("payload")?,
+            delayed_at: (run_at != created_at).then_some(run_at),
+            worker: Some(by.worker.as_str().to_owned()),
+            namespace: demands[by.demand].namespace.clone(),
+            queue: row.queue_name()?,
+            result: None,
+            created_at,
+            started_at: row.get("started_at")?,
+            finished_at: None,
+            dies_at: row.get("dies_at")?,
+            retries: remaining(Status::Retained, row.get("retries")?, attempt, spared),
+            status: Some(Status::Retained),
+            priority: row.priority()?,
+            attempt: row.unsigned("attempt")?,
+            key: row.get("key")?,
+            lease_until: row.get("lease_until")?,
+            holder: Some(holder),
+            attempts: Vec::new(),
+        },
+    })
+}

@@ -1,0 +1,66 @@
+//! The statements: each is a file of `sql/`, with the types of its parameters.
+
+use tokio_postgres::types::Type;
+
+/// A statement and the types of its parameters, which are told to the server rather than guessed by it.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) types: &'static [Type],
+}
+
+macro_rules! statements {
+    ($($constant:ident = $file:literal ($($ty:ident),*);)*) => {
+        $(pub(crate) const $constant: Statement = Statement {
+            name: $file,
+            text: include_str!(concat!("../sql/", $file, ".sql")),
+            types: &[$(Type::$ty),*],
+        };)*
+
+        /// Every statement that takes parameters or answers rows, for the test of their contract.
+        pub(crate) const ALL: &[&Statement] = &[$(&$constant),*];
+    };
+}
+
+statements! {
+    ENQUEUE = "enqueue" (TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, TEXT_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY,
+        INT2_ARRAY, TEXT_ARRAY, INT8, BOOL);
+    RETAIN = "retain" (TEXT_ARRAY, BOOL_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT4_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT8_ARRAY,
+        INT4_ARRAY, INT2_ARRAY, TIMESTAMPTZ_ARRAY, INT8);
+    RELEASE = "release" (TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, INT4_ARRAY, INT8_ARRAY, INT2_ARRAY, TEXT_ARRAY, INT8_ARRAY,
+        BOOL);
+    EXTEND = "extend" (INT8_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY);
+    RESERVE_IDS = "reserve_ids" (INT4);
+    COPY_TASKS_OPEN = "copy_tasks_open" (TEXT, TEXT, INT8);
+    COPY_TASKS_QUEUE = "copy_tasks_queue" (TEXT, TEXT);
+    COPY_TASKS_COUNT = "copy_tasks_count" (INT4, INT4);
+    CREATE_QUEUE = "create_queue" (TEXT, TEXT, BOOL, INT8, INT4, INT8, INT2, INT8, INT8, INT8, INT8);
+    REGISTER_QUEUE = "register_queue" (TEXT, TEXT, BOOL, INT8, INT4, INT8, INT2, INT8, INT8, INT8, INT8);
+    UPDATE_QUEUE = "update_queue" (TEXT, TEXT, BOOL, INT8, INT4, INT8, INT2, INT8, INT8, INT8, INT8, TEXT);
+    DELETE_QUEUE = "delete_queue" (TEXT, TEXT);
+    PAUSE_QUEUE = "pause_queue" (TEXT, TEXT, BOOL);
+    GET_QUEUE = "get_queue" (TEXT, TEXT);
+    LIST_QUEUES = "list_queues" (TEXT, INT8, INT8);
+    CLEAN_QUEUE = "clean_queue" (TEXT, TEXT, INT4);
+    LIST_NAMESPACES = "list_namespaces" ();
+    LIST_QUEUE_STATUSES = "list_queue_statuses" (TEXT);
+    GET_TASK = "get_task" (TEXT, INT8);
+    LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, INT8, INT8);
+    COUNT_TASKS = "count_tasks" (TEXT, TEXT, INT2);
+    LIST_ATTEMPTS = "list_attempts" (TEXT, INT8);
+    SWEEP = "sweep" (INT4, INT2, TIMESTAMPTZ, INT8, INT4);
+    FOLD_COUNTS = "fold_counts" (INT4);
+    ENSURE_PARTITIONS = "ensure_partitions" (INT4);
+    MIGRATION_LOCK = "migration_lock" ();
+    MIGRATION_SCHEMA = "migration_schema" ();
+    MIGRATION_LIST = "migration_list" ();
+    MIGRATION_RECORD = "migration_record" (INT4, TEXT, TEXT);
+}
+
+/// The binary COPY of many tasks.
+pub(crate) const COPY_TASKS: &str = include_str!("../sql/copy_tasks.sql");
+/// What opens a transaction behind a pooler.
+pub(crate) const POOLER_BEGIN: &str = include_str!("../sql/pooler_begin.sql");
+/// What ends one.
+pub(crate) const POOLER_COMMIT: &str = include_str!("../sql/pooler_commit.sql");

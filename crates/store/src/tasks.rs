@@ -1,0 +1,73 @@
+//! Tasks as they are looked at and cleaned up; how they live is in `enqueue`, `retain` and `release`.
+
+use pgmill_schema::{List, Namespace, QueueName, Status, Task, TaskFilter};
+
+use crate::error::StoreError;
+use crate::queues::{limit, offset};
+use crate::row::Reader;
+use crate::statement::{CLEAN_QUEUE, COUNT_TASKS, GET_TASK, LIST_ATTEMPTS, LIST_TASKS};
+use crate::store::Store;
+
+impl Store {
+    /// One task, live or finished, without its history of attempts; `None` where the namespace has no such task.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn get_task(&self, namespace: &Namespace, id: i64) -> Result<Option<Task>, StoreError> {
+        let rows = self.query_again(&GET_TASK, &[&namespace.as_str(), &id]).await?;
+        rows.first().map(|row| Reader(row).task()).transpose()
+    }
+
+    /// As [`get_task`](Self::get_task), with the attempts that did not succeed, first to last.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn get_task_with_attempts(
+        &self,
+        namespace: &Namespace,
+        id: i64,
+    ) -> Result<Option<Task>, StoreError> {
+        let Some(mut task) = self.get_task(namespace, id).await? else { return Ok(None) };
+        let rows = self.query_again(&LIST_ATTEMPTS, &[&namespace.as_str(), &id]).await?;
+        task.attempts = rows.iter().map(|row| Reader(row).attempt()).collect::<Result<_, _>>()?;
+        Ok(Some(task))
+    }
+
+    /// Tasks of a namespace by id, live and finished. `count` comes from the counters.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn list_tasks(
+        &self,
+        namespace: &Namespace,
+        filter: &TaskFilter,
+    ) -> Result<List<Task>, StoreError> {
+        let namespace = namespace.as_str();
+        let queue = filter.queue.as_ref().map(QueueName::as_str);
+        let status = filter.status.map(Status::code);
+        let counted = self.query_again(&COUNT_TASKS, &[&namespace, &queue, &status]).await?;
+        let count = counted.first().map(|row| Reader(row).count("count")).transpose()?.unwrap_or(0);
+        let rows = self
+            .query_again(
+                &LIST_TASKS,
+                &[&namespace, &queue, &status, &offset(&filter.page), &limit(&filter.page)],
+            )
+            .await?;
+        let body = rows.iter().map(|row| Reader(row).task()).collect::<Result<_, _>>()?;
+        Ok(List { offset: 0, limit: None, count, body })
+    }
+
+    /// Removes up to `limit` finished tasks of a queue, oldest first, and returns them.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn clean_queue(
+        &self,
+        namespace: &Namespace,
+        queue: &QueueName,
+        limit: i32,
+    ) -> Result<Vec<Task>, StoreError> {
+        let rows = self.query(&CLEAN_QUEUE, &[&namespace.as_str(), &queue.as_str(), &limit]).await?;
+        rows.iter().map(|row| Reader(row).task()).collect()
+    }
+}
