@@ -1,1 +1,35 @@
-fn main() {}
+//! The `pgmill` command line: reads the arguments, runs one command, and turns its end into an exit code.
+
+mod args;
+mod commands;
+mod database;
+mod embedded;
+mod logging;
+mod output;
+mod shutdown;
+mod version;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+fn main() -> ExitCode {
+    let cli = match args::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    logging::init(cli.debug);
+    run(cli.command).unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: commands::Command) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the program could not start its threads")?;
+    runtime.block_on(command.run())
+}

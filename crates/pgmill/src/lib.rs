@@ -1,1 +1,26 @@
 #![doc = include_str!("../README.md")]
+
+mod batch;
+mod enqueue;
+mod error;
+mod maintenance;
+mod manager;
+mod open;
+mod queues;
+mod tasks;
+mod wakes;
+
+pub use batch::BatchOptions;
+pub use enqueue::Wake;
+pub use error::{
+    EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, SharedStoreError,
+};
+pub use maintenance::Maintained;
+pub use manager::Manager;
+pub use open::ManagerBuilder;
+pub use tasks::{Attempted, Released, Retain};
+
+#[doc(no_inline)]
+pub use pgmill_schema::*;
+#[doc(no_inline)]
+pub use pgmill_store::{ConnectError, ConnectOptions, DatabaseError, MigrateError, Migrated, Migrator, Store, StoreError};

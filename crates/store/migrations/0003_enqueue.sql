@@ -7,6 +7,8 @@
 -- p_key            idempotency keys, or null for a row without one
 -- p_flight         the first id of the batch: names this sending
 -- p_resend         the batch may have been committed by an earlier sending
+-- p_all            create all or none: one delayed_at in the past refuses the others too, which then are answered as
+--                  code 0 all the same
 --
 -- Answers a row for each task: code 0 created, 1 no such queue, 2 delayed_at in the past, 3 the key belongs to another
 -- task (whose id is answered), 4 created by an earlier sending (the times in the answer are this sending's).
@@ -15,12 +17,12 @@
 -- batch that read the queue before its deletion and commits after it is acknowledged and never seen again. The queue is
 -- read again once it is locked. A flight lock makes two sendings of one batch run one after the other. Keyed rows wait
 -- for a foreign transaction that holds the same key, at most lock_timeout.
--- Relies on: queue_name, task_pkey, task_key_pkey.
+-- Relies on: queue_name, task_pkey, task_key_pkey. The plan does not depend on statistics: see retain_v1.
 CREATE FUNCTION pgmill.enqueue_v1(
     p_ns text[], p_queue text[],
     p_id bigint[], p_slot integer[], p_payload text[], p_delayed_at timestamptz[], p_delay bigint[],
     p_priority smallint[], p_key text[],
-    p_flight bigint, p_resend boolean
+    p_flight bigint, p_resend boolean, p_all boolean
 ) RETURNS TABLE (
     ord integer, code smallint, id bigint, queue_id integer,
     created_at timestamptz, run_at timestamptz, dies_at timestamptz, retries integer
@@ -41,10 +43,13 @@ DECLARE
     v_locked integer[] := '{}';
     v_found integer[];
     v_settled bigint[] := '{}';
+    v_refused boolean := p_all AND EXISTS (
+        SELECT FROM unnest(p_delayed_at) d WHERE d < v_now - interval '1 second');
 BEGIN
     LOOP
         v_found := ARRAY(SELECT q.id FROM unnest(p_ns, p_queue) AS w(ns, queue)
-            JOIN pgmill.queue q ON q.ns = w.ns AND q.queue = w.queue ORDER BY q.id);
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
+            ORDER BY q.id);
         EXIT WHEN v_found <@ v_locked;
         PERFORM pg_advisory_xact_lock_shared(1886219625, f) FROM unnest(v_found) f;
         v_locked := v_locked || v_found;
@@ -68,13 +73,13 @@ BEGIN
         END IF;
     END IF;
 
-    IF p_key IS NOT NULL THEN
+    IF p_key IS NOT NULL AND NOT v_refused THEN
         INSERT INTO pgmill.task_key AS k (queue_id, key, id)
         SELECT DISTINCT ON (q.id, x.key) q.id, x.key, x.id
         FROM unnest(p_id, p_slot, p_delayed_at, p_key) AS x(id, slot, delayed_at, key)
         JOIN unnest(p_ns, p_queue) WITH ORDINALITY AS w(ns, queue, slot) ON w.slot = x.slot
-        JOIN pgmill.queue q ON q.ns = w.ns AND q.queue = w.queue AND q.id = ANY (v_locked)
-        WHERE x.key IS NOT NULL AND x.id <> ALL (v_settled)
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
+        WHERE q.id = ANY (v_locked) AND x.key IS NOT NULL AND x.id <> ALL (v_settled)
             AND (x.delayed_at IS NULL OR x.delayed_at >= v_now - interval '1 second')
         ORDER BY q.id, x.key, x.id
         ON CONFLICT (queue_id, key) DO UPDATE SET id = excluded.id, until = NULL WHERE k.until < now();
@@ -84,7 +89,8 @@ BEGIN
     WITH queue AS MATERIALIZED (
         SELECT w.slot::integer AS slot, q.id, q.ttl, q.retries
         FROM unnest(p_ns, p_queue) WITH ORDINALITY AS w(ns, queue, slot)
-        JOIN pgmill.queue q ON q.ns = w.ns AND q.queue = w.queue AND q.id = ANY (v_locked)
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
+        WHERE q.id = ANY (v_locked)
     ), given AS MATERIALIZED (
         SELECT x.ord::integer AS ord, x.id, x.payload, x.priority, x.key, q.id AS queue_id, q.ttl, q.retries,
             greatest(coalesce(x.delayed_at, v_now + x.delay * interval '1 microsecond'), v_now) AS run_at,
@@ -104,7 +110,7 @@ BEGIN
         SELECT g.id, g.run_at, v_now, g.run_at + g.ttl * interval '1 microsecond', g.queue_id, g.retries, g.priority,
             g.payload::json, g.key
         FROM given g
-        WHERE g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
+        WHERE NOT v_refused AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
         RETURNING queue_id
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)

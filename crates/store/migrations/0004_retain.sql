@@ -11,6 +11,8 @@
 --                  which name, for how many microseconds (null: the queue's lease)
 -- p_floor_queue, p_floor_priority, p_floor_at   where to start looking: nothing before it was left by this process
 -- p_holder         the new holder of everything retained by this call: never used before
+-- p_lost           holders of earlier calls of this process whose answer was lost: nobody knows of what they retained, so
+--                  it is due again at once, and the attempt is spared
 --
 -- A task is due if run_at has come, dies_at has not, attempts are left, and no lease is running. Candidates are picked
 -- without a lock in the order priority, run_at, id; some more than wanted, so that another process that picked the same
@@ -20,13 +22,17 @@
 -- The commit does not wait for the disk: a retain that is lost in a crash leaves its task due. The holder then tells the
 -- next retain of the same attempt from this one.
 --
+-- The plan does not depend on statistics: a look-up stands in a LATERAL subquery that cannot be flattened (OFFSET 0, FOR
+-- UPDATE), so that it cannot become the outer side of its join; and the BETWEEN, true of every row, has the planner count
+-- on one row to update, for which nothing is cheaper than its ctid.
+--
 -- Locks: the rows it retains. Never waits. Relies on: task_ready.
 CREATE FUNCTION pgmill.retain_v1(
     p_demand_ns text[], p_demand_any boolean[],
     p_member_demand integer[], p_member_queue text[],
     p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[],
     p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamptz[],
-    p_holder bigint
+    p_holder bigint, p_lost bigint[]
 ) RETURNS TABLE (
     caller integer, id bigint, queue_id integer, queue text, priority smallint,
     created_at timestamptz, run_at timestamptz, dies_at timestamptz, started_at timestamptz, lease_until timestamptz,
@@ -46,12 +52,17 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_demand integer;
+    -- The caller of the first task, of the second, and so on.
+    v_seats integer[];
     v_want integer;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     FOR v_demand IN 1 .. cardinality(p_demand_ns) LOOP
-        v_want := (SELECT sum(c.want) FROM unnest(p_caller_demand, p_caller_want) AS c(demand, want)
+        v_seats := ARRAY(SELECT c.caller FROM unnest(p_caller_demand, p_caller_want)
+                WITH ORDINALITY AS c(demand, want, caller)
+            CROSS JOIN generate_series(1, c.want)
             WHERE c.demand = v_demand);
+        v_want := cardinality(v_seats);
         RETURN QUERY
         WITH member AS MATERIALIZED (
             SELECT q.id, q.queue, q.lease
@@ -60,7 +71,9 @@ BEGIN
             UNION ALL
             SELECT q.id, q.queue, q.lease
             FROM unnest(p_member_demand, p_member_queue) AS m(demand, queue)
-            JOIN pgmill.queue q ON q.ns = p_demand_ns[v_demand] AND q.queue = m.queue
+            CROSS JOIN LATERAL (
+                SELECT * FROM pgmill.queue q WHERE q.ns = p_demand_ns[v_demand] AND q.queue = m.queue OFFSET 0
+            ) q
             WHERE m.demand = v_demand AND q.paused_at IS NULL
         ), candidate AS MATERIALIZED (
             SELECT due.*, m.queue, m.lease
@@ -75,47 +88,45 @@ BEGIN
                         FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, floor_at)
                         WHERE f.queue_id = m.id AND f.priority = p.priority), '-infinity')
                     AND t.run_at <= now()
-                    AND (t.lease_until IS NULL OR t.lease_until < now())
                     AND (t.dies_at IS NULL OR t.dies_at > now())
-                    AND t.attempt - t.spared < t.retries
-                ORDER BY t.run_at, t.id
+                    AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)
+                        OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
+                ORDER BY t.run_at, t.id + 0
                 LIMIT v_want + v_want / 4 + 16
             ) due
             ORDER BY due.priority, due.run_at, due.id
             LIMIT v_want + v_want / 4 + 16
         ), locked AS MATERIALIZED (
-            SELECT t.ctid AS tid, t.attempt, t.lease_until, t.started_at, t.worker, c.queue, c.lease
+            SELECT l.*, c.queue, c.lease
             FROM candidate c
-            JOIN pgmill.task t ON t.ctid = c.tid
-            WHERE t.id = c.id AND t.run_at <= now()
-                AND (t.lease_until IS NULL OR t.lease_until < now())
-                AND (t.dies_at IS NULL OR t.dies_at > now())
-                AND t.attempt - t.spared < t.retries
+            CROSS JOIN LATERAL (
+                SELECT t.ctid AS tid, t.lease_until, t.started_at, t.worker,
+                    (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)) AS lost
+                FROM pgmill.task t
+                WHERE t.ctid = c.tid AND t.run_at <= now()
+                    AND (t.dies_at IS NULL OR t.dies_at > now())
+                    AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)
+                        OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
+                FOR UPDATE SKIP LOCKED
+            ) l
+            WHERE c.id BETWEEN 1 AND 9223372036854775807
             LIMIT v_want
-            FOR UPDATE OF t SKIP LOCKED
         ), dealt AS MATERIALIZED (
-            SELECT l.*, c.caller, c.worker AS new_worker, c.lease AS asked
-            FROM (SELECT locked.*, row_number() OVER () AS nth FROM locked) l
-            JOIN (
-                SELECT u.caller::integer AS caller, u.worker, u.lease, u.want,
-                    sum(u.want) OVER (ROWS UNBOUNDED PRECEDING) AS upto
-                FROM unnest(p_caller_demand, p_caller_want, p_caller_worker, p_caller_lease)
-                    WITH ORDINALITY AS u(demand, want, worker, lease, caller)
-                WHERE u.demand = v_demand
-            ) c ON l.nth > c.upto - c.want AND l.nth <= c.upto
+            SELECT locked.*, v_seats[row_number() OVER ()] AS caller FROM locked
         ), taken AS (
             UPDATE pgmill.task t
-            SET attempt = t.attempt + 1, holder = p_holder, worker = d.new_worker, started_at = now(),
-                lease_until = least(now() + coalesce(d.asked, d.lease) * interval '1 microsecond', t.dies_at)
+            SET attempt = t.attempt + 1, holder = p_holder, worker = p_caller_worker[d.caller], started_at = now(),
+                spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
+                lease_until = least(now() + coalesce(p_caller_lease[d.caller], d.lease) * interval '1 microsecond', t.dies_at)
             FROM dealt d
             WHERE t.ctid = d.tid
             RETURNING d.caller, t.id, t.queue_id, d.queue, t.priority, t.created_at, t.run_at, t.dies_at,
                 t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key,
-                d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker
+                d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
         ), lapsed AS (
             INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
             SELECT k.id, k.queue_id, k.attempt - 1, k.lapsed_start, now(), 2, k.lapsed_worker
-            FROM taken k WHERE k.lapsed_at IS NOT NULL
+            FROM taken k WHERE k.lapsed_at IS NOT NULL AND NOT k.lost
         ), counted AS (
             INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
             SELECT k.queue_id, s.status, '-infinity', sum(s.n)

@@ -17,6 +17,8 @@
 -- task_gone. What happens to the others: retry counts k = attempt - spared attempts; with k = retries the task has
 -- failed; with a next start past dies_at it has expired. Give back and snooze add to spared instead.
 --
+-- The plan does not depend on statistics: see retain_v1.
+--
 -- Locks: the rows, in id order, skipping locked ones. Never waits. Relies on: task_pkey.
 CREATE FUNCTION pgmill.release_v1(
     p_ns text[],
@@ -47,16 +49,20 @@ BEGIN
             x.id IS DISTINCT FROM lag(x.id) OVER () AS first
         FROM unnest(p_id, p_slot, p_attempt, p_holder, p_action, p_result, p_delay)
             WITH ORDINALITY AS x(id, slot, attempt, holder, action, result, delay, ord)
+        WHERE x.ord BETWEEN 1 AND cardinality(p_id)
     ), held AS MATERIALIZED (
-        SELECT a.ord, a.action, a.result, a.delay, a.attempt IS NULL AS open_fence,
-            t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, t.spared, t.retries, t.started_at, t.worker,
-            q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention, q.retention_failed
+        SELECT a.ord, a.action, a.result, a.delay, a.attempt IS NULL AS open_fence, l.*
         FROM asked a
-        JOIN pgmill.task t ON t.id = a.id
-        JOIN pgmill.queue q ON q.id = t.queue_id
-        WHERE a.first AND q.ns = a.ns AND t.lease_until IS NOT NULL
-            AND (a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder))
-        FOR UPDATE OF t SKIP LOCKED
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, t.spared, t.retries, t.started_at, t.worker,
+                q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention, q.retention_failed
+            FROM pgmill.task t
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
+            WHERE t.id = a.id AND q.ns = a.ns AND t.lease_until IS NOT NULL
+                AND (a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder))
+            FOR UPDATE OF t SKIP LOCKED
+        ) l
+        WHERE a.first
     ), timed AS MATERIALIZED (
         SELECT h.*, h.attempt - h.spared AS k,
             CASE h.action
@@ -166,14 +172,12 @@ BEGIN
                 (CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt > t.spared THEN 1 ELSE 0 END)::smallint AS status,
                 NULL::timestamptz AS ended_at, t.run_at, t.attempt, t.spared, t.retries
             FROM pgmill.task t
-            JOIN pgmill.queue q ON q.id = t.queue_id
-            WHERE t.id = a.id AND q.ns = a.ns
+            WHERE t.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = t.queue_id) = a.ns
             UNION ALL
             SELECT CASE WHEN p_resend AND f.attempt = a.attempt AND f.holder = a.holder THEN 0 ELSE 2 END,
                 f.status, f.finished_at, f.run_at, f.attempt, f.spared, f.retries
             FROM pgmill.task_finished f
-            JOIN pgmill.queue q ON q.id = f.queue_id
-            WHERE f.id = a.id AND q.ns = a.ns
+            WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
             UNION ALL
             SELECT 0, 3::smallint, e.ended_at, NULL, a.attempt, NULL, NULL
             FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)

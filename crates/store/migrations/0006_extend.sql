@@ -2,6 +2,8 @@
 -- Answers the entries that were extended; one that is missing is lost (the fence), or its row is locked by another
 -- transaction just now: the next extension tells.
 --
+-- The plan does not depend on statistics: see retain_v1.
+--
 -- Locks: the rows, in id order, skipping locked ones. Never waits. Relies on: task_pkey.
 CREATE FUNCTION pgmill.extend_v1(p_id bigint[], p_attempt integer[], p_holder bigint[], p_lease bigint[])
 RETURNS TABLE (ord integer, lease_until timestamptz)
@@ -19,13 +21,17 @@ AS $$
 BEGIN
     RETURN QUERY
     WITH held AS MATERIALIZED (
-        SELECT x.ord::integer AS ord, t.ctid AS tid,
-            least(now() + coalesce(x.lease, q.lease) * interval '1 microsecond', t.dies_at) AS lease_until
+        SELECT x.ord::integer AS ord, l.*
         FROM unnest(p_id, p_attempt, p_holder, p_lease) WITH ORDINALITY AS x(id, attempt, holder, lease, ord)
-        JOIN pgmill.task t ON t.id = x.id
-        JOIN pgmill.queue q ON q.id = t.queue_id
-        WHERE t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
-        FOR UPDATE OF t SKIP LOCKED
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid,
+                least(now() + coalesce(x.lease, q.lease) * interval '1 microsecond', t.dies_at) AS lease_until
+            FROM pgmill.task t
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
+            WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+            FOR UPDATE OF t SKIP LOCKED
+        ) l
+        WHERE x.ord BETWEEN 1 AND cardinality(p_id)
     )
     UPDATE pgmill.task t
     SET lease_until = h.lease_until

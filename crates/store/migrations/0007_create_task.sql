@@ -41,7 +41,7 @@ BEGIN
     SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
         ARRAY[ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
-        CASE WHEN key IS NOT NULL THEN ARRAY[key] END, NULL, false) AS e;
+        CASE WHEN key IS NOT NULL THEN ARRAY[key] END, NULL, false, false) AS e;
     IF v_made.code = 1 THEN
         RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, ns USING ERRCODE = 'no_data_found',
             HINT = 'Register the queue first.';

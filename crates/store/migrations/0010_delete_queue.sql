@@ -46,7 +46,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT f.id, f.finished_at FROM pgmill.task_finished f
             WHERE f.queue_id = q.id AND f.status = s.status::smallint
-            ORDER BY f.id LIMIT p_limit
+            ORDER BY f.id + 0 LIMIT p_limit
         ) o
         WHERE q.ns = p_ns AND q.queue = p_queue
         ORDER BY o.id LIMIT p_limit

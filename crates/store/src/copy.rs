@@ -7,10 +7,10 @@ use std::pin::pin;
 
 use jiff::{SignedDuration, Timestamp};
 use pgmill_schema::{Namespace, QueueName};
+use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::Transaction;
 
 use crate::enqueue::{Enqueued, NewTask};
 use crate::error::StoreError;
@@ -64,12 +64,12 @@ impl ToSql for JsonText<'_> {
 
 impl Store {
     /// Creates all of `tasks` or none, all in one queue and none with a key, with ids in ascending order; and tells what
-    /// became of each. A task that is refused refuses all: the others are then answered as
-    /// [`NoQueue`](Enqueued::NoQueue) or [`DelayedInPast`](Enqueued::DelayedInPast) too.
+    /// became of each. A task that is refused refuses all, and all are answered
+    /// as [`NoQueue`](Enqueued::NoQueue) or [`DelayedInPast`](Enqueued::DelayedInPast).
     ///
     /// # Errors
     /// Those of any statement. After [`StoreError::Lost`] the tasks may or may not have been committed: to be sent by
-    /// [`enqueue`](Store::enqueue) as [`Again`](crate::Sending::Again).
+    /// [`enqueue_all`](Store::enqueue_all) as [`Again`](crate::Sending::Again).
     pub async fn copy_tasks(
         &self,
         namespace: &Namespace,

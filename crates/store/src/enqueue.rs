@@ -83,6 +83,7 @@ struct Columns<'a> {
     keys: Option<Vec<Option<&'a str>>>,
     flight: Option<i64>,
     resend: bool,
+    all: bool,
 }
 
 impl<'a> Columns<'a> {
@@ -109,7 +110,7 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    fn params(&self) -> [&(dyn ToSql + Sync); 11] {
+    fn params(&self) -> [&(dyn ToSql + Sync); 12] {
         [
             &self.namespaces,
             &self.queues,
@@ -122,6 +123,7 @@ impl<'a> Columns<'a> {
             &self.keys,
             &self.flight,
             &self.resend,
+            &self.all,
         ]
     }
 }
@@ -148,10 +150,25 @@ impl Store {
         tasks: &[T],
         sending: Sending,
     ) -> Result<Vec<Enqueued>, StoreError> {
-        let Some(first) = tasks.first() else { return Ok(Vec::new()) };
-        let columns = Columns::of(tasks, Some(first.borrow().id), sending);
+        self.enqueue_columns(Columns::of(tasks, flight(tasks), sending)).await
+    }
+
+    /// As [`enqueue`](Self::enqueue), but all or none: if one task is refused, none is created, though the others are not
+    /// answered as refused.
+    ///
+    /// # Errors
+    /// Those of any statement. After [`StoreError::Lost`] the tasks may or may not have been committed.
+    pub async fn enqueue_all(&self, tasks: &[NewTask], sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
+        let columns = Columns { all: true, ..Columns::of(tasks, flight(tasks), sending) };
+        self.enqueue_columns(columns).await
+    }
+
+    async fn enqueue_columns(&self, columns: Columns<'_>) -> Result<Vec<Enqueued>, StoreError> {
+        if columns.ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let rows = self.query(&ENQUEUE, &columns.params()).await?;
-        read(&rows, tasks.len())
+        read(&rows, columns.ids.len())
     }
 
     /// Creates one task in the transaction of `client`, which commits or loses it.
@@ -175,6 +192,11 @@ impl Store {
         let row = rows.first().ok_or_else(|| StoreError::unexpected("reserve_ids answered nothing"))?;
         Reader(row).get("nextval")
     }
+}
+
+/// What names a sending: its first id.
+fn flight<T: std::borrow::Borrow<NewTask>>(tasks: &[T]) -> Option<i64> {
+    tasks.first().map(|task| task.borrow().id)
 }
 
 fn read(rows: &[Row], count: usize) -> Result<Vec<Enqueued>, StoreError> {

@@ -128,9 +128,7 @@ impl From<deadpool_postgres::PoolError> for StoreError {
 /// A missed partition is reported as a check violation without a constraint's name.
 fn is_missing_partition(report: &DbError) -> bool {
     report.constraint().is_none()
-        && report.table().is_some_and(|table| {
-            matches!(table, "task_finished" | "task_attempt" | "task_gone")
-        })
+        && report.table().is_some_and(|table| matches!(table, "task_finished" | "task_attempt" | "task_gone"))
 }
 
 fn is_io(error: &tokio_postgres::Error) -> bool {

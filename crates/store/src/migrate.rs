@@ -132,10 +132,7 @@ async fn applied(transaction: &Transaction<'_>) -> Result<Vec<(i32, String)>, St
         return Ok(Vec::new());
     }
     let rows = run(transaction, &MIGRATION_LIST, &[]).await?;
-    rows.iter()
-        .map(Reader)
-        .map(|row| Ok((row.get("version")?, row.get("min_binary")?)))
-        .collect()
+    rows.iter().map(Reader).map(|row| Ok((row.get("version")?, row.get("min_binary")?))).collect()
 }
 
 fn up_to_date(applied: &[(i32, String)]) -> Result<Option<Migrated>, MigrateError> {

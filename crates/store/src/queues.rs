@@ -154,7 +154,8 @@ impl Store {
         namespace: &Namespace,
         page: &ListRequest,
     ) -> Result<List<Queue>, StoreError> {
-        let rows = self.query_again(&LIST_QUEUES, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
+        let rows =
+            self.query_again(&LIST_QUEUES, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
         let count = rows.first().map(|row| Reader(row).count("count")).transpose()?.unwrap_or(0);
         let body = rows
             .iter()

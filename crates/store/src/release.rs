@@ -90,10 +90,8 @@ impl Store {
             endings.iter().map(std::borrow::Borrow::borrow).enumerate().collect();
         sorted.sort_by_key(|(_, ending)| ending.fence.id());
         let mut namespaces: Vec<&str> = Vec::new();
-        let slots: Vec<i32> = sorted
-            .iter()
-            .map(|(_, ending)| slot(&mut namespaces, ending.namespace.as_str()))
-            .collect();
+        let slots: Vec<i32> =
+            sorted.iter().map(|(_, ending)| slot(&mut namespaces, ending.namespace.as_str())).collect();
         let ids: Vec<i64> = sorted.iter().map(|(_, ending)| ending.fence.id()).collect();
         let claims = || sorted.iter().map(|(_, ending)| claim(ending.fence));
         let attempts: Vec<Option<i32>> = claims().map(|claim| claim.map(Claim::attempt)).collect();

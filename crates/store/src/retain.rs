@@ -55,20 +55,22 @@ pub struct Retained {
 }
 
 impl Store {
-    /// Retains tasks under `holder`, a number that was never used before, and deals them out.
+    /// Retains tasks under `holder`, a number that was never used before, and deals them out. `lost` are holders of this
+    /// process whose answer was lost: what they retained is taken from them.
     ///
     /// Within a demand, tasks come by priority, time and id, and go to the callers in their order. An answer with fewer
     /// tasks than wanted does not prove that there are no more.
     ///
     /// # Errors
     /// Those of any statement. After [`StoreError::Lost`] tasks may be retained that nobody knows of, until their lease
-    /// lapses.
+    /// lapses or a later call names this holder as lost.
     pub async fn retain(
         &self,
         demands: &[Demand],
         callers: &[Caller],
         floors: &[Floor],
         holder: i64,
+        lost: &[i64],
     ) -> Result<Vec<Retained>, StoreError> {
         let number = |index: usize| i32::try_from(index + 1).unwrap_or(i32::MAX);
         let namespaces: Vec<&str> = demands.iter().map(|demand| demand.namespace.as_str()).collect();
@@ -103,6 +105,7 @@ impl Store {
                     &floor_priorities,
                     &floor_times,
                     &holder,
+                    &lost,
                 ],
             )
             .await?;

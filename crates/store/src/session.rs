@@ -50,11 +50,7 @@ impl Session {
         rows
     }
 
-    async fn query_pooled(
-        &self,
-        statement: &Statement,
-        params: &Params<'_>,
-    ) -> Result<Vec<Row>, StoreError> {
+    async fn query_pooled(&self, statement: &Statement, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
         let typed: Vec<(&(dyn ToSql + Sync), Type)> =
             params.iter().copied().zip(statement.types.iter().cloned()).collect();
         let (begun, rows, committed) = future::join3(

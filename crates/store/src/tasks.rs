@@ -1,10 +1,12 @@
 //! Tasks as they are looked at and cleaned up; how they live is in `enqueue`, `retain` and `release`.
 
 use pgmill_schema::{List, Namespace, QueueName, Status, Task, TaskFilter};
+use tokio_postgres::GenericClient;
 
 use crate::error::StoreError;
 use crate::queues::{limit, offset};
 use crate::row::Reader;
+use crate::session::run;
 use crate::statement::{CLEAN_QUEUE, COUNT_TASKS, GET_TASK, LIST_ATTEMPTS, LIST_TASKS};
 use crate::store::Store;
 
@@ -15,6 +17,19 @@ impl Store {
     /// Those of any statement.
     pub async fn get_task(&self, namespace: &Namespace, id: i64) -> Result<Option<Task>, StoreError> {
         let rows = self.query_again(&GET_TASK, &[&namespace.as_str(), &id]).await?;
+        rows.first().map(|row| Reader(row).task()).transpose()
+    }
+
+    /// As [`get_task`](Self::get_task), in the transaction of `client`.
+    ///
+    /// # Errors
+    /// Those of any statement; the transaction is then aborted by PostgreSQL.
+    pub async fn get_task_in(
+        client: &impl GenericClient,
+        namespace: &Namespace,
+        id: i64,
+    ) -> Result<Option<Task>, StoreError> {
+        let rows = run(client, &GET_TASK, &[&namespace.as_str(), &id]).await?;
         rows.first().map(|row| Reader(row).task()).transpose()
     }
 

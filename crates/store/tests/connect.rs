@@ -84,16 +84,20 @@ async fn a_certificate_that_is_its_own_authority_is_trusted_as_root() {
     let server = Server::with_self_signed_certificate().await;
     let other = Server::with_tls().await;
     let root = server.certificate();
-    let url = |host, port, mode| {
+    let with_root = |root: &Path, host, port, mode| {
         format!(
             "host={host} hostaddr=127.0.0.1 port={port} user=anyone dbname=postgres sslmode={mode} sslrootcert={}",
             root.display()
         )
     };
+    let url = |host, port, mode| with_root(&root, host, port, mode);
     assert_eq!(outcome(&url("localhost", server.port(), "verify-full")).await, "tls");
     assert_eq!(outcome(&url("db.example", server.port(), "verify-ca")).await, "tls");
     assert_eq!(outcome(&url("db.example", server.port(), "verify-full")).await, "wrong name");
     assert_eq!(outcome(&url("localhost", other.port(), "verify-ca")).await, "wrong issuer");
+
+    let error = refusal(&with_root(&other.authority.root, "localhost", server.port(), "verify-ca")).await;
+    assert!(error.to_string().contains("it is its own authority: name a copy of it"), "{error}");
 }
 
 #[tokio::test]
@@ -247,8 +251,10 @@ async fn hosts_are_tried_in_turn_until_one_is_up_or_one_refuses() {
         .expect("the second has TLS");
     assert_eq!(show(&client, "SHOW port").await, with_tls.port().to_string());
 
-    let error =
-        refusal(&format!("postgres://x@127.0.0.1:{},127.0.0.1:{}/postgres", with_tls.port(), closed)).await;
+    let socket = with_tls.socket_directory();
+    let role = format!("port={} user=socket_only dbname=postgres", with_tls.port());
+    assert_eq!(outcome(&format!("{role} host={socket}")).await, "plain");
+    let error = refusal(&format!("{role} host=127.0.0.1,{socket}")).await;
     assert_eq!(error.sqlstate(), Some("28000"), "the refusal of the first ends it: {error}");
 
     let error = refusal(&two(closed, closed, "")).await;

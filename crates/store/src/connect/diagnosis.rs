@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 
 use super::error::Cause;
 use super::options::{Place, SslMode};
-use super::verifier::is_old_version;
+use super::verifier::{is_old_version, is_own_authority};
 
 /// What kind of failure it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +146,10 @@ fn tls_hint(cause: &Cause, circumstances: &Circumstances<'_>) -> String {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "connect by a name in the certificate's subjectAltName, or do without it with sslmode=verify-ca"
             .to_owned(),
+        error if is_own_authority(error) => {
+            "the server's certificate is not the one in sslrootcert, and it is its own authority: name a copy of it"
+                .to_owned()
+        }
         error if is_old_version(error) => {
             "the server's certificate is of X.509 version 1; issue one of version 3, with a subjectAltName"
                 .to_owned()

@@ -54,11 +54,7 @@ impl Verifier {
         match result {
             // `openssl req -x509`, as in PostgreSQL's manual, makes a certificate that is its own CA. libpq takes it
             // as root.crt, and so do we: it is trusted by name. Its dates were verified before its use.
-            Err(error)
-                if is_other(&error, "CaUsedAsEndEntity") && roots.certificates.contains(certificate) =>
-            {
-                Ok(())
-            }
+            Err(error) if is_own_authority(&error) && roots.certificates.contains(certificate) => Ok(()),
             result => result,
         }
     }
@@ -123,6 +119,11 @@ impl ServerCertVerifier for Verifier {
 /// Whether a certificate was refused because it is of X.509 version 1 or 2, which rustls does not read.
 pub(super) fn is_old_version(error: &Error) -> bool {
     is_other(error, "UnsupportedCertVersion")
+}
+
+/// Whether a certificate was refused because it is that of an authority.
+pub(super) fn is_own_authority(error: &Error) -> bool {
+    is_other(error, "CaUsedAsEndEntity")
 }
 
 /// Whether it is the error of this name in webpki, which rustls passes on without a variant of its own.

@@ -39,7 +39,6 @@ pub(crate) async fn outcome(text: &str) -> String {
             let message = error.to_string();
             let known = [
                 ("UnknownIssuer", "wrong issuer"),
-                ("CaUsedAsEndEntity", "own issuer"),
                 ("not valid for", "wrong name"),
                 ("server does not support TLS", "no tls"),
             ];

@@ -1,0 +1,41 @@
+//! The end of a worker, in stages, each of which a second signal cuts short.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::output;
+use crate::worker::process::TIDY_UP;
+use crate::worker::{Handler, Worker};
+
+/// How long to wait for what is released to be recorded.
+const RECORDING: Duration = Duration::from_secs(10);
+
+impl<H: Handler> Worker<H> {
+    /// Waits for the attempts under way, then asks them to end, then ends them. Returns how many are left unrecorded.
+    pub(super) async fn drain(&self) -> usize {
+        self.attempts.close();
+        if !self.attempts.is_empty() {
+            tracing::info!("waiting for {} tasks", self.attempts.len());
+        }
+        self.ended_within(self.options.grace).await;
+        self.interrupt.soon.cancel();
+        self.ended_within(TIDY_UP + RECORDING).await;
+        self.interrupt.now.cancel();
+        // The second signal is not waited for here: an answer that does not come soon does not come.
+        if timeout(RECORDING, self.attempts.wait()).await.is_err() {
+            let left = self.attempts.len();
+            output::note(&format!(
+                "pgmill: the ends of {left} attempts could not be recorded; their tasks run again when their \
+                 leases have run out"
+            ));
+            return left;
+        }
+        0
+    }
+
+    async fn ended_within(&self, time: Duration) {
+        let ended = timeout(time, self.attempts.wait());
+        self.shutdown.now.run_until_cancelled(ended).await;
+    }
+}

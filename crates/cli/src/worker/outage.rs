@@ -1,0 +1,57 @@
+//! A database that is away for a while is waited for, and mentioned once.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use crate::worker::pace::Pace;
+
+/// What is known about one kind of call that keeps failing.
+#[derive(Debug)]
+pub(super) struct Outage {
+    what: &'static str,
+    since: Option<Instant>,
+    mentioned: String,
+    pace: Pace,
+}
+
+impl Outage {
+    /// `what` is a sentence such as "tasks cannot be retained".
+    pub(super) fn new(what: &'static str) -> Self {
+        let pace = Pace::new(Duration::from_millis(100), Duration::from_secs(5));
+        Self { what, since: None, mentioned: String::new(), pace }
+    }
+
+    /// Takes note of a failure, and says how long to wait.
+    pub(super) fn failed(&mut self, error: &dyn Error) -> Duration {
+        let reason = chain(error);
+        if self.since.is_none() || self.mentioned != reason {
+            tracing::warn!("{}: {reason}; trying again until it works", self.what);
+            self.mentioned = reason;
+        }
+        self.since.get_or_insert_with(Instant::now);
+        self.pace.pause()
+    }
+
+    /// Takes note of a success.
+    pub(super) fn over(&mut self) {
+        if let Some(since) = self.since.take() {
+            tracing::warn!("the database answers again, after {:.1} s", since.elapsed().as_secs_f64());
+            self.mentioned.clear();
+            self.pace.reset();
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,211 @@
+//! Gathers calls into flights.
+//!
+//! ```text
+//!            submit                    a flight is free
+//!   caller ─────────▶ waiting ───────────────────────────▶ in the air ───▶ answered
+//!              │         │   up to max_rows / max_bytes        │  lands: takes what gathered meanwhile,
+//!     no room: │         │ caller went away: dropped           │  or becomes free
+//!     waits ◀──┘         ▼                                     ▼
+//! ```
+//!
+//! There is no timer. While a flight is free a call departs at once, alone; while all are in the air, calls gather, and
+//! leave together when one lands. So the size of a batch follows the load: the longer a statement takes, the more it
+//! carries next time.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::options::BatchOptions;
+
+/// What one permit of the room stands for.
+const PERMIT_BYTES: usize = 1 << 10;
+
+/// What a batcher does with the calls it has gathered.
+pub(crate) trait Flight: Send + Sync + 'static {
+    /// A caller's request, and the way back to the caller.
+    type Call: Send + 'static;
+
+    /// The bytes of its payload.
+    fn bytes(call: &Self::Call) -> usize;
+
+    /// Whether nobody waits for the answer any more, so that the call need not depart.
+    fn is_abandoned(call: &Self::Call) -> bool;
+
+    /// Carries the calls to the database and answers each of them.
+    fn fly(&self, calls: Vec<Self::Call>) -> impl Future<Output = ()> + Send;
+}
+
+/// The batcher is closed, and takes no more calls.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+pub(crate) struct Batcher<F: Flight> {
+    inner: Arc<Inner<F>>,
+}
+
+struct Inner<F: Flight> {
+    flight: F,
+    options: BatchOptions,
+    /// Used where a call is pushed from outside of any runtime.
+    runtime: Handle,
+    room: Arc<Semaphore>,
+    permits: u32,
+    state: Mutex<State<F::Call>>,
+    landed: Notify,
+}
+
+struct State<C> {
+    waiting: VecDeque<Waiting<C>>,
+    flying: usize,
+    closed: bool,
+}
+
+struct Waiting<C> {
+    call: C,
+    /// Room in memory, given back when the call departs.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl<F: Flight> Clone for Batcher<F> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<F: Flight> Batcher<F> {
+    /// Must be called within a tokio runtime.
+    pub(crate) fn new(flight: F, options: BatchOptions) -> Self {
+        let permits = u32::try_from((options.room / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS))
+            .unwrap_or(u32::MAX >> 4);
+        let room = Arc::new(Semaphore::new(permits as usize));
+        let state = Mutex::new(State { waiting: VecDeque::new(), flying: 0, closed: false });
+        let inner = Inner {
+            flight,
+            options,
+            runtime: Handle::current(),
+            room,
+            permits,
+            state,
+            landed: Notify::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Hands a call over, once there is room for it.
+    pub(crate) async fn submit(&self, call: F::Call) -> Result<(), Closed> {
+        let wanted = u32::try_from(1 + F::bytes(&call) / PERMIT_BYTES).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.inner.room).acquire_many_owned(wanted.min(self.inner.permits)).await;
+        self.inner.push(Waiting { call, _room: Some(room.map_err(|_| Closed)?) })
+    }
+
+    /// Hands a call over at once, room or not: for what must not be lost, and is not a caller's doing.
+    pub(crate) fn push(&self, call: F::Call) -> Result<(), Closed> {
+        self.inner.push(Waiting { call, _room: None })
+    }
+
+    /// Takes no more calls, and returns when those that were taken are answered.
+    pub(crate) async fn close(&self) {
+        self.inner.room.close();
+        loop {
+            let landed = self.inner.landed.notified();
+            {
+                let mut state = self.inner.state();
+                state.closed = true;
+                if state.flying == 0 && state.waiting.is_empty() {
+                    return;
+                }
+            }
+            landed.await;
+        }
+    }
+}
+
+impl<F: Flight> Inner<F> {
+    fn state(&self) -> MutexGuard<'_, State<F::Call>> {
+        // Nothing that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(self: &Arc<Self>, waiting: Waiting<F::Call>) -> Result<(), Closed> {
+        {
+            let mut state = self.state();
+            if state.closed {
+                return Err(Closed);
+            }
+            state.waiting.push_back(waiting);
+            if state.flying >= self.options.flights {
+                return Ok(());
+            }
+            state.flying += 1;
+        }
+        self.depart();
+        Ok(())
+    }
+
+    /// Starts a flight that was counted as flying already.
+    fn depart(self: &Arc<Self>) {
+        let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
+        let landing = Landing { inner: Arc::clone(self), landed: false };
+        runtime.spawn(async move {
+            // As a whole: its parts alone would be moved in otherwise.
+            let mut landing = landing;
+            while let Some(calls) = landing.inner.take() {
+                landing.inner.flight.fly(calls).await;
+            }
+            landing.landed = true;
+        });
+    }
+
+    /// The calls that leave with the next statement; `None` where there are none.
+    fn take(&self) -> Option<Vec<F::Call>> {
+        let mut state = self.state();
+        let mut calls = Vec::with_capacity(state.waiting.len().min(self.options.max_rows));
+        let mut bytes = 0;
+        while let Some(next) = state.waiting.front() {
+            bytes += F::bytes(&next.call);
+            let full = calls.len() >= self.options.max_rows || bytes > self.options.max_bytes;
+            if full && !calls.is_empty() {
+                break;
+            }
+            if let Some(next) = state.waiting.pop_front()
+                && !F::is_abandoned(&next.call)
+            {
+                calls.push(next.call);
+            }
+        }
+        (!calls.is_empty()).then_some(calls)
+    }
+}
+
+/// Ends a flight. What was handed over since it last looked departs with another one, and so it does after a panic.
+/// If the runtime went away, though, another flight would get no further: then the calls are dropped, which their callers
+/// see.
+struct Landing<F: Flight> {
+    inner: Arc<Inner<F>>,
+    landed: bool,
+}
+
+impl<F: Flight> Drop for Landing<F> {
+    fn drop(&mut self) {
+        let go_on = self.landed || std::thread::panicking();
+        let (again, dropped) = {
+            let mut state = self.inner.state();
+            let dropped = if go_on { VecDeque::new() } else { std::mem::take(&mut state.waiting) };
+            let again = !state.waiting.is_empty();
+            if !again {
+                state.flying -= 1;
+            }
+            (again, dropped)
+        };
+        // Outside of the lock, for a call that is dropped may push another.
+        drop(dropped);
+        if again {
+            self.inner.depart();
+        } else {
+            self.inner.landed.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The enqueue batcher.
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
+use tokio::sync::oneshot;
+
+use super::batcher::Flight;
+use super::floors::Floors;
+use super::ids::Ids;
+use super::settle::{Rows, Unsettled, settle_each};
+use crate::error::EnqueueError;
+use crate::wakes::Wakes;
+
+/// A task to be created, and who waits for it.
+pub(crate) struct EnqueueCall {
+    /// Its id is set when it departs.
+    pub(crate) task: NewTask,
+    pub(crate) answer: oneshot::Sender<Result<(i64, Enqueued), EnqueueError>>,
+}
+
+impl Borrow<NewTask> for EnqueueCall {
+    fn borrow(&self) -> &NewTask {
+        &self.task
+    }
+}
+
+pub(crate) struct EnqueueFlight {
+    pub(crate) store: Store,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) floors: Arc<Floors>,
+    pub(crate) wakes: Arc<Wakes>,
+    pub(crate) settle: Duration,
+}
+
+impl Flight for EnqueueFlight {
+    type Call = EnqueueCall;
+
+    fn bytes(call: &EnqueueCall) -> usize {
+        call.task.payload.len()
+    }
+
+    fn is_abandoned(call: &EnqueueCall) -> bool {
+        call.answer.is_closed()
+    }
+
+    async fn fly(&self, mut calls: Vec<EnqueueCall>) {
+        match self.ids.take(calls.len()).await {
+            Ok(ids) => calls.iter_mut().zip(ids).for_each(|(call, id)| call.task.id = id),
+            Err(error) => {
+                let error = EnqueueError::Store(error.into());
+                // A caller that went away does not need its answer.
+                calls.into_iter().for_each(|call| drop(call.answer.send(Err(error.clone()))));
+                return;
+            }
+        }
+        settle_each(self.settle, calls, self).await;
+    }
+}
+
+impl Rows for EnqueueFlight {
+    type Call = EnqueueCall;
+    type Answer = Enqueued;
+
+    async fn send(&self, calls: &[EnqueueCall], sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
+        self.store.enqueue(calls, sending).await
+    }
+
+    fn answer(&self, call: EnqueueCall, end: Result<Enqueued, Unsettled>) {
+        let EnqueueCall { task, answer } = call;
+        let result = match end {
+            Ok(enqueued) => {
+                self.arrived(&task, enqueued);
+                Ok((task.id, enqueued))
+            }
+            Err(Unsettled::Failed(error) | Unsettled::Refused(error, _)) => Err(EnqueueError::Store(error)),
+            Err(Unsettled::Unknown) => {
+                Err(EnqueueError::Unknown { id: u64::try_from(task.id).unwrap_or_default() })
+            }
+        };
+        // A caller that went away does not need its answer; its task is created all the same.
+        drop(answer.send(result));
+    }
+}
+
+impl EnqueueFlight {
+    /// Tells this process's workers of a task that was committed.
+    fn arrived(&self, task: &NewTask, enqueued: Enqueued) {
+        match enqueued {
+            Enqueued::Created { run_at, .. } => {
+                self.floors.lower(&task.namespace, &task.queue, task.priority, run_at);
+            }
+            Enqueued::Settled => self.floors.forget(&task.namespace, &task.queue),
+            Enqueued::KeyTaken(_) | Enqueued::NoQueue | Enqueued::DelayedInPast => return,
+        }
+        self.wakes.wake(&task.namespace, &task.queue);
+    }
+}
+

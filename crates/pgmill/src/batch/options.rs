@@ -1,0 +1,59 @@
+//! What can be set about the batchers.
+
+use std::time::Duration;
+
+/// How calls are gathered into statements. The defaults suit most programs: batches size themselves by load, and there
+/// is no delay to tune.
+#[derive(Debug, Clone)]
+pub struct BatchOptions {
+    pub(crate) flights: usize,
+    pub(crate) max_rows: usize,
+    pub(crate) max_bytes: usize,
+    pub(crate) room: usize,
+    pub(crate) settle: Duration,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self { flights: 3, max_rows: 1_000, max_bytes: 1 << 20, room: 64 << 20, settle: Duration::from_secs(30) }
+    }
+}
+
+impl BatchOptions {
+    /// How many statements of one kind may be under way at once. Default 3, at least 1. Each holds a connection.
+    #[must_use]
+    pub fn flights(mut self, flights: usize) -> Self {
+        self.flights = flights.max(1);
+        self
+    }
+
+    /// How many rows a statement carries at most. Default 1,000, at least 1.
+    #[must_use]
+    pub fn max_rows(mut self, rows: usize) -> Self {
+        self.max_rows = rows.max(1);
+        self
+    }
+
+    /// How many bytes of payloads or results a statement carries at most; a single larger one still travels alone.
+    /// Default 1 MiB.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// How many bytes of waiting calls each batcher holds at most, 1 KiB being counted for a call beside its payload;
+    /// further callers wait. Default 64 MiB.
+    #[must_use]
+    pub fn room(mut self, bytes: usize) -> Self {
+        self.room = bytes;
+        self
+    }
+
+    /// How long a call whose outcome is unknown is asked about again before it is answered as unknown. Default 30 s.
+    #[must_use]
+    pub fn settle(mut self, limit: Duration) -> Self {
+        self.settle = limit;
+        self
+    }
+}

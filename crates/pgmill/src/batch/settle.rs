@@ -1,0 +1,145 @@
+//! What a failure of a batch means, and what is done about it.
+//!
+//! ```text
+//!   send ──▶ answered
+//!    │ ▲
+//!    │ └── contended: nothing has changed ── pause, as First
+//!    │ └── lost: unknown ─────────────────── pause, as Again   until the limit: Unknown
+//!    ├──▶ refused, one row: that row's error
+//!    ├──▶ refused, many rows: halves, each on its own
+//!    └──▶ any other error: all rows' error
+//! ```
+//!
+//! Only an error that the server reports for the data of a row splits a batch: any other would come again for each half.
+
+use std::time::Duration;
+
+use pgmill_store::{Sending, StoreError};
+use tokio::time::Instant;
+
+use crate::error::SharedStoreError;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How a batch ended that was not answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Unsettled {
+    /// The database refused the data of one of its rows, and this sending changed nothing.
+    Refused(SharedStoreError, Sending),
+    /// The database failed, and nothing has changed.
+    Failed(SharedStoreError),
+    /// It may have been committed.
+    Unknown,
+}
+
+/// The pauses between sendings.
+pub(crate) struct Pauses {
+    next: Duration,
+    until: Instant,
+}
+
+impl Pauses {
+    pub(crate) fn within(limit: Duration) -> Self {
+        Self { next: FIRST_PAUSE, until: Instant::now() + limit }
+    }
+
+    /// Waits before the next sending; `false` once the limit is reached.
+    pub(crate) async fn pause(&mut self) -> bool {
+        if Instant::now() + self.next > self.until {
+            return false;
+        }
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(LONGEST_PAUSE);
+        true
+    }
+}
+
+/// Rows that are sent together, and can be sent again.
+pub(crate) trait Batch: Sync {
+    /// What each row is answered.
+    type Answer: Send;
+
+    /// Sends all rows in one transaction.
+    fn send(&self, sending: Sending)
+    -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
+}
+
+/// Calls that travel as batches of rows.
+pub(crate) trait Rows: Sync {
+    type Call: Send + Sync;
+    type Answer: Send;
+
+    /// Sends the rows of these calls in one transaction.
+    fn send(
+        &self,
+        calls: &[Self::Call],
+        sending: Sending,
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
+
+    /// Answers a call.
+    fn answer(&self, call: Self::Call, end: Result<Self::Answer, Unsettled>);
+}
+
+struct Part<'a, R: Rows> {
+    rows: &'a R,
+    calls: &'a [R::Call],
+}
+
+impl<R: Rows> Batch for Part<'_, R> {
+    type Answer = R::Answer;
+
+    async fn send(&self, sending: Sending) -> Result<Vec<R::Answer>, StoreError> {
+        self.rows.send(self.calls, sending).await
+    }
+}
+
+/// Sends a batch until its outcome is known or the limit is reached.
+///
+/// An error without a connection is final unless an earlier sending is unknown: nothing was sent, and the caller decides
+/// whether to wait.
+pub(crate) async fn settle<B: Batch>(
+    limit: Duration,
+    mut sending: Sending,
+    batch: &B,
+) -> Result<Vec<B::Answer>, Unsettled> {
+    let mut pauses = Pauses::within(limit);
+    loop {
+        let error = match batch.send(sending).await {
+            Ok(answers) => return Ok(answers),
+            Err(error) => error,
+        };
+        let again = match &error {
+            StoreError::Lost(_) => {
+                sending = Sending::Again;
+                true
+            }
+            StoreError::Contended(_) | StoreError::PartitionMissing(_) => true,
+            StoreError::Refused(_) => return Err(Unsettled::Refused(error.into(), sending)),
+            error => sending == Sending::Again && error.is_transient(),
+        };
+        if again && pauses.pause().await {
+            continue;
+        }
+        return Err(match sending {
+            Sending::First => Unsettled::Failed(error.into()),
+            Sending::Again => Unsettled::Unknown,
+        });
+    }
+}
+
+/// Settles calls row by row: a batch that the database refuses is split by halves, so that a bad row fails alone.
+pub(crate) async fn settle_each<R: Rows>(limit: Duration, calls: Vec<R::Call>, rows: &R) {
+    let mut batches = vec![(calls, Sending::First)];
+    while let Some((mut calls, sending)) = batches.pop() {
+        match settle(limit, sending, &Part { rows, calls: &calls }).await {
+            Ok(answers) => calls.into_iter().zip(answers).for_each(|(call, one)| rows.answer(call, Ok(one))),
+            Err(Unsettled::Refused(_, sending)) if calls.len() > 1 => {
+                let second = calls.split_off(calls.len() / 2);
+                batches.push((second, sending));
+                batches.push((calls, sending));
+            }
+            Err(end) => calls.into_iter().for_each(|call| rows.answer(call, Err(end.clone()))),
+        }
+    }
+}

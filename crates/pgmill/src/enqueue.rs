@@ -1,0 +1,262 @@
+//! How a [`Manager`] creates tasks.
+
+use jiff::Timestamp;
+use pgmill_schema::{Namespace, QueueName, Status, Task, TaskMeta, TaskMetaError, to_micros};
+use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
+use tokio::sync::oneshot;
+use tokio_postgres::GenericClient;
+
+use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Unsettled, settle};
+use crate::error::EnqueueError;
+use crate::manager::Manager;
+
+/// From how many tasks on a bulk travels by COPY. Measured: below, the round trips of a COPY cost more than it saves.
+const COPY_FROM: usize = 2_000;
+
+/// Tells the workers of this process of a task that was created in a transaction, once that is committed.
+#[must_use = "workers are not told of the task until this is sent, after the commit"]
+#[derive(Debug)]
+pub struct Wake {
+    queue: QueueName,
+}
+
+impl Wake {
+    /// Tells them. To be called after the commit: before it, they would find nothing.
+    pub fn send(self, manager: &Manager) {
+        manager.shared.floors.forget(&manager.namespace, &self.queue);
+        manager.shared.wakes.wake(&manager.namespace, &self.queue);
+    }
+}
+
+impl Manager {
+    /// Creates a task, and returns it once it is durable.
+    ///
+    /// A task with a key that another task of the queue has, live or still retained in history, is not created: that
+    /// other task is returned.
+    ///
+    /// # Errors
+    /// [`EnqueueError`]; after all but [`EnqueueError::Unknown`] nothing is created.
+    ///
+    /// # Panics
+    /// If called outside of a tokio runtime.
+    ///
+    /// ```no_run
+    /// # async fn example(manager: pgmill::Manager) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pgmill::{TaskMeta, minutes};
+    ///
+    /// let payload = TaskMeta::json(&["a@example.com"])?;
+    /// let task = manager.create_task("emails", payload.delay(minutes(5))).await?;
+    /// println!("task {} starts at {:?}", task.id, task.delayed_at);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn create_task(&self, queue: &str, meta: TaskMeta) -> Result<Task, EnqueueError> {
+        let queue = QueueName::new(queue)?;
+        let new = self.new_task(&queue, meta)?;
+        loop {
+            let waiting = submit(self.batcher(&new), new.clone()).await?;
+            let (id, enqueued) = waiting.await.map_err(|_| EnqueueError::Closed)??;
+            if let Some(task) = self.task_of(&NewTask { id, ..new.clone() }, enqueued).await? {
+                return Ok(task);
+            }
+            // The task that had the key was removed between the two looks: the key is free now.
+        }
+    }
+
+    /// Creates all of these tasks or none, and returns them in the same order, once they are durable. Large ones travel by
+    /// binary COPY. A task with a key that is taken is not created: the task that has the key is returned in its place.
+    ///
+    /// # Errors
+    /// [`EnqueueError`], for the first task that is not one that can be created.
+    ///
+    /// # Panics
+    /// If called outside of a tokio runtime.
+    pub async fn create_tasks(
+        &self,
+        queue: &str,
+        metas: impl IntoIterator<Item = TaskMeta>,
+    ) -> Result<Vec<Task>, EnqueueError> {
+        let queue = QueueName::new(queue)?;
+        let mut tasks =
+            metas.into_iter().map(|meta| self.new_task(&queue, meta)).collect::<Result<Vec<_>, _>>()?;
+        let ids = self.shared.ids.take(tasks.len()).await.map_err(store)?;
+        tasks.iter_mut().zip(ids).for_each(|(task, id)| task.id = id);
+        let answers = self.create_at_once(&queue, &tasks).await?;
+        self.shared.floors.forget(&self.namespace, &queue);
+        self.shared.wakes.wake(&self.namespace, &queue);
+        let mut created = Vec::with_capacity(tasks.len());
+        for (new, enqueued) in tasks.iter().zip(answers) {
+            created.push(match self.task_of(new, enqueued).await? {
+                Some(task) => task,
+                None => self.created(new, Enqueued::Settled)?,
+            });
+        }
+        Ok(created)
+    }
+
+    /// Creates a task in the caller's transaction, which commits or loses it. The task carries its id already; workers of
+    /// this process are told by the [`Wake`], to be sent after the commit, and those of others find it by themselves.
+    ///
+    /// A task that is refused ([`EnqueueError::NoQueue`], [`EnqueueError::DelayedInPast`]) leaves the transaction in order.
+    /// The queue cannot be deleted until the transaction ends.
+    ///
+    /// # Errors
+    /// [`EnqueueError`]; never [`EnqueueError::Unknown`], which is the business of the commit.
+    pub async fn create_task_in(
+        &self,
+        client: &impl GenericClient,
+        queue: &str,
+        meta: TaskMeta,
+    ) -> Result<(Task, Wake), EnqueueError> {
+        let queue = QueueName::new(queue)?;
+        let mut new = self.new_task(&queue, meta)?;
+        let task = loop {
+            new.id = Store::reserve_id_in(client).await.map_err(store)?;
+            match Store::enqueue_in(client, &new).await.map_err(store)? {
+                Enqueued::KeyTaken(id) => {
+                    let taken = Store::get_task_in(client, &self.namespace, id).await.map_err(store)?;
+                    if let Some(task) = taken {
+                        break task;
+                    }
+                }
+                enqueued => break self.created(&new, enqueued)?,
+            }
+        };
+        Ok((task, Wake { queue }))
+    }
+
+    pub(crate) fn new_task(&self, queue: &QueueName, meta: TaskMeta) -> Result<NewTask, EnqueueError> {
+        meta.validate(self.shared.max_payload)?;
+        let payload = meta.payload.ok_or(TaskMetaError::MissingPayload)?;
+        Ok(NewTask {
+            id: 0,
+            namespace: self.namespace.clone(),
+            queue: queue.clone(),
+            payload,
+            delayed_at: meta.delayed_at,
+            delay: meta.delay.map(to_micros),
+            priority: i16::from(meta.priority),
+            key: meta.key,
+        })
+    }
+
+    /// One statement for all of them, or a COPY.
+    async fn create_at_once(
+        &self,
+        queue: &QueueName,
+        tasks: &[NewTask],
+    ) -> Result<Vec<Enqueued>, EnqueueError> {
+        let keyed = tasks.iter().any(|task| task.key.is_some());
+        let store = &self.shared.store;
+        let copied = tasks.len() >= COPY_FROM && !keyed && !store.is_pooler();
+        let bulk = Bulk { store, namespace: &self.namespace, queue, tasks, copied };
+        let answers = settle(self.shared.settle, Sending::First, &bulk).await.map_err(|end| match end {
+            Unsettled::Failed(error) | Unsettled::Refused(error, _) => EnqueueError::Store(error),
+            Unsettled::Unknown => EnqueueError::Unknown { id: tasks.first().map_or(0, task_id) },
+        })?;
+        // A refusal refuses all, and is told before anything else.
+        for (task, enqueued) in tasks.iter().zip(&answers) {
+            if matches!(enqueued, Enqueued::NoQueue | Enqueued::DelayedInPast) {
+                self.created(task, *enqueued)?;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The task that an enqueue came to; `None` if its key belonged to a task that is gone since.
+    async fn task_of(&self, new: &NewTask, enqueued: Enqueued) -> Result<Option<Task>, EnqueueError> {
+        let store_of = &self.shared.store;
+        match enqueued {
+            Enqueued::KeyTaken(id) => store_of.get_task(&self.namespace, id).await.map_err(store),
+            // It may have gone on meanwhile, even to its end.
+            Enqueued::Settled => match store_of.get_task(&self.namespace, new.id).await.map_err(store)? {
+                Some(task) => Ok(Some(task)),
+                None => self.created(new, Enqueued::Settled).map(Some),
+            },
+            enqueued => self.created(new, enqueued).map(Some),
+        }
+    }
+
+    /// The task as it was created.
+    fn created(&self, new: &NewTask, enqueued: Enqueued) -> Result<Task, EnqueueError> {
+        let mut task = Task {
+            id: task_id(new),
+            payload: Some(new.payload.clone()),
+            delayed_at: new.delayed_at,
+            worker: None,
+            namespace: self.namespace.clone(),
+            queue: new.queue.clone(),
+            result: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            started_at: None,
+            finished_at: None,
+            dies_at: None,
+            retries: 0,
+            status: Some(Status::New),
+            priority: u8::try_from(new.priority).unwrap_or(u8::MAX),
+            attempt: 0,
+            key: new.key.clone(),
+            lease_until: None,
+            holder: None,
+            attempts: Vec::new(),
+        };
+        match enqueued {
+            Enqueued::Created { created_at, run_at, dies_at, retries, .. } => {
+                task.created_at = created_at;
+                task.delayed_at = (run_at != created_at).then_some(run_at);
+                task.dies_at = dies_at;
+                task.retries = retries;
+                Ok(task)
+            }
+            // Created, done, and gone without history: all that is left is what was asked for.
+            Enqueued::Settled | Enqueued::KeyTaken(_) => Ok(Task { status: None, ..task }),
+            Enqueued::NoQueue => Err(EnqueueError::NoQueue {
+                namespace: self.namespace.to_string(),
+                queue: new.queue.to_string(),
+            }),
+            Enqueued::DelayedInPast => Err(EnqueueError::DelayedInPast),
+        }
+    }
+
+    fn batcher(&self, task: &NewTask) -> &Batcher<EnqueueFlight> {
+        if task.key.is_some() { &self.shared.keyed_enqueues } else { &self.shared.enqueues }
+    }
+}
+
+/// Tasks that are created together or not at all.
+struct Bulk<'a> {
+    store: &'a Store,
+    namespace: &'a Namespace,
+    queue: &'a QueueName,
+    tasks: &'a [NewTask],
+    copied: bool,
+}
+
+impl Batch for Bulk<'_> {
+    type Answer = Enqueued;
+
+    async fn send(&self, sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
+        match sending {
+            Sending::First if self.copied => {
+                self.store.copy_tasks(self.namespace, self.queue, self.tasks).await
+            }
+            sending => self.store.enqueue_all(self.tasks, sending).await,
+        }
+    }
+}
+
+type Answer = oneshot::Receiver<Result<(i64, Enqueued), EnqueueError>>;
+
+async fn submit(batcher: &Batcher<EnqueueFlight>, task: NewTask) -> Result<Answer, EnqueueError> {
+    let (answer, waiting) = oneshot::channel();
+    batcher.submit(EnqueueCall { task, answer }).await.map_err(|_| EnqueueError::Closed)?;
+    Ok(waiting)
+}
+
+fn task_id(task: &NewTask) -> u64 {
+    u64::try_from(task.id).unwrap_or_default()
+}
+
+fn store(error: StoreError) -> EnqueueError {
+    EnqueueError::Store(error.into())
+}

@@ -1,0 +1,98 @@
+//! What keeps the database in order while it works.
+//!
+//! Three jobs, each safe to run in any number of processes at once, so that there is no leader:
+//!
+//! - **sweep**: walks the live tasks, ends those that nobody can retain any more (past `dies_at`, or lapsed on the last
+//!   attempt), and deletes those of queues that are gone;
+//! - **partitions**: makes the days of the history tables ahead of time;
+//! - **counts**: folds the changes that every batch appends into the counters.
+//!
+//! ```text
+//!   run ──▶ maintain ──▶ pause max(1 s, 20 × what it took) ──┐
+//!    ▲                                                       │
+//!    └───────────────────────────────────────────────────────┘   until cancelled
+//! ```
+
+use std::time::Duration;
+
+use pgmill_store::{Store, StoreError, SweepPlace};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::manager::Manager;
+
+/// How many tasks one statement of the sweep looks at, and how many changes one statement folds.
+const STRETCH: i32 = 10_000;
+const PARTITIONS_AHEAD: i32 = 7;
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long maintenance rests for the time it took: it may take a twentieth.
+const REST_RATIO: u32 = 20;
+
+/// What a round of maintenance did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Maintained {
+    /// Tasks past `dies_at` that were ended.
+    pub expired: u64,
+    /// Tasks whose lease lapsed on their last attempt, and that were ended.
+    pub failed: u64,
+    /// Tasks of deleted queues whose rows were removed.
+    pub orphaned: u64,
+    /// Partitions that were made.
+    pub partitions: u32,
+    /// Changes that were folded into the counters.
+    pub folded: u64,
+}
+
+impl Manager {
+    /// Runs one round of maintenance, for the queues of all namespaces.
+    ///
+    /// # Errors
+    /// The first error of the database; what was done by then stays done.
+    pub async fn maintain(&self) -> Result<Maintained, StoreError> {
+        let store = &self.shared.store;
+        let mut done = Maintained { partitions: ensure_partitions(store).await?, ..Maintained::default() };
+        let mut place = Some(SweepPlace::START);
+        while let Some(from) = place {
+            let swept = store.sweep(from, STRETCH).await?;
+            done.expired += swept.expired;
+            done.failed += swept.failed;
+            done.orphaned += swept.orphaned;
+            place = swept.place;
+        }
+        loop {
+            let folded = store.fold_counts(STRETCH).await?;
+            done.folded += folded;
+            if folded < u64::from(STRETCH.unsigned_abs()) {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Maintains the database until the token is cancelled, then returns within a second. An error is logged, and does not
+    /// end it.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let rounds = async {
+            loop {
+                let started = Instant::now();
+                match self.maintain().await {
+                    Ok(done) if done == Maintained::default() => {}
+                    Ok(done) => tracing::debug!(?done, "maintained the database"),
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "maintenance failed: {error}");
+                    }
+                }
+                tokio::time::sleep((started.elapsed() * REST_RATIO).max(SHORTEST_PAUSE)).await;
+            }
+        };
+        shutdown.run_until_cancelled(rounds).await;
+    }
+}
+
+/// A lock that was not had at once is left to the next round: there are days of time.
+async fn ensure_partitions(store: &Store) -> Result<u32, StoreError> {
+    match store.ensure_partitions(PARTITIONS_AHEAD).await {
+        Err(StoreError::Contended(_)) => Ok(0),
+        made => made,
+    }
+}

@@ -1,0 +1,144 @@
+//! The handle that everything in this crate hangs on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use pgmill_schema::{NameError, Namespace};
+use pgmill_store::{ConnectOptions, Store};
+
+use crate::batch::{
+    BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight,
+};
+use crate::open::ManagerBuilder;
+use crate::wakes::Wakes;
+
+/// The queues of a namespace, and their tasks.
+///
+/// Cloning is cheap, and clones share connections and batchers: use one manager a process, cloned to wherever tasks are
+/// created, retained or released. What they do at the same time travels to PostgreSQL together.
+#[derive(Clone)]
+pub struct Manager {
+    pub(crate) namespace: Namespace,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the managers of all namespaces share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) max_payload: usize,
+    /// How long an unknown outcome is asked about.
+    pub(crate) settle: Duration,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) floors: Arc<Floors>,
+    pub(crate) wakes: Arc<Wakes>,
+    pub(crate) enqueues: Batcher<EnqueueFlight>,
+    /// Tasks with keys fly apart: they may have to wait for a foreign transaction that holds the same key.
+    pub(crate) keyed_enqueues: Batcher<EnqueueFlight>,
+    pub(crate) retains: Batcher<RetainFlight>,
+    pub(crate) releases: Batcher<ReleaseFlight>,
+}
+
+impl Manager {
+    /// Connects to a database: `postgres://…`, or `name=value` pairs, as libpq understands them, with the `PG*`
+    /// environment variables for what is not given.
+    pub fn connect(url: impl AsRef<str>) -> ManagerBuilder {
+        ManagerBuilder::url(url.as_ref())
+    }
+
+    /// Connects as these options say.
+    pub fn connect_with(options: ConnectOptions) -> ManagerBuilder {
+        ManagerBuilder::options(options)
+    }
+
+    /// Uses a pool that there is already, for the queues of a namespace.
+    pub fn new(pool: Pool, namespace: &str) -> ManagerBuilder {
+        ManagerBuilder::pool(pool).namespace(namespace)
+    }
+
+    pub(crate) fn assemble(
+        store: Store,
+        namespace: Namespace,
+        max_payload: usize,
+        batching: &BatchOptions,
+    ) -> Self {
+        let ids = Arc::new(Ids::new(store.clone()));
+        let floors = Arc::new(Floors::default());
+        let wakes = Arc::new(Wakes::default());
+        let settle = batching.settle;
+        let enqueue = || EnqueueFlight {
+            store: store.clone(),
+            ids: Arc::clone(&ids),
+            floors: Arc::clone(&floors),
+            wakes: Arc::clone(&wakes),
+            settle,
+        };
+        let release = ReleaseFlight {
+            store: store.clone(),
+            floors: Arc::clone(&floors),
+            wakes: Arc::clone(&wakes),
+            settle,
+        };
+        let releases = Batcher::new(release, batching.clone());
+        let retain = RetainFlight::new(
+            store.clone(),
+            releases.clone(),
+            Arc::clone(&floors),
+            Arc::clone(&wakes),
+            settle,
+        );
+        let shared = Shared {
+            max_payload,
+            settle,
+            enqueues: Batcher::new(enqueue(), batching.clone()),
+            keyed_enqueues: Batcher::new(enqueue(), batching.clone()),
+            // Two claims at once would pick the same tasks, and one of them would find them all locked.
+            retains: Batcher::new(retain, batching.clone().flights(1)),
+            releases,
+            ids,
+            floors,
+            wakes,
+            store,
+        };
+        Self { namespace, shared: Arc::new(shared) }
+    }
+
+    /// The namespace whose queues these are.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The same connections and batchers, for the queues of another namespace.
+    ///
+    /// # Errors
+    /// If the namespace has a name it cannot have.
+    pub fn with_namespace(&self, namespace: &str) -> Result<Self, NameError> {
+        Ok(Self { namespace: Namespace::new(namespace)?, shared: Arc::clone(&self.shared) })
+    }
+
+    /// The pool of connections.
+    pub fn pool(&self) -> &Pool {
+        self.shared.store.pool()
+    }
+
+    /// The statements beneath.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Takes no more calls that write tasks, in any namespace, and returns when those that were taken are answered.
+    /// Reading, and everything about queues, goes on working.
+    pub async fn close(&self) {
+        self.shared.enqueues.close().await;
+        self.shared.keyed_enqueues.close().await;
+        self.shared.retains.close().await;
+        // Last: what was retained for callers that went away is given back through it.
+        self.shared.releases.close().await;
+    }
+}
+
+impl std::fmt::Debug for Manager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Manager").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

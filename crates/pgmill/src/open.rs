@@ -1,0 +1,127 @@
+//! From a connection string to a [`Manager`].
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+
+use deadpool_postgres::Pool;
+use pgmill_schema::Namespace;
+use pgmill_store::{ConnectOptions, Migrator, Store};
+
+use crate::batch::BatchOptions;
+use crate::error::OpenError;
+use crate::manager::Manager;
+
+/// The largest payload or result that is taken by default: 1 MiB.
+pub(crate) const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
+
+enum Source {
+    Url(String),
+    Options(Box<ConnectOptions>),
+    Pool(Pool),
+}
+
+/// What a [`Manager`] is made of; awaiting it connects, migrates the database and makes the manager.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), pgmill::OpenError> {
+/// use pgmill::Manager;
+///
+/// let manager = Manager::connect("postgres://localhost/app").namespace("myapp").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens until it is awaited"]
+pub struct ManagerBuilder {
+    source: Source,
+    namespace: String,
+    migrate: bool,
+    pooler: bool,
+    max_payload: usize,
+    batching: BatchOptions,
+}
+
+impl ManagerBuilder {
+    pub(crate) fn url(url: &str) -> Self {
+        Self::from(Source::Url(url.to_owned()))
+    }
+
+    pub(crate) fn options(options: ConnectOptions) -> Self {
+        Self::from(Source::Options(Box::new(options)))
+    }
+
+    pub(crate) fn pool(pool: Pool) -> Self {
+        Self::from(Source::Pool(pool))
+    }
+
+    fn from(source: Source) -> Self {
+        Self {
+            source,
+            namespace: "default".to_owned(),
+            migrate: true,
+            pooler: false,
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            batching: BatchOptions::default(),
+        }
+    }
+
+    /// Where the manager's queues are. Default `default`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Whether to migrate the database. Default `true`; with `false` it must have been migrated, by `pgmill migrate`
+    /// for one.
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.migrate = migrate;
+        self
+    }
+
+    /// Whether the pool given to [`Manager::new`] leads to a pooler in transaction mode. Default `false`. A connection
+    /// string says so itself, by `pgmill_mode=pooler`.
+    pub fn pooler(mut self, pooler: bool) -> Self {
+        self.pooler = pooler;
+        self
+    }
+
+    /// The largest payload and the largest result that are taken, in bytes of JSON text. Default 1 MiB.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = bytes;
+        self
+    }
+
+    /// How calls are gathered into statements.
+    pub fn batching(mut self, batching: BatchOptions) -> Self {
+        self.batching = batching;
+        self
+    }
+
+    async fn open(self) -> Result<Manager, OpenError> {
+        let namespace = Namespace::new(&self.namespace)?;
+        let store = match self.source {
+            Source::Url(url) => Store::open(&ConnectOptions::parse(&url)?)?,
+            Source::Options(options) => Store::open(&options)?,
+            Source::Pool(pool) => Store::from_pool(pool, self.pooler),
+        };
+        if self.migrate {
+            Migrator::new(&store).run().await?;
+        }
+        Ok(Manager::assemble(store, namespace, self.max_payload, &self.batching))
+    }
+}
+
+impl IntoFuture for ManagerBuilder {
+    type Output = Result<Manager, OpenError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}
+
+impl std::fmt::Debug for ManagerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the source, which may hold a password.
+        f.debug_struct("ManagerBuilder").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,2 @@
+//! The manager on a real PostgreSQL.
+mod smoke;

@@ -1,0 +1,21 @@
+//! What the store does on a real PostgreSQL.
+
+#[cfg(test)]
+mod support;
+
+mod counts;
+mod enqueue;
+mod fence;
+mod hot_updates;
+mod keys;
+mod lists;
+mod locks;
+mod migrations;
+mod outcomes;
+mod partitions;
+mod plans;
+mod resend;
+mod retain;
+mod schema;
+mod sessions;
+mod sweep;

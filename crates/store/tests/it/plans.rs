@@ -1,0 +1,285 @@
+//! The plans of the hot statements do not depend on statistics.
+//!
+//! Each statement runs on a table that was analysed empty, on one that was analysed while drained and has filled since,
+//! and on one of a million rows. Its plan is told by `auto_explain`, which sees into the functions.
+
+use std::fmt::Write as _;
+use std::future::poll_fn;
+
+use pgmill_schema::QueueMeta;
+use pgmill_testkit::TestDatabase;
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client};
+
+use crate::support::Fixture;
+
+const BATCH: i32 = 100;
+/// More than a statement of 100 tasks may look at of `task`, whatever the table holds: priorities, candidates in
+/// reserve, each looked at twice.
+const ROWS: u64 = 1_000;
+/// More than it may touch of the buffers.
+const BUFFERS: u64 = 6_000;
+
+/// Names of statements with their plans.
+type Plans = Vec<(&'static str, Vec<Value>)>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_of_hot_statements_are_the_same_whatever_the_statistics_say() {
+    let (empty, drained, million) = tokio::join!(analysed_empty(), drained_and_refilled(), a_million_analysed());
+    let shape = shapes(&empty);
+    for (state, plans) in [("analysed empty", &empty), ("drained", &drained), ("a million", &million)] {
+        assert_eq!(shape, shapes(plans), "the plans on a table that was {state}");
+        for (name, plan) in plans.iter().flat_map(|(name, plans)| plans.iter().map(move |plan| (name, plan))) {
+            let (rows, buffers) = (rows_of_task(plan), number(plan, "Shared Hit Blocks"));
+            assert!(!shape.contains("Seq Scan"), "{shape}");
+            assert!(rows < ROWS, "{name} looked at {rows} tasks on a table that was {state}");
+            assert!(buffers < BUFFERS, "{name} touched {buffers} buffers on a table that was {state}");
+        }
+    }
+    // What a plan looks like in detail is up to the version of PostgreSQL.
+    if empty_version().await == 15 {
+        insta::assert_snapshot!("plans", shape);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_of_hot_statements_do_not_change_with_a_thousand_queues() {
+    let (one, many) = tokio::join!(drained_and_refilled(), drained_with_a_thousand_queues());
+    assert_eq!(shapes(&one), shapes(&many));
+}
+
+async fn empty_version() -> i32 {
+    let client = TestDatabase::create().await.connect().await;
+    let row = client.query_one("SELECT current_setting('server_version_num')::integer / 10000", &[]).await;
+    row.unwrap().get(0)
+}
+
+async fn analysed_empty() -> Plans {
+    let fixture = fixture().await;
+    fixture.client.simple_query("VACUUM ANALYZE pgmill.task").await.unwrap();
+    fixture.sql("ANALYZE pgmill.queue").await;
+    explain(&fixture).await
+}
+
+async fn drained_and_refilled() -> Plans {
+    let fixture = fixture().await;
+    drain_and_refill(&fixture).await;
+    explain(&fixture).await
+}
+
+async fn drained_with_a_thousand_queues() -> Plans {
+    let fixture = fixture().await;
+    fixture
+        .sql(
+            "INSERT INTO pgmill.queue (ns, queue, retries, retry_delay, backoff, max_retry_delay, retention,
+                retention_failed, lease)
+            SELECT 'app', 'other' || n, 3, 1, 0, 1, 1, 1, 1 FROM generate_series(1, 1000) n",
+        )
+        .await;
+    fixture.sql("ANALYZE pgmill.queue").await;
+    drain_and_refill(&fixture).await;
+    explain(&fixture).await
+}
+
+async fn a_million_analysed() -> Plans {
+    let fixture = fixture().await;
+    fill(&fixture, 1_000_000).await;
+    fixture.sql("ANALYZE pgmill.task").await;
+    explain(&fixture).await
+}
+
+async fn fixture() -> Fixture {
+    let fixture = Fixture::new().await;
+    fixture.queue(QueueMeta::new("plain").no_ttl()).await;
+    fixture.sql("ALTER TABLE pgmill.task SET (autovacuum_enabled = off)").await;
+    fixture
+}
+
+async fn drain_and_refill(fixture: &Fixture) {
+    fill(fixture, 20_000).await;
+    fixture.sql("DELETE FROM pgmill.task").await;
+    fixture.client.simple_query("VACUUM ANALYZE pgmill.task").await.unwrap();
+    fill(fixture, 100_000).await;
+}
+
+async fn fill(fixture: &Fixture, rows: u32) {
+    fixture
+        .sql(&format!(
+            "INSERT INTO pgmill.task (id, run_at, created_at, queue_id, retries, priority, payload)
+            SELECT nextval('pgmill.task_id'), now(), now(), q.id, 3, 5, 'null'
+            FROM pgmill.queue q, generate_series(1, {rows}) WHERE q.queue = 'plain'"
+        ))
+        .await;
+}
+
+/// Runs each hot statement once, in its order of life, and tells the plans inside.
+async fn explain(fixture: &Fixture) -> Plans {
+    let mut session = Session::open(&fixture.database).await;
+    let (namespaces, queues) = (vec!["app"], vec!["plain"]);
+    let new: Vec<i64> = fixture.store.reserve_ids(BATCH).await.unwrap();
+    let slots = vec![1_i32; new.len()];
+    let payloads = vec!["null"; new.len()];
+    let keys: Vec<Option<String>> = new.iter().map(|id| Some(id.to_string())).collect();
+    let (no_times, no_numbers) = (vec![None::<jiff::Timestamp>; new.len()], vec![None::<i64>; new.len()]);
+    let priorities = vec![5_i16; new.len()];
+    let mut plans = Vec::new();
+    for (name, again) in [("enqueue", false), ("enqueue again", true)] {
+        let params: [&(dyn ToSql + Sync); 12] = [
+            &namespaces, &queues, &new, &slots, &payloads, &no_times, &no_numbers, &priorities, &keys, &new[0], &again,
+            &false,
+        ];
+        session
+            .run("SELECT FROM pgmill.enqueue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", &params)
+            .await;
+        plans.push((name, session.plans()));
+    }
+
+    let retained = session
+        .run(
+            "SELECT id, attempt FROM pgmill.retain_v1($1, '{false}', '{1}', $2, '{1}', $3, '{worker}', '{null}', '{}',
+                '{}', '{}', 4711, '{}') ORDER BY id",
+            &[&namespaces, &queues, &vec![BATCH]],
+        )
+        .await;
+    plans.push(("retain", session.plans()));
+    assert_eq!(retained.len(), usize::try_from(BATCH).unwrap());
+
+    let ids: Vec<i64> = retained.iter().map(|row| row.get(0)).collect();
+    let attempts: Vec<i32> = retained.iter().map(|row| row.get(1)).collect();
+    let holders = vec![4711_i64; ids.len()];
+    let extended = session
+        .run("SELECT FROM pgmill.extend_v1($1, $2, $3, $4)", &[&ids, &attempts, &holders, &no_numbers])
+        .await;
+    plans.push(("extend", session.plans()));
+    assert_eq!(extended.len(), ids.len());
+
+    // Half are done, half are tried again, and one is held by somebody else: every branch has something to do.
+    let actions: Vec<i16> = ids.iter().map(|id| i16::from(id % 2 == 0)).collect();
+    let holders: Vec<i64> = ids.iter().map(|id| if *id == ids[0] { 1 } else { 4711 }).collect();
+    session
+        .run(
+            "SELECT FROM pgmill.release_v1($1, $2, $3, $4, $5, $6, $7, $8, false)",
+            &[&namespaces, &ids, &slots, &attempts, &holders, &actions, &payloads, &no_numbers],
+        )
+        .await;
+    plans.push(("release", session.plans()));
+
+    session.run("SELECT FROM pgmill.sweep_v1(0, -1::smallint, 'epoch', 0, $1)", &[&BATCH]).await;
+    plans.push(("sweep", session.plans()));
+    plans
+}
+
+/// A connection that tells its plans.
+struct Session {
+    client: Client,
+    notices: UnboundedReceiver<String>,
+}
+
+impl Session {
+    async fn open(database: &TestDatabase) -> Self {
+        let (client, mut driver) = database.options().connect().await.unwrap();
+        let (sender, notices) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|cx| driver.poll_message(cx)).await {
+                if let AsyncMessage::Notice(notice) = message {
+                    let _ = sender.send(notice.message().to_owned());
+                }
+            }
+        });
+        client
+            .batch_execute(
+                "LOAD 'auto_explain';
+                SET auto_explain.log_min_duration = 0;
+                SET auto_explain.log_nested_statements = on;
+                SET auto_explain.log_analyze = on;
+                SET auto_explain.log_buffers = on;
+                SET auto_explain.log_timing = off;
+                SET auto_explain.log_format = json;
+                SET auto_explain.log_level = notice",
+            )
+            .await
+            .unwrap();
+        Self { client, notices }
+    }
+
+    async fn run(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Vec<tokio_postgres::Row> {
+        self.client.query(sql, params).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+    }
+
+    /// The plans since the last call, but for that of the outermost statement. A notice arrives before the answer to
+    /// the statement that it is about.
+    fn plans(&mut self) -> Vec<Value> {
+        let mut plans = Vec::new();
+        while let Ok(notice) = self.notices.try_recv() {
+            if let Some((_, json)) = notice.split_once("plan:\n") {
+                let plan: Value = serde_json::from_str(json).unwrap();
+                plans.push(plan["Plan"].clone());
+            }
+        }
+        plans.pop();
+        plans
+    }
+}
+
+/// The shapes of plans: which nodes, over which index of which table.
+fn shapes(plans: &Plans) -> String {
+    let mut text = String::new();
+    for (name, plans) in plans {
+        let _ = writeln!(text, "# {name}");
+        for plan in plans {
+            text.push_str(&shape(plan, 0));
+        }
+    }
+    text
+}
+
+fn shape(node: &Value, depth: usize) -> String {
+    let mut line = String::new();
+    for key in ["Subplan Name", "Operation", "Node Type", "Join Type", "Index Name", "Relation Name", "CTE Name"] {
+        if let Some(word) = node[key].as_str() {
+            let _ = write!(line, "{}{}", if line.is_empty() { "" } else { " " }, undated(word));
+        }
+    }
+    let mut text = format!("{:indent$}{line}\n", "", indent = 2 * depth);
+    let mut last = String::new();
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        let child = shape(child, depth + 1);
+        // One line stands for all partitions.
+        if child != last {
+            text.push_str(&child);
+        }
+        last = child;
+    }
+    text
+}
+
+/// Without the day of a partition and the numbers of subplans and parameters.
+fn undated(name: &str) -> String {
+    let word = name.split(" (returns").next().unwrap_or(name);
+    let numbered = |word: &str| word.starts_with("InitPlan") || word.starts_with("SubPlan");
+    if numbered(word) || word.contains("_20") {
+        word.chars().filter(|c| !c.is_ascii_digit()).collect::<String>().trim().to_owned()
+    } else {
+        word.to_owned()
+    }
+}
+
+/// How many rows of `task` were looked at.
+fn rows_of_task(node: &Value) -> u64 {
+    let here = if node["Relation Name"] == "task" && node["Node Type"].as_str().is_some_and(|n| n.ends_with("Scan")) {
+        let rows = number(node, "Actual Rows") + number(node, "Rows Removed by Filter");
+        rows * number(node, "Actual Loops")
+    } else {
+        0
+    };
+    let below = node["Plans"].as_array().into_iter().flatten().map(rows_of_task);
+    here + below.sum::<u64>()
+}
+
+/// A number of a plan. Rows are an average over the loops, and from PostgreSQL 18 on a fraction: counted as one more.
+fn number(node: &Value, key: &str) -> u64 {
+    let value = &node[key];
+    value.as_u64().or_else(|| value.as_f64().map(|number| number.ceil() as u64)).unwrap_or(0)
+}
