@@ -115,6 +115,7 @@ impl Session {
         self.wanted.cancel();
         self.maintenance.await?;
         self.manager.close().await;
+        self.manager.pool().close();
         drop(self.manager);
         self.database.close().await
     }

@@ -23,7 +23,8 @@ impl Shutdown {
         let shutdown = Self::default();
         let Self { stop, now } = shutdown.clone();
         tokio::spawn(async move {
-            for (token, remark) in [(stop, "stopping; a second signal ends it at once"), (now, "ending now")] {
+            for (token, remark) in [(stop, "stopping; a second signal ends it at once"), (now, "ending now")]
+            {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}

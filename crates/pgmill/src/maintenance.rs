@@ -1,10 +1,11 @@
 //! What keeps the database in order while it works.
 //!
-//! Three jobs, each safe to run in any number of processes at once, so that there is no leader:
+//! Four jobs, each safe to run in any number of processes at once, so that there is no leader:
 //!
 //! - **sweep**: walks the live tasks, ends those that nobody can retain any more (past `dies_at`, or lapsed on the last
 //!   attempt), and deletes those of queues that are gone;
 //! - **partitions**: makes the days of the history tables ahead of time;
+//! - **keys**: deletes idempotency keys whose task holds them no longer;
 //! - **counts**: folds the changes that every batch appends into the counters.
 //!
 //! ```text
@@ -40,6 +41,8 @@ pub struct Maintained {
     pub orphaned: u64,
     /// Partitions that were made.
     pub partitions: u32,
+    /// Idempotency keys that no task held any longer.
+    pub keys: u64,
     /// Changes that were folded into the counters.
     pub folded: u64,
 }
@@ -59,6 +62,15 @@ impl Manager {
             done.failed += swept.failed;
             done.orphaned += swept.orphaned;
             place = swept.place;
+        }
+        let mut place = None;
+        loop {
+            let (pruned, next) = store.prune_keys(place, STRETCH).await?;
+            done.keys += pruned;
+            place = next;
+            if place.is_none() {
+                break;
+            }
         }
         loop {
             let folded = store.fold_counts(STRETCH).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use pgmill_schema::{NameError, Namespace};
 use pgmill_store::{ConnectOptions, Store};
+use tokio_util::task::TaskTracker;
 
 use crate::batch::{
     BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight,
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) keyed_enqueues: Batcher<EnqueueFlight>,
     pub(crate) retains: Batcher<RetainFlight>,
     pub(crate) releases: Batcher<ReleaseFlight>,
+    alone: TaskTracker,
 }
 
 impl Manager {
@@ -66,6 +68,7 @@ impl Manager {
         let floors = Arc::new(Floors::default());
         let wakes = Arc::new(Wakes::default());
         let settle = batching.settle;
+        let alone = TaskTracker::new();
         let enqueue = || EnqueueFlight {
             store: store.clone(),
             ids: Arc::clone(&ids),
@@ -78,6 +81,7 @@ impl Manager {
             floors: Arc::clone(&floors),
             wakes: Arc::clone(&wakes),
             settle,
+            alone: alone.clone(),
         };
         let releases = Batcher::new(release, batching.clone());
         let retain = RetainFlight::new(
@@ -95,6 +99,7 @@ impl Manager {
             // Two claims at once would pick the same tasks, and one of them would find them all locked.
             retains: Batcher::new(retain, batching.clone().flights(1)),
             releases,
+            alone,
             ids,
             floors,
             wakes,
@@ -134,6 +139,8 @@ impl Manager {
         self.shared.retains.close().await;
         // Last: what was retained for callers that went away is given back through it.
         self.shared.releases.close().await;
+        self.shared.alone.close();
+        self.shared.alone.wait().await;
     }
 }
 

@@ -193,8 +193,8 @@ impl Manager {
     }
 
     /// Extends the leases of running attempts to so long from now (default: the queue's lease), never past `dies_at`, and
-    /// returns until when each runs. `None` where the attempt is over (then stop), or its row is locked by a transaction
-    /// from outside just now (then the next extension tells).
+    /// returns until when each runs. `None` where the attempt is over: then stop. A lease that could not be extended just
+    /// now, for another transaction is changing the task, is returned with the end it had.
     ///
     /// # Errors
     /// [`RetainError`]. The leases may or may not have been extended then.

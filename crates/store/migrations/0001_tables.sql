@@ -114,12 +114,12 @@ CREATE TABLE pgmill.task_gone (
 ) PARTITION BY RANGE (ended_at);
 CREATE INDEX task_gone_ended ON pgmill.task_gone (ended_at);
 
--- Idempotency keys. until is null while the task lives, then the end of its retention.
+-- Idempotency keys, and the task that has each. It holds the key while it lives and until its retention ends; so a
+-- release has nothing to write here, and nothing to wait for.
 CREATE TABLE pgmill.task_key (
     queue_id integer NOT NULL,
     key      text COLLATE "C" NOT NULL,
     id       bigint NOT NULL,
-    until    timestamptz,
     CONSTRAINT task_key_pkey PRIMARY KEY (queue_id, key)
 );
 

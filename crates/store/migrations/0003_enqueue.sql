@@ -1,3 +1,14 @@
+-- Whether the task that has a key still holds it: while it lives, and then until its retention ends.
+--
+-- Relies on: task_pkey, task_finished_id.
+CREATE FUNCTION pgmill.key_is_held_v1(p_id bigint, p_retention bigint, p_retention_failed bigint) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM pgmill.task t WHERE t.id = p_id)
+    OR EXISTS (
+        SELECT FROM pgmill.task_finished f
+        WHERE f.id = p_id AND f.finished_at > now() - interval '1 microsecond'
+            * CASE WHEN f.status = 3 THEN p_retention ELSE p_retention_failed END);
+
 -- Inserts a batch of tasks and answers for each of them. One call is one flight of the enqueue batcher; the transaction
 -- commits with it, or is the caller's own (p_flight null).
 --
@@ -74,7 +85,9 @@ BEGIN
     END IF;
 
     IF p_key IS NOT NULL AND NOT v_refused THEN
-        INSERT INTO pgmill.task_key AS k (queue_id, key, id)
+        -- First the keys that are free, without a lock on those that are not; then those whose task is gone. That one is
+        -- taken only from the owner it was seen with: of two who see the same stale key, one gets it.
+        INSERT INTO pgmill.task_key (queue_id, key, id)
         SELECT DISTINCT ON (q.id, x.key) q.id, x.key, x.id
         FROM unnest(p_id, p_slot, p_delayed_at, p_key) AS x(id, slot, delayed_at, key)
         JOIN unnest(p_ns, p_queue) WITH ORDINALITY AS w(ns, queue, slot) ON w.slot = x.slot
@@ -82,7 +95,22 @@ BEGIN
         WHERE q.id = ANY (v_locked) AND x.key IS NOT NULL AND x.id <> ALL (v_settled)
             AND (x.delayed_at IS NULL OR x.delayed_at >= v_now - interval '1 second')
         ORDER BY q.id, x.key, x.id
-        ON CONFLICT (queue_id, key) DO UPDATE SET id = excluded.id, until = NULL WHERE k.until < now();
+        ON CONFLICT (queue_id, key) DO NOTHING;
+
+        WITH stale AS MATERIALIZED (
+            SELECT DISTINCT ON (q.id, x.key) q.id AS queue_id, x.key, x.id, k.id AS owner
+            FROM unnest(p_id, p_slot, p_delayed_at, p_key) AS x(id, slot, delayed_at, key)
+            JOIN unnest(p_ns, p_queue) WITH ORDINALITY AS w(ns, queue, slot) ON w.slot = x.slot
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.task_key k WHERE k.queue_id = q.id AND k.key = x.key OFFSET 0) k
+            WHERE q.id = ANY (v_locked) AND k.id <> ALL (p_id) AND x.id <> ALL (v_settled)
+                AND (x.delayed_at IS NULL OR x.delayed_at >= v_now - interval '1 second')
+                AND NOT pgmill.key_is_held_v1(k.id, q.retention, q.retention_failed)
+            ORDER BY q.id, x.key, x.id
+        )
+        UPDATE pgmill.task_key k SET id = s.id
+        FROM stale s
+        WHERE k.queue_id = s.queue_id AND k.key = s.key AND k.id = s.owner;
     END IF;
 
     RETURN QUERY

@@ -55,7 +55,7 @@ BEGIN
         FROM asked a
         CROSS JOIN LATERAL (
             SELECT t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, t.spared, t.retries, t.started_at, t.worker,
-                q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention, q.retention_failed
+                q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention
             FROM pgmill.task t
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
             WHERE t.id = a.id AND q.ns = a.ns AND t.lease_until IS NOT NULL
@@ -92,14 +92,14 @@ BEGIN
         DELETE FROM pgmill.task t
         USING fate f
         WHERE t.ctid = f.tid AND f.status > 2
-        RETURNING f.ord, f.open_fence, f.status, f.result::json AS result, f.queue, f.retention, f.retention_failed,
+        RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.queue, f.retention,
             t.id, t.run_at, t.created_at, t.dies_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
             t.started_at, t.holder, t.worker, t.payload, t.key
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result)
         SELECT e.id, now(), e.created_at, e.run_at, e.dies_at, e.started_at, e.holder, e.queue_id,
-            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.result
+            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.error
         FROM ended e
         WHERE e.status <> 3 OR e.retention > 0
     ), gone AS (
@@ -108,44 +108,46 @@ BEGIN
         FROM ended e
         WHERE e.status = 3 AND e.retention = 0
         HAVING count(*) > 0
-    ), unkeyed AS (
-        UPDATE pgmill.task_key k
-        SET until = now() + interval '1 microsecond'
-            * CASE WHEN e.status = 3 THEN e.retention ELSE e.retention_failed END
-        FROM ended e
-        WHERE k.queue_id = e.queue_id AND k.key = e.key AND k.id = e.id
     ), waiting AS (
         UPDATE pgmill.task t
         SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
             result = coalesce(f.result::json, t.result)
         FROM fate f
         WHERE t.ctid = f.tid AND f.status < 2
-        RETURNING f.ord, f.open_fence, f.status, f.queue, t.id, t.run_at, t.created_at, t.dies_at, t.queue_id,
+        RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.started_at, f.queue,
+            t.id, t.run_at, t.created_at, t.dies_at, t.queue_id,
             t.retries, t.priority, t.attempt, t.spared, t.worker, t.payload, t.key
+    ), changed AS (
+        -- Not from fate: a row whose new version came after this statement's snapshot is locked, but not changed by it.
+        SELECT e.ord, e.action, e.status, e.id, e.queue_id, e.attempt, e.started_at, e.worker, e.error, e.retention
+        FROM ended e
+        UNION ALL
+        SELECT w.ord, w.action, w.status, w.id, w.queue_id, w.attempt, w.started_at, w.worker, w.error, NULL
+        FROM waiting w
     ), tried AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker, error)
-        SELECT f.id, f.queue_id, f.attempt, f.started_at, now(),
+        SELECT c.id, c.queue_id, c.attempt, c.started_at, now(),
             CASE
-                WHEN f.action = 3 THEN 3
-                WHEN f.action = 5 THEN 5
-                WHEN f.status = 5 THEN 6
-                WHEN f.status = 4 THEN 1
-                WHEN f.action = 4 THEN 4
+                WHEN c.action = 3 THEN 3
+                WHEN c.action = 5 THEN 5
+                WHEN c.status = 5 THEN 6
+                WHEN c.status = 4 THEN 1
+                WHEN c.action = 4 THEN 4
                 ELSE 0
-            END, f.worker, f.result::json
-        FROM fate f
-        WHERE f.action <> 0
+            END, c.worker, c.error
+        FROM changed c
+        WHERE c.action <> 0
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
-        SELECT f.queue_id, s.status, s.day, sum(s.n)
-        FROM fate f
+        SELECT c.queue_id, s.status, s.day, sum(s.n)
+        FROM changed c
         CROSS JOIN LATERAL (VALUES
             (2, date '-infinity', -1),
-            (f.status, CASE WHEN f.status > 2 THEN (now() AT TIME ZONE 'UTC')::date ELSE '-infinity' END,
-                CASE WHEN f.status = 3 AND f.retention = 0 THEN 0 ELSE 1 END)
+            (c.status, CASE WHEN c.status > 2 THEN (now() AT TIME ZONE 'UTC')::date ELSE '-infinity' END,
+                CASE WHEN c.status = 3 AND c.retention = 0 THEN 0 ELSE 1 END)
         ) AS s(status, day, n)
         WHERE s.n <> 0
-        GROUP BY f.queue_id, s.status, s.day
+        GROUP BY c.queue_id, s.status, s.day
     )
     SELECT e.ord, 0::smallint, e.status, now(), e.run_at, e.attempt, e.spared, e.retries,
         e.queue_id, e.queue, e.priority, e.created_at, e.dies_at, e.started_at, e.worker, e.key,
@@ -188,6 +190,6 @@ BEGIN
         ) b
         LIMIT 1
     ) v
-    WHERE (SELECT count(*) FROM held) < cardinality(p_id) AND a.ord NOT IN (SELECT h.ord FROM held h);
+    WHERE (SELECT count(*) FROM changed) < cardinality(p_id) AND a.ord NOT IN (SELECT c.ord FROM changed c);
 END
 $$;

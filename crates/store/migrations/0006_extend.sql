@@ -1,6 +1,6 @@
 -- Extends running leases to p_lease microseconds from now (per entry; null: the queue's lease), never past dies_at.
--- Answers the entries that were extended; one that is missing is lost (the fence), or its row is locked by another
--- transaction just now: the next extension tells.
+-- Answers until when each lease runs. An entry that is missing is lost (the fence). One that another transaction was
+-- changing just now is answered with its old end: the next extension tells.
 --
 -- The plan does not depend on statistics: see retain_v1.
 --
@@ -32,11 +32,22 @@ BEGIN
             FOR UPDATE OF t SKIP LOCKED
         ) l
         WHERE x.ord BETWEEN 1 AND cardinality(p_id)
+    ), extended AS (
+        UPDATE pgmill.task t
+        SET lease_until = h.lease_until
+        FROM held h
+        WHERE t.ctid = h.tid
+        RETURNING h.ord, t.lease_until
     )
-    UPDATE pgmill.task t
-    SET lease_until = h.lease_until
-    FROM held h
-    WHERE t.ctid = h.tid
-    RETURNING h.ord, t.lease_until;
+    SELECT e.ord, e.lease_until FROM extended e
+    UNION ALL
+    SELECT x.ord::integer, t.lease_until
+    FROM unnest(p_id, p_attempt, p_holder) WITH ORDINALITY AS x(id, attempt, holder, ord)
+    CROSS JOIN LATERAL (
+        SELECT t.lease_until FROM pgmill.task t
+        WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+        OFFSET 0
+    ) t
+    WHERE (SELECT count(*) FROM extended) < cardinality(p_id) AND x.ord NOT IN (SELECT e.ord FROM extended e);
 END
 $$;

@@ -51,7 +51,7 @@ BEGIN
         DELETE FROM pgmill.task t
         USING locked l
         WHERE t.ctid = l.tid
-        RETURNING t.*, l.orphan, l.status, l.retention_failed
+        RETURNING t.*, l.orphan, l.status
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result)
@@ -63,11 +63,6 @@ BEGIN
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
         SELECT e.id, e.queue_id, e.attempt, e.started_at, now(), 2, e.worker
         FROM ended e WHERE NOT e.orphan AND e.lease_until IS NOT NULL
-    ), unkeyed AS (
-        UPDATE pgmill.task_key k
-        SET until = now() + interval '1 microsecond' * e.retention_failed
-        FROM ended e
-        WHERE NOT e.orphan AND k.queue_id = e.queue_id AND k.key = e.key AND k.id = e.id
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT e.queue_id, s.status, s.day, sum(s.n)
@@ -117,5 +112,47 @@ BEGIN
     )
     SELECT count(*) INTO v_folded FROM change;
     RETURN v_folded;
+END
+$$;
+
+-- Looks at a stretch of the idempotency keys, in their order, and deletes those whose task holds them no longer, or whose
+-- queue is gone. Answers how many it deleted and the place it reached (null: the end).
+--
+-- Locks: the keys it deletes, skipping locked ones. Never waits. Relies on: task_key_pkey.
+CREATE FUNCTION pgmill.prune_keys_v1(p_queue integer, p_key text, p_scan integer)
+RETURNS TABLE (pruned bigint, queue_id integer, key text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH seen AS MATERIALIZED (
+        SELECT k.ctid AS tid, k.queue_id, k.key, k.id
+        FROM pgmill.task_key k
+        WHERE (k.queue_id, k.key) > (p_queue, p_key)
+        ORDER BY k.queue_id, k.key
+        LIMIT p_scan
+    ), locked AS MATERIALIZED (
+        SELECT l.tid
+        FROM seen s
+        LEFT JOIN pgmill.queue q ON q.id = s.queue_id
+        CROSS JOIN LATERAL (
+            SELECT k.ctid AS tid FROM pgmill.task_key k WHERE k.ctid = s.tid AND k.id = s.id FOR UPDATE SKIP LOCKED
+        ) l
+        WHERE q.id IS NULL OR NOT pgmill.key_is_held_v1(s.id, q.retention, q.retention_failed)
+    ), pruned AS (
+        DELETE FROM pgmill.task_key k USING locked l WHERE k.ctid = l.tid RETURNING k.id
+    )
+    SELECT (SELECT count(*) FROM pruned), p.queue_id, p.key
+    FROM (SELECT 1) AS one
+    LEFT JOIN (SELECT s.queue_id, s.key FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
 END
 $$;

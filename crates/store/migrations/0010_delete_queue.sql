@@ -1,5 +1,5 @@
 -- Deletes a queue and answers its row, or none where there is no such queue. Its tasks are out of sight at once, for every
--- statement joins the queue; the sweep deletes their rows.
+-- statement joins the queue; maintenance deletes their rows and keys.
 --
 -- Locks: the queue's advisory transaction lock, exclusively: it waits for every enqueue under way, so that none of them
 -- commits a task into a queue that is gone. Given up after 5 s with 55P03 (a transaction that enqueued is still open).
@@ -18,7 +18,6 @@ BEGIN
         PERFORM pg_advisory_xact_lock(1886219625, v_id);
         DELETE FROM pgmill.queue q WHERE q.id = v_id AND q.ns = p_ns AND q.queue = p_queue RETURNING q.* INTO v_gone;
         IF FOUND THEN
-            DELETE FROM pgmill.task_key k WHERE k.queue_id = v_id;
             DELETE FROM pgmill.task_count c WHERE c.queue_id = v_id;
             RETURN NEXT v_gone;
             EXIT;
@@ -27,7 +26,7 @@ BEGIN
 END
 $$;
 
--- Removes finished tasks of a queue now, oldest first, and answers them. Keys go with their tasks.
+-- Removes finished tasks of a queue now, oldest first, and answers them. Their keys are free from then on.
 --
 -- Locks: the rows it removes, skipping locked ones. Relies on: task_finished_status.
 CREATE FUNCTION pgmill.clean_queue_v1(p_ns text, p_queue text, p_limit integer) RETURNS SETOF pgmill.task_finished
@@ -59,8 +58,6 @@ BEGIN
         USING oldest o, locked l
         WHERE f.id = o.id AND f.finished_at = o.finished_at AND f.tableoid = l.part AND f.ctid = l.tid
         RETURNING f.*
-    ), unkeyed AS (
-        DELETE FROM pgmill.task_key k USING removed r WHERE k.queue_id = r.queue_id AND k.key = r.key AND k.id = r.id
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT r.queue_id, r.status, (r.finished_at AT TIME ZONE 'UTC')::date, -count(*)

@@ -158,7 +158,11 @@ impl Store {
     ///
     /// # Errors
     /// Those of any statement. After [`StoreError::Lost`] the tasks may or may not have been committed.
-    pub async fn enqueue_all(&self, tasks: &[NewTask], sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
+    pub async fn enqueue_all(
+        &self,
+        tasks: &[NewTask],
+        sending: Sending,
+    ) -> Result<Vec<Enqueued>, StoreError> {
         let columns = Columns { all: true, ..Columns::of(tasks, flight(tasks), sending) };
         self.enqueue_columns(columns).await
     }
@@ -168,7 +172,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let rows = self.query(&ENQUEUE, &columns.params()).await?;
-        read(&rows, columns.ids.len())
+        read(&rows, columns.ids.len()).map_err(StoreError::unread)
     }
 
     /// Creates one task in the transaction of `client`, which commits or loses it.

@@ -17,9 +17,9 @@ pub enum StoreError {
     #[error("no connection to PostgreSQL")]
     Unavailable(#[source] DatabaseError),
 
-    /// The connection broke, or the deadline passed, while the statement was under way: it may or may not have been
-    /// committed.
-    #[error("the connection to PostgreSQL was lost while a statement was under way")]
+    /// The connection broke, the deadline passed, or the answer could not be read, while the statement was under way: it
+    /// may or may not have been committed.
+    #[error("the answer of PostgreSQL was lost while a statement was under way")]
     Lost(#[source] DatabaseError),
 
     /// The server refused the data of a row (SQLSTATE classes 22, 23 and 54). Nothing has changed.
@@ -77,6 +77,14 @@ impl StoreError {
         Self::Database(DatabaseError::message(what))
     }
 
+    /// The same error, met while reading the answer to a statement that is committed by then.
+    pub(crate) fn unread(self) -> Self {
+        match self {
+            Self::Database(cause) => Self::Lost(cause),
+            error => error,
+        }
+    }
+
     fn cause(&self) -> &DatabaseError {
         match self {
             Self::Unavailable(cause)
@@ -93,12 +101,8 @@ impl From<tokio_postgres::Error> for StoreError {
     /// Sorts an error that came while a statement was under way.
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(report) = error.as_db_error() else {
-            return if error.is_closed() || is_io(&error) {
-                Self::Lost(DatabaseError::driver(error))
-            } else {
-                // The driver could not encode a parameter or decode a row. The connection is in order.
-                Self::Database(DatabaseError::driver(error))
-            };
+            // A broken connection; or an answer that could not be read, which leaves as much in the dark.
+            return Self::Lost(DatabaseError::driver(error));
         };
         let fatal = matches!(report.severity(), "FATAL" | "PANIC");
         let code = report.code().clone();
@@ -129,17 +133,6 @@ impl From<deadpool_postgres::PoolError> for StoreError {
 fn is_missing_partition(report: &DbError) -> bool {
     report.constraint().is_none()
         && report.table().is_some_and(|table| matches!(table, "task_finished" | "task_attempt" | "task_gone"))
-}
-
-fn is_io(error: &tokio_postgres::Error) -> bool {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if error.is::<std::io::Error>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }
 
 /// What the server or the driver said, without the driver's types.

@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod connect;
+#[cfg(test)]
+mod contract;
 mod copy;
 mod enqueue;
 mod error;
+pub mod foreign;
 mod maintenance;
 mod migrate;
 mod queues;
@@ -18,7 +21,7 @@ mod tasks;
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
 pub use enqueue::{Enqueued, NewTask, Sending};
 pub use error::{DatabaseError, StoreError};
-pub use maintenance::{SweepPlace, Swept};
+pub use maintenance::{KeyPlace, SweepPlace, Swept};
 pub use migrate::{MigrateError, Migrated, Migrator};
 pub use release::{Ended, Ending, Fence};
 pub use retain::{Caller, Demand, Floor, Retained};

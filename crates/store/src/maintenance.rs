@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::error::StoreError;
 use crate::row::Reader;
-use crate::statement::{ENSURE_PARTITIONS, FOLD_COUNTS, SWEEP};
+use crate::statement::{ENSURE_PARTITIONS, FOLD_COUNTS, PRUNE_KEYS, SWEEP};
 use crate::store::Store;
 
 /// A place in the live tasks: those before it have been looked at.
@@ -19,6 +19,13 @@ pub struct SweepPlace {
 impl SweepPlace {
     /// Before every task.
     pub const START: Self = Self { queue_id: 0, priority: -1, run_at: Timestamp::UNIX_EPOCH, id: 0 };
+}
+
+/// A place in the idempotency keys: those up to it have been looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyPlace {
+    queue_id: i32,
+    key: String,
 }
 
 /// What a stretch of the sweep did.
@@ -61,6 +68,28 @@ impl Store {
             orphaned: row.count("orphaned")?,
             place,
         })
+    }
+
+    /// Looks at up to `scan` idempotency keys after `place` (`None`: from the first on), and deletes those that no task
+    /// holds any longer. Returns how many there were, and where to go on; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn prune_keys(
+        &self,
+        place: Option<KeyPlace>,
+        scan: i32,
+    ) -> Result<(u64, Option<KeyPlace>), StoreError> {
+        let KeyPlace { queue_id, key } = place.unwrap_or_default();
+        let rows = self.query_again(&PRUNE_KEYS, &[&queue_id, &key, &scan]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::unexpected("prune_keys answered nothing"))?;
+        let row = Reader(row);
+        let queue_id: Option<i32> = row.get("queue_id")?;
+        let place = match queue_id {
+            Some(queue_id) => Some(KeyPlace { queue_id, key: row.get("key")? }),
+            None => None,
+        };
+        Ok((row.count("pruned")?, place))
     }
 
     /// Folds up to `limit` changes into the counts, and returns how many there were.

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use pgmill_schema::{Claim, Json, Namespace, Outcome, QueueName, Status, Task, to_micros};
 
+use tokio_postgres::Row;
+
 use crate::enqueue::Sending;
 use crate::error::StoreError;
 use crate::row::{Reader, corrupt, remaining};
@@ -117,18 +119,11 @@ impl Store {
                 ],
             )
             .await?;
-        let mut answers = vec![None; endings.len()];
-        for row in rows.iter().map(Reader) {
-            let ord = row.unsigned("ord")? as usize;
-            let (index, ending) = *sorted.get(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
-            answers[index] = Some(read(&row, ending)?);
-        }
-        let answered: Option<Vec<_>> = answers.into_iter().collect();
-        answered.ok_or_else(|| StoreError::unexpected("release left an entry without an answer"))
+        collect(&rows, &sorted).map_err(StoreError::unread)
     }
 
     /// Extends leases to so many microseconds from now (`None`: the queue's lease), never past `dies_at`, and tells until
-    /// when each runs now. `None`: the attempt is over, or its row is locked just now.
+    /// when each runs now: a row that another transaction is changing keeps the end it had. `None`: the attempt is over.
     ///
     /// # Errors
     /// Those of any statement.
@@ -152,6 +147,18 @@ impl Store {
         }
         Ok(answers)
     }
+}
+
+/// The answers, in the order of the entries as they were given.
+fn collect(rows: &[Row], sorted: &[(usize, &Ending)]) -> Result<Vec<Ended>, StoreError> {
+    let mut answers = vec![None; sorted.len()];
+    for row in rows.iter().map(Reader) {
+        let ord = row.unsigned("ord")? as usize;
+        let (index, ending) = *sorted.get(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
+        answers[index] = Some(read(&row, ending)?);
+    }
+    let answered: Option<Vec<_>> = answers.into_iter().collect();
+    answered.ok_or_else(|| StoreError::unexpected("release left an entry without an answer"))
 }
 
 fn claim(fence: Fence) -> Option<Claim> {

@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 /// A statement and the types of its parameters, which are told to the server rather than guessed by it.
 #[derive(Debug)]
 pub(crate) struct Statement {
+    #[cfg(test)]
     pub(crate) name: &'static str,
     pub(crate) text: &'static str,
     pub(crate) types: &'static [Type],
@@ -13,12 +14,14 @@ pub(crate) struct Statement {
 macro_rules! statements {
     ($($constant:ident = $file:literal ($($ty:ident),*);)*) => {
         $(pub(crate) const $constant: Statement = Statement {
+            #[cfg(test)]
             name: $file,
             text: include_str!(concat!("../sql/", $file, ".sql")),
             types: &[$(Type::$ty),*],
         };)*
 
         /// Every statement that takes parameters or answers rows, for the test of their contract.
+        #[cfg(test)]
         pub(crate) const ALL: &[&Statement] = &[$(&$constant),*];
     };
 }
@@ -31,6 +34,8 @@ statements! {
     RELEASE = "release" (TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, INT4_ARRAY, INT8_ARRAY, INT2_ARRAY, TEXT_ARRAY, INT8_ARRAY,
         BOOL);
     EXTEND = "extend" (INT8_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY);
+    FOREIGN_ENQUEUE = "foreign_enqueue" (TEXT, TEXT, TEXT, TEXT, INT8, INT2, TEXT);
+    FOREIGN_GET_TASK = "foreign_get_task" (TEXT, INT8);
     RESERVE_IDS = "reserve_ids" (INT4);
     COPY_TASKS_OPEN = "copy_tasks_open" (TEXT, TEXT, INT8);
     COPY_TASKS_QUEUE = "copy_tasks_queue" (TEXT, TEXT);
@@ -51,6 +56,7 @@ statements! {
     LIST_ATTEMPTS = "list_attempts" (TEXT, INT8);
     SWEEP = "sweep" (INT4, INT2, TIMESTAMPTZ, INT8, INT4);
     FOLD_COUNTS = "fold_counts" (INT4);
+    PRUNE_KEYS = "prune_keys" (INT4, TEXT, INT4);
     ENSURE_PARTITIONS = "ensure_partitions" (INT4);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();

@@ -44,10 +44,7 @@ impl TestServer {
         static SHARED: OnceLock<TestServer> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var(VARIABLE) {
             Ok(url) if !url.is_empty() => Self::given(url),
-            _ => Self::start(
-                &[("fsync", "off"), ("full_page_writes", "off"), ("shared_buffers", "128MB")],
-                true,
-            ),
+            _ => Self::start(&[("fsync", "off"), ("full_page_writes", "off")], true),
         })
     }
 

@@ -49,7 +49,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             output::line(&format!("  {step}"));
         }
     }
-    drop(store);
+    store.pool().close();
     database.close().await?;
     Ok(ExitCode::SUCCESS)
 }

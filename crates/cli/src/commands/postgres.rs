@@ -38,9 +38,8 @@ struct Running {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::listen()?;
-    let server = Server::start(args.data_dir.as_deref())
-        .await
-        .context("the embedded PostgreSQL cannot be started")?;
+    let server =
+        Server::start(args.data_dir.as_deref()).await.context("the embedded PostgreSQL cannot be started")?;
     let embedded = server.handle();
     if args.json {
         output::json_line(&Running {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgmill::{Outcome, ReleaseError, Task};
+use pgmill::{Outcome, ReleaseError, Status, Task};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 
@@ -60,17 +60,20 @@ impl<H: Handler> Worker<H> {
             let given_back = outcome == Outcome::GiveBack;
             match self.manager.release_task(task, outcome.clone()).await {
                 Ok(_) if given_back => return End::GivenBack,
-                Ok(released) => return End::Recorded(Box::new(released)),
+                Ok(released) => {
+                    return End::Recorded { status: released.status, task: released.task.map(Box::new) };
+                }
                 Err(ReleaseError::Outcome(error)) => {
                     tracing::warn!("task {} of queue {}: {error}", task.id, task.queue);
                     outcome = refused(&error);
                 }
-                Err(error @ (ReleaseError::Superseded { .. } | ReleaseError::NotRetained { .. })) => {
-                    return self.settle(task, unknown, &error).await;
-                }
-                Err(error @ (ReleaseError::NotFound { .. } | ReleaseError::Closed)) => {
-                    return self.settle(task, unknown, &error).await;
-                }
+                Err(
+                    error @ (ReleaseError::Superseded { .. }
+                    | ReleaseError::NotRetained { .. }
+                    | ReleaseError::NotFound { .. }
+                    | ReleaseError::Id { .. }
+                    | ReleaseError::Closed),
+                ) => return self.settle(task, unknown, &error).await,
                 Err(error) => {
                     unknown |= matches!(error, ReleaseError::Unknown { .. });
                     sleep(outage.failed(&error)).await;
@@ -84,8 +87,9 @@ impl<H: Handler> Worker<H> {
         if unknown
             && let Ok(found) = self.manager.get_task(task.id).await
             && found.attempt == task.attempt
+            && let Some(status) = found.status.filter(|status| *status != Status::Retained)
         {
-            return End::Recorded(Box::new(found));
+            return End::Recorded { status, task: Some(Box::new(found)) };
         }
         tracing::warn!(
             "task {} of queue {}: the result of attempt {} is dropped: {}",

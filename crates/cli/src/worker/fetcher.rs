@@ -40,7 +40,8 @@ impl<H: Handler> Worker<H> {
                 Ok(tasks) if tasks.is_empty() => {
                     outage.over();
                     drop(places);
-                    if self.options.until_empty && self.leases.is_empty() && self.is_empty(&mut outage).await {
+                    if self.options.until_empty && self.leases.is_empty() && self.is_empty(&mut outage).await
+                    {
                         return Ok(());
                     }
                     stop.run_until_cancelled(self.manager.wait_for_task(&queues, idle.pause())).await;
@@ -52,7 +53,9 @@ impl<H: Handler> Worker<H> {
                     self.start(tasks, places, asked);
                     continue;
                 }
-                Err(RetainError::Closed) => bail!("the connection to the database was closed by this program"),
+                Err(RetainError::Closed) => {
+                    bail!("the connection to the database was closed by this program")
+                }
                 Err(error) => outage.failed(&error),
             };
             drop(places);
@@ -88,7 +91,9 @@ impl<H: Handler> Worker<H> {
         match self.manager.list_queue_statuses().await {
             Ok(statuses) => statuses
                 .iter()
-                .filter(|status| queues.is_empty() || queues.iter().any(|queue| queue == status.queue.as_str()))
+                .filter(|status| {
+                    queues.is_empty() || queues.iter().any(|queue| queue == status.queue.as_str())
+                })
                 .filter(|status| matches!(status.status, Status::New | Status::Retry))
                 .all(|status| status.count == 0),
             Err(error) => {

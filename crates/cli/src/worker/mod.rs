@@ -19,7 +19,7 @@ mod process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgmill::{Manager, Outcome, Task};
+use pgmill::{Manager, Outcome, Status, Task};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -80,8 +80,13 @@ pub(crate) struct Ended {
 /// What became of an attempt.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// It is recorded, and the task is now this.
-    Recorded(Box<Task>),
+    /// It is recorded.
+    Recorded {
+        /// The status of the task now.
+        status: Status,
+        /// The task now, where it is known.
+        task: Option<Box<Task>>,
+    },
     /// The task was given back: another worker may have it at once.
     GivenBack,
     /// It is not recorded: the task belongs to another attempt by now, or will when its lease has run out.

@@ -77,12 +77,11 @@ impl Process {
         let enough = CancellationToken::new();
         let feeder = child.stdin.take().map(|pipe| tokio::spawn(feed(pipe, input.as_bytes().to_vec())));
         let limit = self.output_limit;
-        let stdout = child
-            .stdout
-            .take()
-            .map(|pipe| tokio::spawn(collect(pipe, enough.clone(), move |kept, new| {
+        let stdout = child.stdout.take().map(|pipe| {
+            tokio::spawn(collect(pipe, enough.clone(), move |kept, new| {
                 kept.extend_from_slice(&new[..new.len().min((limit + 1).saturating_sub(kept.len()))]);
-            })));
+            }))
+        });
         let stderr = child.stderr.take().map(|pipe| {
             tokio::spawn(collect(pipe, enough.clone(), |kept, new| {
                 kept.extend_from_slice(new);
@@ -92,9 +91,7 @@ impl Process {
 
         let (status, reason) = self.wait(&mut child, group, interrupt).await?;
 
-        let collected = async {
-            (collected(stdout).await, collected(stderr).await)
-        };
+        let collected = async { (collected(stdout).await, collected(stderr).await) };
         tokio::pin!(collected);
         let (stdout, stderr) = match timeout(LAST_WORDS, &mut collected).await {
             Ok(all) => all,

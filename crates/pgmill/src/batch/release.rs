@@ -7,6 +7,7 @@ use std::time::Duration;
 use pgmill_schema::{Json, Outcome, Status, Task};
 use pgmill_store::{Ended, Ending, Fence, Sending, Store, StoreError};
 use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
 
 use super::batcher::Flight;
 use super::floors::Floors;
@@ -42,6 +43,8 @@ pub(crate) struct ReleaseFlight {
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
     pub(crate) settle: Duration,
+    /// Releases of locked rows, which outlive their flight.
+    pub(crate) alone: TaskTracker,
 }
 
 impl Flight for ReleaseFlight {
@@ -72,7 +75,7 @@ impl Rows for ReleaseFlight {
     fn answer(&self, call: ReleaseCall, end: Result<Ended, Unsettled>) {
         if matches!(end, Ok(Ended::Locked)) {
             // Somebody outside holds the row, for as long as they like: it must not keep the flight in the air.
-            tokio::spawn(self.clone().release_alone(call));
+            self.alone.spawn(self.clone().release_alone(call));
         } else {
             self.tell(call, end);
         }

@@ -131,7 +131,9 @@ impl RetainFlight {
         answer
     }
 
-    fn deal(&self, calls: Vec<RetainCall>, retained: Vec<Retained>) {
+    fn deal(&self, calls: Vec<RetainCall>, mut retained: Vec<Retained>) {
+        // An update answers its rows in no promised order.
+        retained.sort_by_key(|one| (one.task.priority, one.run_at, one.task.id));
         let mut hands: Vec<Vec<Task>> = calls.iter().map(|_| Vec::new()).collect();
         for Retained { caller, task, .. } in retained {
             hands[caller].push(task);

@@ -1,1 +1,133 @@
-//! tbd
+//! Migrations: at once, again, interrupted, refused.
+
+use pgmill_schema::QueueMeta;
+use pgmill_store::{ConnectOptions, MigrateError, Migrator, Store};
+use pgmill_testkit::TestDatabase;
+use tokio::task::JoinSet;
+
+use crate::support::{Fixture, done};
+
+const STEPS: usize = 10;
+
+#[tokio::test]
+async fn processes_that_start_at_once_on_an_empty_database_all_come_up() {
+    let database = TestDatabase::empty().await;
+    let mut processes = JoinSet::new();
+    for _ in 0..8 {
+        let store = database.store();
+        processes.spawn(async move { Migrator::new(&store).run().await.unwrap() });
+    }
+    let migrated = processes.join_all().await;
+    let newest = i32::try_from(STEPS).unwrap();
+    assert!(migrated.iter().all(|migrated| migrated.to == newest), "{migrated:?}");
+    let applied: Vec<usize> = migrated.iter().map(|migrated| migrated.applied.len()).collect();
+    assert_eq!(applied.iter().sum::<usize>(), STEPS, "each step once, all by one process: {applied:?}");
+    assert!(applied.contains(&STEPS), "{applied:?}");
+
+    let client = database.connect().await;
+    let versions = client.query("SELECT version FROM pgmill.migration ORDER BY version", &[]).await.unwrap();
+    assert_eq!(versions.iter().map(|row| row.get(0)).collect::<Vec<i32>>(), (1..=newest).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_database_that_is_up_to_date_is_not_locked() {
+    let database = TestDatabase::create().await;
+    let holder = database.connect().await;
+    holder.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(1886219628, 0)").await.unwrap();
+    holder.batch_execute("LOCK TABLE pgmill.task, pgmill.queue IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let migrated = Migrator::new(&database.store()).run().await.unwrap();
+    assert_eq!(migrated.from, Some(migrated.to));
+    assert_eq!(migrated.applied, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_on_the_way_leaves_the_database_as_it_was() {
+    let database = TestDatabase::empty().await;
+    let client = database.connect().await;
+    // In the way of one of the last steps.
+    client
+        .batch_execute(
+            "CREATE SCHEMA pgmill;
+            CREATE FUNCTION pgmill.fold_counts_v1(p_limit integer) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'",
+        )
+        .await
+        .unwrap();
+    let store = database.store();
+    let error = Migrator::new(&store).run().await.unwrap_err();
+    assert!(matches!(&error, MigrateError::Store(error) if error.sqlstate() == Some("42723")), "{error:?}");
+    let relations = "SELECT count(*) FROM pg_class WHERE relnamespace = 'pgmill'::regnamespace";
+    let count: i64 = client.query_one(relations, &[]).await.unwrap().get(0);
+    assert_eq!(count, 0, "no table stays behind");
+
+    client.batch_execute("DROP FUNCTION pgmill.fold_counts_v1(integer)").await.unwrap();
+    let migrated = Migrator::new(&store).run().await.unwrap();
+    assert_eq!((migrated.from, migrated.applied.len()), (None, STEPS));
+}
+
+#[tokio::test]
+async fn a_database_that_needs_a_later_version_is_refused_by_name() {
+    let database = TestDatabase::create().await;
+    let client = database.connect().await;
+    let newer = "INSERT INTO pgmill.migration (version, name, min_binary) VALUES (1000, 'later', '7.10.0')";
+    client.batch_execute(newer).await.unwrap();
+    let error = Migrator::new(&database.store()).run().await.unwrap_err();
+    let MigrateError::TooOld { min_binary, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(min_binary, "7.10.0");
+    assert!(error.to_string().contains("needs pgmill 7.10.0 or later"), "{error}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn later_migrations_that_this_version_can_work_with_are_accepted() {
+    let database = TestDatabase::create().await;
+    let client = database.connect().await;
+    let newer = "INSERT INTO pgmill.migration (version, name, min_binary) VALUES (1000, 'later', '0.1.0')";
+    client.batch_execute(newer).await.unwrap();
+    let migrated = Migrator::new(&database.store()).run().await.unwrap();
+    assert_eq!((migrated.from, migrated.to), (Some(1000), 1000));
+    assert_eq!(migrated.applied, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_create_the_schema_is_told_so() {
+    let database = TestDatabase::empty().await;
+    let store = store_of_new_role(&database).await;
+    let error = Migrator::new(&store).run().await.unwrap_err();
+    assert!(matches!(&error, MigrateError::Forbidden(_)), "{error:?}");
+    assert!(error.to_string().contains("grant it CREATE on the database"), "{error}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn a_role_that_owns_nothing_but_the_schema_can_migrate_and_work() {
+    let database = TestDatabase::empty().await;
+    let store = store_of_new_role(&database).await;
+    let client = database.connect().await;
+    client
+        .batch_execute(&format!("CREATE SCHEMA pgmill AUTHORIZATION {}", role_of(&database)))
+        .await
+        .unwrap();
+    Migrator::new(&store).run().await.unwrap();
+    Migrator::new(&store).run().await.unwrap();
+
+    let fixture = Fixture::with(database, store).await;
+    let queue = fixture.queue(QueueMeta::new("plain")).await;
+    fixture.create(&queue, 1).await;
+    fixture.finish_one(&queue, done()).await;
+    assert_eq!(fixture.store.fold_counts(100).await.unwrap(), 5);
+    fixture.store.ensure_partitions(9).await.unwrap();
+    assert!(fixture.store.delete_queue(&fixture.namespace, &queue).await.unwrap().is_some());
+}
+
+fn role_of(database: &TestDatabase) -> String {
+    format!("{}_role", database.name())
+}
+
+/// A store whose role has no right but to connect.
+async fn store_of_new_role(database: &TestDatabase) -> Store {
+    let role = role_of(database);
+    let client = database.connect().await;
+    client.batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'")).await.unwrap();
+    let (_, place) = database.url().split_once('@').expect("a URL with a user");
+    Store::open(&ConnectOptions::parse(&format!("postgres://{role}:secret@{place}")).unwrap()).unwrap()
+}

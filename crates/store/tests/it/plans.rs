@@ -25,13 +25,15 @@ const BUFFERS: u64 = 6_000;
 /// Names of statements with their plans.
 type Plans = Vec<(&'static str, Vec<Value>)>;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn plans_of_hot_statements_are_the_same_whatever_the_statistics_say() {
-    let (empty, drained, million) = tokio::join!(analysed_empty(), drained_and_refilled(), a_million_analysed());
+    let (empty, drained, million) =
+        tokio::join!(analysed_empty(), drained_and_refilled(), a_million_analysed());
     let shape = shapes(&empty);
     for (state, plans) in [("analysed empty", &empty), ("drained", &drained), ("a million", &million)] {
         assert_eq!(shape, shapes(plans), "the plans on a table that was {state}");
-        for (name, plan) in plans.iter().flat_map(|(name, plans)| plans.iter().map(move |plan| (name, plan))) {
+        for (name, plan) in plans.iter().flat_map(|(name, plans)| plans.iter().map(move |plan| (name, plan)))
+        {
             let (rows, buffers) = (rows_of_task(plan), number(plan, "Shared Hit Blocks"));
             assert!(!shape.contains("Seq Scan"), "{shape}");
             assert!(rows < ROWS, "{name} looked at {rows} tasks on a table that was {state}");
@@ -39,19 +41,20 @@ async fn plans_of_hot_statements_are_the_same_whatever_the_statistics_say() {
         }
     }
     // What a plan looks like in detail is up to the version of PostgreSQL.
-    if empty_version().await == 15 {
+    if server_version().await == 15 {
         insta::assert_snapshot!("plans", shape);
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn plans_of_hot_statements_do_not_change_with_a_thousand_queues() {
     let (one, many) = tokio::join!(drained_and_refilled(), drained_with_a_thousand_queues());
     assert_eq!(shapes(&one), shapes(&many));
 }
 
-async fn empty_version() -> i32 {
-    let client = TestDatabase::create().await.connect().await;
+async fn server_version() -> i32 {
+    let database = TestDatabase::empty().await;
+    let client = database.connect().await;
     let row = client.query_one("SELECT current_setting('server_version_num')::integer / 10000", &[]).await;
     row.unwrap().get(0)
 }
@@ -127,7 +130,17 @@ async fn explain(fixture: &Fixture) -> Plans {
     let mut plans = Vec::new();
     for (name, again) in [("enqueue", false), ("enqueue again", true)] {
         let params: [&(dyn ToSql + Sync); 12] = [
-            &namespaces, &queues, &new, &slots, &payloads, &no_times, &no_numbers, &priorities, &keys, &new[0], &again,
+            &namespaces,
+            &queues,
+            &new,
+            &slots,
+            &payloads,
+            &no_times,
+            &no_numbers,
+            &priorities,
+            &keys,
+            &new[0],
+            &again,
             &false,
         ];
         session
@@ -237,7 +250,9 @@ fn shapes(plans: &Plans) -> String {
 
 fn shape(node: &Value, depth: usize) -> String {
     let mut line = String::new();
-    for key in ["Subplan Name", "Operation", "Node Type", "Join Type", "Index Name", "Relation Name", "CTE Name"] {
+    for key in
+        ["Subplan Name", "Operation", "Node Type", "Join Type", "Index Name", "Relation Name", "CTE Name"]
+    {
         if let Some(word) = node[key].as_str() {
             let _ = write!(line, "{}{}", if line.is_empty() { "" } else { " " }, undated(word));
         }
@@ -268,7 +283,9 @@ fn undated(name: &str) -> String {
 
 /// How many rows of `task` were looked at.
 fn rows_of_task(node: &Value) -> u64 {
-    let here = if node["Relation Name"] == "task" && node["Node Type"].as_str().is_some_and(|n| n.ends_with("Scan")) {
+    let here = if node["Relation Name"] == "task"
+        && node["Node Type"].as_str().is_some_and(|n| n.ends_with("Scan"))
+    {
         let rows = number(node, "Actual Rows") + number(node, "Rows Removed by Filter");
         rows * number(node, "Actual Loops")
     } else {

@@ -1,6 +1,6 @@
 //! Databases: fresh, migrated, apart from each other, gone afterwards.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pgmill_testkit::{StopMode, TestDatabase, TestServer, wait_until};
 
@@ -71,21 +71,4 @@ async fn a_server_of_ones_own_keeps_what_was_committed_through_a_crash() {
 #[should_panic(expected = "take TestServer::own()")]
 async fn the_shared_server_cannot_be_stopped() {
     TestServer::shared().halt(StopMode::Fast).await;
-}
-
-#[tokio::test]
-#[ignore = "a measurement, not a specification"]
-async fn measure_creation() {
-    let start = Instant::now();
-    TestServer::shared();
-    println!("server {:?}", start.elapsed());
-    for _ in 0..8 {
-        let start = Instant::now();
-        let database = TestDatabase::create().await;
-        let made = start.elapsed();
-        drop(database);
-        let start = Instant::now();
-        let _next = TestDatabase::empty().await;
-        println!("create {made:?}, drop and empty {:?}", start.elapsed());
-    }
 }

@@ -35,7 +35,9 @@ pub(super) fn find(folder: &Path, limit: usize) -> anyhow::Result<Found> {
             open.pop();
             continue;
         };
-        if kind.is_dir() && !path.file_name().is_some_and(|name| LEFT_OUT.iter().any(|left_out| name == *left_out)) {
+        if kind.is_dir()
+            && !path.file_name().is_some_and(|name| LEFT_OUT.iter().any(|left_out| name == *left_out))
+        {
             match fs::read_dir(&path) {
                 Ok(entries) => open.push(sorted(entries, &mut found)),
                 Err(_) => found.skipped += 1,

@@ -65,7 +65,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let session = database.session(&args.namespace).await?;
     let manager = session.manager();
     let queue = create_queue(manager).await?;
-    output::note(&format!("pgmill: {tasks} files of {} as tasks of the queue {queue}", args.folder.display()));
+    output::note(&format!(
+        "pgmill: {tasks} files of {} as tasks of the queue {queue}",
+        args.folder.display()
+    ));
 
     let finished = CancellationToken::new();
     let tally = Arc::new(Tally::new(tasks, finished.clone()));
@@ -113,7 +116,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         output::json_line(&report);
     } else {
         output::line(&report.table());
-        output::line(&format!("Every result is in the database. To list them:\n\n  {}", report.listing(&session.psql())));
+        output::line(&format!(
+            "Every result is in the database. To list them:\n\n  {}",
+            report.listing(&session.psql())
+        ));
     }
     let complete = report.is_complete();
     if !complete {
@@ -129,7 +135,9 @@ async fn find(folder: &Path, limit: u32) -> anyhow::Result<Found> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let found = tokio::task::spawn_blocking(move || files::find(&folder, limit)).await??;
     if found.paths.is_empty() {
-        bail!("there are no regular files below {shown} (`.git`, `target` and links are left out): name another folder");
+        bail!(
+            "there are no regular files below {shown} (`.git`, `target` and links are left out): name another folder"
+        );
     }
     if found.more {
         output::note(&format!("pgmill: there are more files than {limit}; --limit takes more of them"));

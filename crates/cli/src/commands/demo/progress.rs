@@ -36,7 +36,8 @@ struct Bar(ProgressBar);
 impl Bar {
     fn new(tasks: usize) -> Self {
         let bar = ProgressBar::new(tasks as u64);
-        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} tasks, {per_sec}, {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} tasks, {per_sec}, {eta} left")
+        {
             bar.set_style(style);
         }
         Self(bar)

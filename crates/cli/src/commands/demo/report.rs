@@ -133,7 +133,7 @@ impl Report {
             ("created to released, p50 / p99", range(self.p50_ms, self.p99_ms)),
         ]);
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_BORDERS_ONLY);
+        table.load_style(presets::UTF8_BORDERS_ONLY);
         for (name, value) in rows {
             table.add_row([name.to_owned(), value]);
         }

@@ -53,15 +53,15 @@ impl Tally {
     }
 
     pub(super) fn ended(&self, ended: &Ended) {
-        let End::Recorded(task) = &ended.end else { return };
+        let End::Recorded { status, task } = &ended.end else { return };
         let mut counts = self.lock();
         if ended.retained.attempt == 1 {
-            counts.pickups.extend(millis(task, ended.retained.started_at));
+            counts.pickups.extend(millis(&ended.retained, ended.retained.started_at));
         }
-        if task.status == Some(Status::Released) {
+        if let (Status::Released, Some(task)) = (status, task) {
             counts.latencies.extend(millis(task, task.finished_at));
         }
-        if task.status.is_none_or(Status::is_finished) {
+        if status.is_finished() {
             counts.finished += 1;
         } else {
             counts.retries += 1;

@@ -66,7 +66,7 @@ impl Handler for CommandHandler {
 
     fn ended(&self, ended: &Ended) {
         let status = match &ended.end {
-            End::Recorded(task) => task.status.map_or("released", |status| status.as_str()),
+            End::Recorded { status, .. } => status.as_str(),
             End::GivenBack => "given_back",
             End::Lost => "lost",
         };

@@ -18,7 +18,7 @@ use crate::shutdown::Shutdown;
 use crate::worker::{Options, Process, Worker, resolve};
 use crate::{args, output};
 
-/// Run a command for each task of some queues.
+/// Run a command for each task of some queues
 ///
 /// The command finds the payload, as JSON, on standard input, and in its environment PGMILL_TASK_ID, PGMILL_QUEUE,
 /// PGMILL_NAMESPACE, PGMILL_ATTEMPT (which attempt it is, from 1), PGMILL_RETRIES (how many attempts are left, this
@@ -126,7 +126,10 @@ async fn check_queues(manager: &Manager, options: &Options) -> anyhow::Result<()
         match manager.get_queue(queue).await {
             Ok(_) => {}
             Err(pgmill::QueueError::NotFound { .. }) if options.until_empty => {
-                bail!("there is no queue `{queue}` in the namespace `{}`: check the two names", manager.namespace());
+                bail!(
+                    "there is no queue `{queue}` in the namespace `{}`: check the two names",
+                    manager.namespace()
+                );
             }
             Err(pgmill::QueueError::NotFound { .. }) => output::note(&format!(
                 "pgmill: there is no queue `{queue}` in the namespace `{}` yet; waiting for it",

@@ -1,0 +1,1046 @@
+-- The schema as the migrations make it, by pg_dump. Not run by anything: it is here to be read, and for a change of
+-- the migrations to be seen as what it changes. Written by UPDATE_SCHEMA=1 cargo test -p pgmill-store schema
+-- Name: pgmill; Type: SCHEMA; Schema: -; Owner: -
+
+CREATE SCHEMA pgmill;
+
+-- Name: task_finished; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task_finished (
+    id bigint NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    dies_at timestamp with time zone,
+    started_at timestamp with time zone,
+    holder bigint,
+    queue_id integer NOT NULL,
+    retries integer NOT NULL,
+    attempt integer NOT NULL,
+    spared integer NOT NULL,
+    status smallint NOT NULL,
+    priority smallint NOT NULL,
+    worker text,
+    payload json NOT NULL,
+    key text,
+    result json,
+    CONSTRAINT task_finished_status_check CHECK (((status >= 3) AND (status <= 6)))
+)
+PARTITION BY RANGE (finished_at);
+
+-- Name: COLUMN task_finished.status; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task_finished.status IS '3 released, 4 failed, 5 expired, 6 cancelled.';
+
+-- Name: clean_queue_v1(text, text, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.clean_queue_v1(p_ns text, p_queue text, p_limit integer) RETURNS SETOF pgmill.task_finished
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH oldest AS MATERIALIZED (
+        SELECT o.id, o.finished_at
+        FROM pgmill.queue q
+        CROSS JOIN generate_series(3, 6) AS s(status)
+        CROSS JOIN LATERAL (
+            SELECT f.id, f.finished_at FROM pgmill.task_finished f
+            WHERE f.queue_id = q.id AND f.status = s.status::smallint
+            ORDER BY f.id + 0 LIMIT p_limit
+        ) o
+        WHERE q.ns = p_ns AND q.queue = p_queue
+        ORDER BY o.id LIMIT p_limit
+    ), locked AS MATERIALIZED (
+        SELECT f.tableoid AS part, f.ctid AS tid FROM oldest o
+        JOIN pgmill.task_finished f ON f.id = o.id AND f.finished_at = o.finished_at
+        FOR UPDATE OF f SKIP LOCKED
+    ), removed AS (
+        DELETE FROM pgmill.task_finished f
+        USING oldest o, locked l
+        WHERE f.id = o.id AND f.finished_at = o.finished_at AND f.tableoid = l.part AND f.ctid = l.tid
+        RETURNING f.*
+    ), unkeyed AS (
+        DELETE FROM pgmill.task_key k USING removed r WHERE k.queue_id = r.queue_id AND k.key = r.key AND k.id = r.id
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT r.queue_id, r.status, (r.finished_at AT TIME ZONE 'UTC')::date, -count(*)
+        FROM removed r GROUP BY 1, 2, 3
+    )
+    SELECT * FROM removed r ORDER BY r.id;
+END
+$$;
+
+-- Name: create_task(text, text, json, timestamp with time zone, interval, integer, text); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.create_task(ns text, queue text, payload json, delayed_at timestamp with time zone DEFAULT NULL::timestamp with time zone, delay interval DEFAULT NULL::interval, priority integer DEFAULT 5, key text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    v_queue text := lower(btrim(queue));
+    v_made record;
+BEGIN
+    IF payload IS NULL THEN
+        RAISE EXCEPTION 'missing payload' USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Any JSON value is allowed, also ''null''::json.';
+    END IF;
+    IF priority IS NULL OR priority NOT BETWEEN 0 AND 9 THEN
+        RAISE EXCEPTION 'priority % is out of range', priority USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is 0 (first) to 9.';
+    END IF;
+    IF delayed_at IS NOT NULL AND delay IS NOT NULL THEN
+        RAISE EXCEPTION 'delayed_at and delay exclude each other' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF delay < interval '0' OR delay > interval '100 years' THEN
+        RAISE EXCEPTION 'delay % is out of range', delay USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is 0 to 100 years.';
+    END IF;
+    IF length(key) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'key has % characters', length(key) USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed are 1 to 255.';
+    END IF;
+    -- json takes an escaped NUL and a lone surrogate, which no reader could decode; jsonb refuses them.
+    PERFORM payload::jsonb;
+    SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
+        ARRAY[ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
+        ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
+        CASE WHEN key IS NOT NULL THEN ARRAY[key] END, NULL, false, false) AS e;
+    IF v_made.code = 1 THEN
+        RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, ns USING ERRCODE = 'no_data_found',
+            HINT = 'Register the queue first.';
+    ELSIF v_made.code = 2 THEN
+        RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN v_made.id;
+END
+$$;
+
+-- Name: queue; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.queue (
+    id integer NOT NULL,
+    ns text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    ttl bigint,
+    retries integer NOT NULL,
+    retry_delay bigint NOT NULL,
+    backoff smallint NOT NULL,
+    max_retry_delay bigint NOT NULL,
+    retention bigint NOT NULL,
+    retention_failed bigint NOT NULL,
+    lease bigint NOT NULL,
+    paused_at timestamp with time zone,
+    CONSTRAINT queue_backoff_check CHECK (((backoff >= 0) AND (backoff <= 3))),
+    CONSTRAINT queue_lease_check CHECK ((lease > 0)),
+    CONSTRAINT queue_max_retry_delay_check CHECK ((max_retry_delay > 0)),
+    CONSTRAINT queue_retention_check CHECK ((retention >= 0)),
+    CONSTRAINT queue_retention_failed_check CHECK ((retention_failed >= 0)),
+    CONSTRAINT queue_retries_check CHECK ((retries > 0)),
+    CONSTRAINT queue_retry_delay_check CHECK ((retry_delay >= 0)),
+    CONSTRAINT queue_ttl_check CHECK ((ttl > 0))
+);
+
+-- Name: TABLE queue; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON TABLE pgmill.queue IS 'One row a queue. An id is never used again, so a queue that is created anew under an old name is another queue.';
+
+-- Name: COLUMN queue.ttl; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.queue.ttl IS 'Microseconds from a task''s creation (or delayed_at) to dies_at; null: tasks do not expire.';
+
+-- Name: COLUMN queue.retries; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.queue.retries IS 'Attempts in all, the first one included.';
+
+-- Name: COLUMN queue.backoff; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.queue.backoff IS '0 exponential, 1 polynomial, 2 linear, 3 constant.';
+
+-- Name: delete_queue_v1(text, text); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.delete_queue_v1(p_ns text, p_queue text) RETURNS SETOF pgmill.queue
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '5s'
+    AS $$
+DECLARE
+    v_id integer;
+    v_gone pgmill.queue;
+BEGIN
+    LOOP
+        SELECT q.id INTO v_id FROM pgmill.queue q WHERE q.ns = p_ns AND q.queue = p_queue;
+        EXIT WHEN NOT FOUND;
+        PERFORM pg_advisory_xact_lock(1886219625, v_id);
+        DELETE FROM pgmill.queue q WHERE q.id = v_id AND q.ns = p_ns AND q.queue = p_queue RETURNING q.* INTO v_gone;
+        IF FOUND THEN
+            DELETE FROM pgmill.task_key k WHERE k.queue_id = v_id;
+            DELETE FROM pgmill.task_count c WHERE c.queue_id = v_id;
+            RETURN NEXT v_gone;
+            EXIT;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Name: enqueue_v1(text[], text[], bigint[], integer[], text[], timestamp with time zone[], bigint[], smallint[], text[], bigint, boolean, boolean); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.enqueue_v1(p_ns text[], p_queue text[], p_id bigint[], p_slot integer[], p_payload text[], p_delayed_at timestamp with time zone[], p_delay bigint[], p_priority smallint[], p_key text[], p_flight bigint, p_resend boolean, p_all boolean) RETURNS TABLE(ord integer, code smallint, id bigint, queue_id integer, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, retries integer)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET lock_timeout TO '2s'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    -- now() is the start of the caller's transaction, which may be long ago: a task stamped with it would lie left of
+    -- what workers have reached.
+    v_now timestamptz := CASE WHEN p_flight IS NULL THEN clock_timestamp() ELSE now() END;
+    v_locked integer[] := '{}';
+    v_found integer[];
+    v_settled bigint[] := '{}';
+    v_refused boolean := p_all AND EXISTS (
+        SELECT FROM unnest(p_delayed_at) d WHERE d < v_now - interval '1 second');
+BEGIN
+    LOOP
+        v_found := ARRAY(SELECT q.id FROM unnest(p_ns, p_queue) AS w(ns, queue)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
+            ORDER BY q.id);
+        EXIT WHEN v_found <@ v_locked;
+        PERFORM pg_advisory_xact_lock_shared(1886219625, f) FROM unnest(v_found) f;
+        v_locked := v_locked || v_found;
+    END LOOP;
+
+    IF p_flight IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(1886219626, (p_flight % 2147483647)::integer);
+        IF p_resend THEN
+            INSERT INTO pgmill.enqueue_resent (flight) VALUES (p_flight) ON CONFLICT DO NOTHING;
+            v_settled := ARRAY(
+                SELECT t.id FROM pgmill.task t WHERE t.id = ANY (p_id)
+                UNION ALL
+                SELECT f.id FROM pgmill.task_finished f
+                WHERE f.id = ANY (p_id) AND f.finished_at > now() - interval '1 day'
+                UNION ALL
+                SELECT g.id FROM pgmill.task_gone e, unnest(e.ids) AS g(id)
+                WHERE e.ended_at > now() - interval '1 day' AND e.ids && p_id AND g.id = ANY (p_id));
+        ELSIF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
+            RAISE EXCEPTION 'this batch was sent again and settled by the later sending'
+                USING ERRCODE = 'serialization_failure';
+        END IF;
+    END IF;
+
+    IF p_key IS NOT NULL AND NOT v_refused THEN
+        INSERT INTO pgmill.task_key AS k (queue_id, key, id)
+        SELECT DISTINCT ON (q.id, x.key) q.id, x.key, x.id
+        FROM unnest(p_id, p_slot, p_delayed_at, p_key) AS x(id, slot, delayed_at, key)
+        JOIN unnest(p_ns, p_queue) WITH ORDINALITY AS w(ns, queue, slot) ON w.slot = x.slot
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
+        WHERE q.id = ANY (v_locked) AND x.key IS NOT NULL AND x.id <> ALL (v_settled)
+            AND (x.delayed_at IS NULL OR x.delayed_at >= v_now - interval '1 second')
+        ORDER BY q.id, x.key, x.id
+        ON CONFLICT (queue_id, key) DO UPDATE SET id = excluded.id, until = NULL WHERE k.until < now();
+    END IF;
+
+    RETURN QUERY
+    WITH queue AS MATERIALIZED (
+        SELECT w.slot::integer AS slot, q.id, q.ttl, q.retries
+        FROM unnest(p_ns, p_queue) WITH ORDINALITY AS w(ns, queue, slot)
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
+        WHERE q.id = ANY (v_locked)
+    ), given AS MATERIALIZED (
+        SELECT x.ord::integer AS ord, x.id, x.payload, x.priority, x.key, q.id AS queue_id, q.ttl, q.retries,
+            greatest(coalesce(x.delayed_at, v_now + x.delay * interval '1 microsecond'), v_now) AS run_at,
+            CASE
+                WHEN q.id IS NULL THEN 1
+                WHEN x.delayed_at < v_now - interval '1 second' THEN 2
+                ELSE 0
+            END AS code,
+            CASE WHEN x.key IS NOT NULL THEN
+                (SELECT k.id FROM pgmill.task_key k WHERE k.queue_id = q.id AND k.key = x.key)
+            END AS owner
+        FROM unnest(p_id, p_slot, p_payload, p_delayed_at, p_delay, p_priority, p_key)
+            WITH ORDINALITY AS x(id, slot, payload, delayed_at, delay, priority, key, ord)
+        LEFT JOIN queue q ON q.slot = x.slot
+    ), made AS (
+        INSERT INTO pgmill.task (id, run_at, created_at, dies_at, queue_id, retries, priority, payload, key)
+        SELECT g.id, g.run_at, v_now, g.run_at + g.ttl * interval '1 microsecond', g.queue_id, g.retries, g.priority,
+            g.payload::json, g.key
+        FROM given g
+        WHERE NOT v_refused AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
+        RETURNING queue_id
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT m.queue_id, 0, '-infinity', count(*) FROM made m GROUP BY m.queue_id
+    )
+    SELECT g.ord,
+        (CASE
+            WHEN p_resend AND g.id = ANY (v_settled) THEN 4
+            WHEN g.code = 0 AND g.key IS NOT NULL AND g.owner IS DISTINCT FROM g.id THEN 3
+            ELSE g.code
+        END)::smallint,
+        CASE WHEN g.code = 0 THEN coalesce(g.owner, g.id) ELSE g.id END,
+        g.queue_id, v_now, g.run_at, g.run_at + g.ttl * interval '1 microsecond', g.retries
+    FROM given g;
+END
+$$;
+
+-- Name: ensure_partitions_v1(integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.ensure_partitions_v1(p_ahead integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+    v_today date := (now() AT TIME ZONE 'UTC')::date;
+    v_parent text;
+    v_column text;
+    v_day date;
+    v_child text;
+    v_made integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1886219628, 1);
+    FOREACH v_parent IN ARRAY ARRAY['task_finished', 'task_attempt', 'task_gone'] LOOP
+        FOR v_day IN SELECT v_today + n FROM generate_series(-1, p_ahead) n LOOP
+            v_child := v_parent || to_char(v_day, '"_"YYYYMMDD');
+            CONTINUE WHEN to_regclass('pgmill.' || v_child) IS NOT NULL;
+            EXECUTE format('CREATE TABLE pgmill.%I (LIKE pgmill.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
+                v_child, v_parent);
+            EXECUTE format('ALTER TABLE pgmill.%I ATTACH PARTITION pgmill.%I FOR VALUES FROM (%L) TO (%L)',
+                v_parent, v_child, v_day::text || ' 00:00:00+00', (v_day + 1)::text || ' 00:00:00+00');
+            v_made := v_made + 1;
+        END LOOP;
+    END LOOP;
+    RETURN v_made;
+END
+$$;
+
+-- Name: extend_v1(bigint[], integer[], bigint[], bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.extend_v1(p_id bigint[], p_attempt integer[], p_holder bigint[], p_lease bigint[]) RETURNS TABLE(ord integer, lease_until timestamp with time zone)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH held AS MATERIALIZED (
+        SELECT x.ord::integer AS ord, l.*
+        FROM unnest(p_id, p_attempt, p_holder, p_lease) WITH ORDINALITY AS x(id, attempt, holder, lease, ord)
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid,
+                least(now() + coalesce(x.lease, q.lease) * interval '1 microsecond', t.dies_at) AS lease_until
+            FROM pgmill.task t
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
+            WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+            FOR UPDATE OF t SKIP LOCKED
+        ) l
+        WHERE x.ord BETWEEN 1 AND cardinality(p_id)
+    ), extended AS (
+        UPDATE pgmill.task t
+        SET lease_until = h.lease_until
+        FROM held h
+        WHERE t.ctid = h.tid
+        RETURNING h.ord, t.lease_until
+    )
+    SELECT e.ord, e.lease_until FROM extended e
+    UNION ALL
+    SELECT x.ord::integer, t.lease_until
+    FROM unnest(p_id, p_attempt, p_holder) WITH ORDINALITY AS x(id, attempt, holder, ord)
+    CROSS JOIN LATERAL (
+        SELECT t.lease_until FROM pgmill.task t
+        WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+        OFFSET 0
+    ) t
+    WHERE (SELECT count(*) FROM extended) < cardinality(p_id) AND x.ord NOT IN (SELECT e.ord FROM extended e);
+END
+$$;
+
+-- Name: fold_counts_v1(integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.fold_counts_v1(p_limit integer) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_folded bigint;
+BEGIN
+    WITH change AS (
+        DELETE FROM pgmill.task_count_delta
+        WHERE ctid = ANY (ARRAY(SELECT d.ctid FROM pgmill.task_count_delta d LIMIT p_limit FOR UPDATE SKIP LOCKED))
+        RETURNING queue_id, status, day, n
+    ), folded AS (
+        INSERT INTO pgmill.task_count AS c (queue_id, status, day, n)
+        SELECT h.queue_id, h.status, h.day, sum(h.n)
+        FROM change h
+        WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = h.queue_id)
+        GROUP BY h.queue_id, h.status, h.day
+        ORDER BY h.queue_id, h.status, h.day
+        ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
+    )
+    SELECT count(*) INTO v_folded FROM change;
+    RETURN v_folded;
+END
+$$;
+
+-- Name: live_status_v1(timestamp with time zone, timestamp with time zone, integer, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.live_status_v1(dies_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer) RETURNS smallint
+    LANGUAGE sql STABLE
+    RETURN (CASE WHEN (dies_at <= now()) THEN 5 WHEN (lease_until IS NOT NULL) THEN 2 WHEN (attempt = spared) THEN 0 ELSE 1 END)::smallint;
+
+-- Name: release_v1(text[], bigint[], integer[], integer[], bigint[], smallint[], text[], bigint[], boolean); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.release_v1(p_ns text[], p_id bigint[], p_slot integer[], p_attempt integer[], p_holder bigint[], p_action smallint[], p_result text[], p_delay bigint[], p_resend boolean) RETURNS TABLE(ord integer, code smallint, status smallint, ended_at timestamp with time zone, run_at timestamp with time zone, attempt integer, spared integer, retries integer, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, worker text, key text, payload json)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        -- The same task twice in one batch would be counted twice: the second entry waits for its own turn (code 4).
+        SELECT x.ord::integer AS ord, x.id, p_ns[x.slot] AS ns, x.attempt, x.holder, x.action, x.result, x.delay,
+            x.id IS DISTINCT FROM lag(x.id) OVER () AS first
+        FROM unnest(p_id, p_slot, p_attempt, p_holder, p_action, p_result, p_delay)
+            WITH ORDINALITY AS x(id, slot, attempt, holder, action, result, delay, ord)
+        WHERE x.ord BETWEEN 1 AND cardinality(p_id)
+    ), held AS MATERIALIZED (
+        SELECT a.ord, a.action, a.result, a.delay, a.attempt IS NULL AS open_fence, l.*
+        FROM asked a
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, t.spared, t.retries, t.started_at, t.worker,
+                q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention, q.retention_failed
+            FROM pgmill.task t
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
+            WHERE t.id = a.id AND q.ns = a.ns AND t.lease_until IS NOT NULL
+                AND (a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder))
+            FOR UPDATE OF t SKIP LOCKED
+        ) l
+        WHERE a.first
+    ), timed AS MATERIALIZED (
+        SELECT h.*, h.attempt - h.spared AS k,
+            CASE h.action
+                WHEN 1 THEN now() + interval '1 microsecond' * coalesce(h.delay, least(h.max_retry_delay,
+                    (0.9 + 0.2 * random()) * h.retry_delay * CASE h.backoff
+                        WHEN 0 THEN power(2.0::float8, least(h.attempt - h.spared - 1, 62))
+                        WHEN 1 THEN (h.attempt - h.spared)::float8 * (h.attempt - h.spared)
+                        WHEN 2 THEN h.attempt - h.spared
+                        ELSE 1 END))
+                WHEN 3 THEN now()
+                WHEN 4 THEN now() + interval '1 microsecond' * coalesce(h.delay, 0)
+            END AS next_at
+        FROM held h
+    ), fate AS MATERIALIZED (
+        SELECT d.*, (CASE
+                WHEN d.action = 0 THEN 3
+                WHEN d.action = 2 THEN 4
+                WHEN d.action = 5 THEN 6
+                WHEN d.action = 1 AND d.k >= d.retries THEN 4
+                WHEN d.action <> 3 AND d.next_at > d.dies_at THEN 5
+                WHEN d.action = 1 THEN 1
+                WHEN d.k > 1 THEN 1
+                ELSE 0
+            END)::smallint AS status
+        FROM timed d
+    ), ended AS (
+        DELETE FROM pgmill.task t
+        USING fate f
+        WHERE t.ctid = f.tid AND f.status > 2
+        RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.queue, f.retention,
+            f.retention_failed,
+            t.id, t.run_at, t.created_at, t.dies_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
+            t.started_at, t.holder, t.worker, t.payload, t.key
+    ), kept AS (
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
+            retries, attempt, spared, status, priority, worker, payload, key, result)
+        SELECT e.id, now(), e.created_at, e.run_at, e.dies_at, e.started_at, e.holder, e.queue_id,
+            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.error
+        FROM ended e
+        WHERE e.status <> 3 OR e.retention > 0
+    ), gone AS (
+        INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
+        SELECT now(), array_agg(e.id), array_agg(e.attempt), array_agg(e.holder)
+        FROM ended e
+        WHERE e.status = 3 AND e.retention = 0
+        HAVING count(*) > 0
+    ), unkeyed AS (
+        UPDATE pgmill.task_key k
+        SET until = now() + interval '1 microsecond'
+            * CASE WHEN e.status = 3 THEN e.retention ELSE e.retention_failed END
+        FROM ended e
+        WHERE k.queue_id = e.queue_id AND k.key = e.key AND k.id = e.id
+    ), waiting AS (
+        UPDATE pgmill.task t
+        SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
+            result = coalesce(f.result::json, t.result)
+        FROM fate f
+        WHERE t.ctid = f.tid AND f.status < 2
+        RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.started_at, f.queue,
+            t.id, t.run_at, t.created_at, t.dies_at, t.queue_id,
+            t.retries, t.priority, t.attempt, t.spared, t.worker, t.payload, t.key
+    ), changed AS (
+        -- Not from fate: a row whose new version came after this statement's snapshot is locked, but not changed by it.
+        SELECT e.ord, e.action, e.status, e.id, e.queue_id, e.attempt, e.started_at, e.worker, e.error, e.retention
+        FROM ended e
+        UNION ALL
+        SELECT w.ord, w.action, w.status, w.id, w.queue_id, w.attempt, w.started_at, w.worker, w.error, NULL
+        FROM waiting w
+    ), tried AS (
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker, error)
+        SELECT c.id, c.queue_id, c.attempt, c.started_at, now(),
+            CASE
+                WHEN c.action = 3 THEN 3
+                WHEN c.action = 5 THEN 5
+                WHEN c.status = 5 THEN 6
+                WHEN c.status = 4 THEN 1
+                WHEN c.action = 4 THEN 4
+                ELSE 0
+            END, c.worker, c.error
+        FROM changed c
+        WHERE c.action <> 0
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT c.queue_id, s.status, s.day, sum(s.n)
+        FROM changed c
+        CROSS JOIN LATERAL (VALUES
+            (2, date '-infinity', -1),
+            (c.status, CASE WHEN c.status > 2 THEN (now() AT TIME ZONE 'UTC')::date ELSE '-infinity' END,
+                CASE WHEN c.status = 3 AND c.retention = 0 THEN 0 ELSE 1 END)
+        ) AS s(status, day, n)
+        WHERE s.n <> 0
+        GROUP BY c.queue_id, s.status, s.day
+    )
+    SELECT e.ord, 0::smallint, e.status, now(), e.run_at, e.attempt, e.spared, e.retries,
+        e.queue_id, e.queue, e.priority, e.created_at, e.dies_at, e.started_at, e.worker, e.key,
+        CASE WHEN e.open_fence THEN e.payload END
+    FROM ended e
+    UNION ALL
+    SELECT w.ord, 0::smallint, w.status, NULL, w.run_at, w.attempt, w.spared, w.retries,
+        w.queue_id, w.queue, w.priority, w.created_at, w.dies_at, NULL, w.worker, w.key,
+        CASE WHEN w.open_fence THEN w.payload END
+    FROM waiting w
+    UNION ALL
+    SELECT a.ord, v.code::smallint, v.status, v.ended_at, v.run_at, v.attempt, v.spared, v.retries,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM asked a
+    CROSS JOIN LATERAL (
+        SELECT b.*
+        FROM (
+            SELECT CASE
+                    WHEN t.lease_until IS NULL AND p_resend AND t.attempt = a.attempt AND t.holder = a.holder THEN 0
+                    WHEN t.lease_until IS NULL THEN 2
+                    WHEN a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder) THEN 4
+                    ELSE 3
+                END AS code,
+                (CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt > t.spared THEN 1 ELSE 0 END)::smallint AS status,
+                NULL::timestamptz AS ended_at, t.run_at, t.attempt, t.spared, t.retries
+            FROM pgmill.task t
+            WHERE t.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = t.queue_id) = a.ns
+            UNION ALL
+            SELECT CASE WHEN p_resend AND f.attempt = a.attempt AND f.holder = a.holder THEN 0 ELSE 2 END,
+                f.status, f.finished_at, f.run_at, f.attempt, f.spared, f.retries
+            FROM pgmill.task_finished f
+            WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
+            UNION ALL
+            SELECT 0, 3::smallint, e.ended_at, NULL, a.attempt, NULL, NULL
+            FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
+            WHERE p_resend AND e.ended_at > now() - interval '1 day' AND e.ids @> ARRAY[a.id]
+                AND g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
+            UNION ALL
+            SELECT 1, NULL, NULL, NULL, NULL, NULL, NULL
+        ) b
+        LIMIT 1
+    ) v
+    WHERE (SELECT count(*) FROM changed) < cardinality(p_id) AND a.ord NOT IN (SELECT c.ord FROM changed c);
+END
+$$;
+
+-- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], integer[], smallint[], timestamp with time zone[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_demand integer;
+    -- The caller of the first task, of the second, and so on.
+    v_seats integer[];
+    v_want integer;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    FOR v_demand IN 1 .. cardinality(p_demand_ns) LOOP
+        v_seats := ARRAY(SELECT c.caller FROM unnest(p_caller_demand, p_caller_want)
+                WITH ORDINALITY AS c(demand, want, caller)
+            CROSS JOIN generate_series(1, c.want)
+            WHERE c.demand = v_demand);
+        v_want := cardinality(v_seats);
+        RETURN QUERY
+        WITH member AS MATERIALIZED (
+            SELECT q.id, q.queue, q.lease
+            FROM pgmill.queue q
+            WHERE p_demand_any[v_demand] AND q.ns = p_demand_ns[v_demand] AND q.paused_at IS NULL
+            UNION ALL
+            SELECT q.id, q.queue, q.lease
+            FROM unnest(p_member_demand, p_member_queue) AS m(demand, queue)
+            CROSS JOIN LATERAL (
+                SELECT * FROM pgmill.queue q WHERE q.ns = p_demand_ns[v_demand] AND q.queue = m.queue OFFSET 0
+            ) q
+            WHERE m.demand = v_demand AND q.paused_at IS NULL
+        ), candidate AS MATERIALIZED (
+            SELECT due.*, m.queue, m.lease
+            FROM member m
+            CROSS JOIN generate_series(0, 9) AS p(priority)
+            CROSS JOIN LATERAL (
+                SELECT t.ctid AS tid, t.priority, t.run_at, t.id
+                FROM pgmill.task t
+                WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
+                    AND t.run_at >= coalesce((
+                        SELECT max(f.floor_at)
+                        FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, floor_at)
+                        WHERE f.queue_id = m.id AND f.priority = p.priority), '-infinity')
+                    AND t.run_at <= now()
+                    AND (t.dies_at IS NULL OR t.dies_at > now())
+                    AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)
+                        OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
+                ORDER BY t.run_at, t.id + 0
+                LIMIT v_want + v_want / 4 + 16
+            ) due
+            ORDER BY due.priority, due.run_at, due.id
+            LIMIT v_want + v_want / 4 + 16
+        ), locked AS MATERIALIZED (
+            SELECT l.*, c.queue, c.lease
+            FROM candidate c
+            CROSS JOIN LATERAL (
+                SELECT t.ctid AS tid, t.lease_until, t.started_at, t.worker,
+                    (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)) AS lost
+                FROM pgmill.task t
+                WHERE t.ctid = c.tid AND t.run_at <= now()
+                    AND (t.dies_at IS NULL OR t.dies_at > now())
+                    AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)
+                        OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
+                FOR UPDATE SKIP LOCKED
+            ) l
+            WHERE c.id BETWEEN 1 AND 9223372036854775807
+            LIMIT v_want
+        ), dealt AS MATERIALIZED (
+            SELECT locked.*, v_seats[row_number() OVER ()] AS caller FROM locked
+        ), taken AS (
+            UPDATE pgmill.task t
+            SET attempt = t.attempt + 1, holder = p_holder, worker = p_caller_worker[d.caller], started_at = now(),
+                spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
+                lease_until = least(now() + coalesce(p_caller_lease[d.caller], d.lease) * interval '1 microsecond', t.dies_at)
+            FROM dealt d
+            WHERE t.ctid = d.tid
+            RETURNING d.caller, t.id, t.queue_id, d.queue, t.priority, t.created_at, t.run_at, t.dies_at,
+                t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key,
+                d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
+        ), lapsed AS (
+            INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
+            SELECT k.id, k.queue_id, k.attempt - 1, k.lapsed_start, now(), 2, k.lapsed_worker
+            FROM taken k WHERE k.lapsed_at IS NOT NULL AND NOT k.lost
+        ), counted AS (
+            INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+            SELECT k.queue_id, s.status, '-infinity', sum(s.n)
+            FROM taken k
+            CROSS JOIN LATERAL (VALUES
+                (CASE WHEN k.attempt - 1 = k.spared THEN 0 ELSE 1 END, -1), (2, 1)) AS s(status, n)
+            WHERE k.lapsed_at IS NULL
+            GROUP BY k.queue_id, s.status
+        )
+        SELECT k.caller, k.id, k.queue_id, k.queue, k.priority, k.created_at, k.run_at, k.dies_at,
+            k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key
+        FROM taken k;
+    END LOOP;
+END
+$$;
+
+-- Name: sweep_v1(integer, smallint, timestamp with time zone, bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.sweep_v1(p_queue integer, p_priority smallint, p_run_at timestamp with time zone, p_id bigint, p_scan integer) RETURNS TABLE(expired bigint, failed bigint, orphaned bigint, queue_id integer, priority smallint, run_at timestamp with time zone, id bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH seen AS MATERIALIZED (
+        SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id,
+            (t.lease_until IS NULL OR t.lease_until < now())
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries)) AS over,
+            -- Null: the queue is gone.
+            (SELECT q.retention_failed FROM pgmill.queue q WHERE q.id = t.queue_id) AS retention_failed
+        FROM pgmill.task t
+        WHERE (t.queue_id, t.priority, t.run_at, t.id + 0) > (p_queue, p_priority, p_run_at, p_id)
+        ORDER BY t.queue_id, t.priority, t.run_at, t.id + 0
+        LIMIT p_scan
+    ), locked AS MATERIALIZED (
+        SELECT l.*, s.retention_failed IS NULL AS orphan, s.retention_failed
+        FROM seen s
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid, (CASE WHEN t.dies_at <= now() THEN 5 ELSE 4 END)::smallint AS status
+            FROM pgmill.task t
+            WHERE t.ctid = s.tid
+                AND (s.retention_failed IS NULL OR ((t.lease_until IS NULL OR t.lease_until < now())
+                    AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))))
+            FOR UPDATE SKIP LOCKED
+        ) l
+        WHERE (s.over OR s.retention_failed IS NULL) AND s.id BETWEEN 1 AND 9223372036854775807
+    ), ended AS (
+        DELETE FROM pgmill.task t
+        USING locked l
+        WHERE t.ctid = l.tid
+        RETURNING t.*, l.orphan, l.status, l.retention_failed
+    ), kept AS (
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
+            retries, attempt, spared, status, priority, worker, payload, key, result)
+        SELECT e.id, now(), e.created_at, e.run_at, e.dies_at, e.started_at, e.holder, e.queue_id,
+            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
+            coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END)
+        FROM ended e WHERE NOT e.orphan
+    ), lapsed AS (
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
+        SELECT e.id, e.queue_id, e.attempt, e.started_at, now(), 2, e.worker
+        FROM ended e WHERE NOT e.orphan AND e.lease_until IS NOT NULL
+    ), unkeyed AS (
+        UPDATE pgmill.task_key k
+        SET until = now() + interval '1 microsecond' * e.retention_failed
+        FROM ended e
+        WHERE NOT e.orphan AND k.queue_id = e.queue_id AND k.key = e.key AND k.id = e.id
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT e.queue_id, s.status, s.day, sum(s.n)
+        FROM ended e
+        CROSS JOIN LATERAL (VALUES
+            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = e.spared THEN 0 ELSE 1 END,
+                date '-infinity', -1),
+            (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
+        ) AS s(status, day, n)
+        WHERE NOT e.orphan
+        GROUP BY e.queue_id, s.status, s.day
+    )
+    SELECT n.expired, n.failed, n.orphaned, p.queue_id, p.priority, p.run_at, p.id
+    FROM (
+        SELECT count(*) FILTER (WHERE NOT e.orphan AND e.status = 5) AS expired,
+            count(*) FILTER (WHERE NOT e.orphan AND e.status = 4) AS failed,
+            count(*) FILTER (WHERE e.orphan) AS orphaned
+        FROM ended e
+    ) n
+    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
+END
+$$;
+
+-- Name: task; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task (
+    id bigint NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    dies_at timestamp with time zone,
+    queue_id integer NOT NULL,
+    retries integer NOT NULL,
+    priority smallint NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    spared integer DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone,
+    started_at timestamp with time zone,
+    holder bigint,
+    worker text,
+    payload json NOT NULL,
+    key text,
+    result json,
+    CONSTRAINT task_attempts CHECK (((spared >= 0) AND (attempt >= spared) AND ((attempt - spared) <= retries))),
+    CONSTRAINT task_lease CHECK (((lease_until IS NULL) OR ((attempt > 0) AND (started_at IS NOT NULL) AND (holder IS NOT NULL) AND (worker IS NOT NULL)))),
+    CONSTRAINT task_priority CHECK (((priority >= 0) AND (priority <= 9)))
+)
+WITH (fillfactor='40', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.1', vacuum_truncate=off);
+
+-- Name: TABLE task; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves for task_finished in the statement that ends it.';
+
+-- Name: COLUMN task.run_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
+
+-- Name: COLUMN task.attempt; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
+
+-- Name: COLUMN task.spared; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
+
+-- Name: COLUMN task.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
+
+-- Name: any_task_v1; Type: VIEW; Schema: pgmill; Owner: -
+
+CREATE VIEW pgmill.any_task_v1 AS
+ SELECT t.id,
+    t.queue_id,
+    pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status,
+    t.priority,
+    t.created_at,
+    t.run_at,
+        CASE
+            WHEN (t.run_at <> t.created_at) THEN t.run_at
+            ELSE NULL::timestamp with time zone
+        END AS delayed_at,
+    t.dies_at,
+        CASE
+            WHEN (t.lease_until IS NOT NULL) THEN t.started_at
+            ELSE NULL::timestamp with time zone
+        END AS started_at,
+    NULL::timestamp with time zone AS finished_at,
+    t.lease_until,
+        CASE
+            WHEN (t.lease_until IS NOT NULL) THEN t.holder
+            ELSE NULL::bigint
+        END AS holder,
+    t.attempt,
+    t.spared,
+    t.retries,
+    t.worker,
+    t.key,
+    t.payload,
+        CASE
+            WHEN (t.lease_until IS NULL) THEN t.result
+            ELSE NULL::json
+        END AS result
+   FROM pgmill.task t
+UNION ALL
+ SELECT f.id,
+    f.queue_id,
+    f.status,
+    f.priority,
+    f.created_at,
+    f.run_at,
+        CASE
+            WHEN ((f.run_at <> f.created_at) AND (f.status <> 4)) THEN f.run_at
+            ELSE NULL::timestamp with time zone
+        END AS delayed_at,
+        CASE
+            WHEN (f.status <> 3) THEN f.dies_at
+            ELSE NULL::timestamp with time zone
+        END AS dies_at,
+        CASE
+            WHEN (f.status = 3) THEN f.started_at
+            ELSE NULL::timestamp with time zone
+        END AS started_at,
+        CASE
+            WHEN (f.status = 3) THEN f.finished_at
+            ELSE NULL::timestamp with time zone
+        END AS finished_at,
+    NULL::timestamp with time zone AS lease_until,
+    NULL::bigint AS holder,
+    f.attempt,
+    f.spared,
+    f.retries,
+    f.worker,
+    f.key,
+    f.payload,
+    f.result
+   FROM pgmill.task_finished f;
+
+-- Name: enqueue_resent; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.enqueue_resent (
+    flight bigint NOT NULL,
+    resent_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- Name: migration; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    min_binary text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- Name: COLUMN migration.min_binary; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.migration.min_binary IS 'The oldest version of pgmill that can work with the database after this migration.';
+
+-- Name: queue_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.queue ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.queue_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: task_attempt; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task_attempt (
+    id bigint NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone NOT NULL,
+    queue_id integer NOT NULL,
+    attempt integer NOT NULL,
+    outcome smallint NOT NULL,
+    worker text,
+    error json,
+    CONSTRAINT task_attempt_outcome_check CHECK (((outcome >= 0) AND (outcome <= 6)))
+)
+PARTITION BY RANGE (ended_at);
+
+-- Name: TABLE task_attempt; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON TABLE pgmill.task_attempt IS 'One row for each attempt that did not succeed.';
+
+-- Name: COLUMN task_attempt.outcome; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task_attempt.outcome IS '0 retry, 1 failed, 2 lapsed, 3 given_back, 4 snoozed, 5 cancelled, 6 expired.';
+
+-- Name: task_count; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task_count (
+    queue_id integer NOT NULL,
+    status smallint NOT NULL,
+    day date NOT NULL,
+    n bigint NOT NULL
+)
+WITH (fillfactor='50');
+
+-- Name: COLUMN task_count.day; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task_count.day IS 'UTC day of finished_at; -infinity for live states.';
+
+-- Name: task_count_delta; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task_count_delta (
+    queue_id integer NOT NULL,
+    status smallint NOT NULL,
+    day date NOT NULL,
+    n integer NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0');
+
+-- Name: task_gone; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task_gone (
+    ended_at timestamp with time zone NOT NULL,
+    ids bigint[] NOT NULL,
+    attempts integer[] NOT NULL,
+    holders bigint[] NOT NULL
+)
+PARTITION BY RANGE (ended_at);
+
+-- Name: task_id; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+CREATE SEQUENCE pgmill.task_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+-- Name: task_key; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task_key (
+    queue_id integer NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    id bigint NOT NULL,
+    until timestamp with time zone
+);
+
+-- Name: enqueue_resent enqueue_resent_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.enqueue_resent
+    ADD CONSTRAINT enqueue_resent_pkey PRIMARY KEY (flight);
+
+-- Name: migration migration_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
+
+-- Name: queue queue_name; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.queue
+    ADD CONSTRAINT queue_name UNIQUE (ns, queue);
+
+-- Name: queue queue_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.queue
+    ADD CONSTRAINT queue_pkey PRIMARY KEY (id);
+
+-- Name: task_count task_count_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.task_count
+    ADD CONSTRAINT task_count_pkey PRIMARY KEY (queue_id, status, day);
+
+-- Name: task_key task_key_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.task_key
+    ADD CONSTRAINT task_key_pkey PRIMARY KEY (queue_id, key);
+
+-- Name: task task_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.task
+    ADD CONSTRAINT task_pkey PRIMARY KEY (id);
+
+-- Name: task_attempt_id; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX task_attempt_id ON ONLY pgmill.task_attempt USING btree (id);
+
+-- Name: task_finished_id; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX task_finished_id ON ONLY pgmill.task_finished USING btree (id);
+
+-- Name: task_finished_status; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX task_finished_status ON ONLY pgmill.task_finished USING btree (queue_id, status, ((id + 0)));
+
+-- Name: task_gone_ended; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX task_gone_ended ON ONLY pgmill.task_gone USING btree (ended_at);
+
+-- Name: task_ready; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX task_ready ON pgmill.task USING btree (queue_id, priority, run_at, ((id + 0)));
+
