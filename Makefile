@@ -12,8 +12,7 @@ help:
 	@echo 'make bench   measure, on a PostgreSQL of its own'
 
 run: prerequisites
-	cargo build --release --locked -p pgmill-cli
-	cargo run --release --locked -q -p pgmill-cli -- demo $(DEMO)
+	cargo run --release --locked -p pgmill-cli -- demo $(DEMO)
 
 # All features at once: none of them takes anything away, so there is one build to test.
 test: prerequisites

@@ -15,13 +15,13 @@ fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
 
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    set("PGMILL_COMPILER", printed(&rustc, &["--version"]));
-    set("PGMILL_HASH", printed("git", &["rev-parse", "HEAD"]));
-    set("PGMILL_BRANCH", printed("git", &["symbolic-ref", "--short", "HEAD"]));
-    set("PGMILL_TAG", printed("git", &["describe", "--tags", "--exact-match"]));
+    set("BUILD_COMPILER", printed(&rustc, &["--version"]));
+    set("BUILD_HASH", printed("git", &["rev-parse", "HEAD"]));
+    set("BUILD_BRANCH", printed("git", &["symbolic-ref", "--short", "HEAD"]));
+    set("BUILD_TAG", printed("git", &["describe", "--tags", "--exact-match"]));
     // A reproducible build says which time it wants to be built at.
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs().to_string());
-    set("PGMILL_BUILD_TIME", env::var("SOURCE_DATE_EPOCH").ok().or_else(now));
+    set("BUILD_TIME", env::var("SOURCE_DATE_EPOCH").ok().or_else(now));
 }
 
 fn printed(program: &str, args: &[&str]) -> Option<String> {

@@ -63,8 +63,6 @@ BEGIN
         USING oldest o, locked l
         WHERE f.id = o.id AND f.finished_at = o.finished_at AND f.tableoid = l.part AND f.ctid = l.tid
         RETURNING f.*
-    ), unkeyed AS (
-        DELETE FROM pgmill.task_key k USING removed r WHERE k.queue_id = r.queue_id AND k.key = r.key AND k.id = r.id
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT r.queue_id, r.status, (r.finished_at AT TIME ZONE 'UTC')::date, -count(*)
@@ -178,7 +176,6 @@ BEGIN
         PERFORM pg_advisory_xact_lock(1886219625, v_id);
         DELETE FROM pgmill.queue q WHERE q.id = v_id AND q.ns = p_ns AND q.queue = p_queue RETURNING q.* INTO v_gone;
         IF FOUND THEN
-            DELETE FROM pgmill.task_key k WHERE k.queue_id = v_id;
             DELETE FROM pgmill.task_count c WHERE c.queue_id = v_id;
             RETURN NEXT v_gone;
             EXIT;
@@ -237,7 +234,9 @@ BEGIN
     END IF;
 
     IF p_key IS NOT NULL AND NOT v_refused THEN
-        INSERT INTO pgmill.task_key AS k (queue_id, key, id)
+        -- First the keys that are free, without a lock on those that are not; then those whose task is gone. That one is
+        -- taken only from the owner it was seen with: of two who see the same stale key, one gets it.
+        INSERT INTO pgmill.task_key (queue_id, key, id)
         SELECT DISTINCT ON (q.id, x.key) q.id, x.key, x.id
         FROM unnest(p_id, p_slot, p_delayed_at, p_key) AS x(id, slot, delayed_at, key)
         JOIN unnest(p_ns, p_queue) WITH ORDINALITY AS w(ns, queue, slot) ON w.slot = x.slot
@@ -245,7 +244,22 @@ BEGIN
         WHERE q.id = ANY (v_locked) AND x.key IS NOT NULL AND x.id <> ALL (v_settled)
             AND (x.delayed_at IS NULL OR x.delayed_at >= v_now - interval '1 second')
         ORDER BY q.id, x.key, x.id
-        ON CONFLICT (queue_id, key) DO UPDATE SET id = excluded.id, until = NULL WHERE k.until < now();
+        ON CONFLICT (queue_id, key) DO NOTHING;
+
+        WITH stale AS MATERIALIZED (
+            SELECT DISTINCT ON (q.id, x.key) q.id AS queue_id, x.key, x.id, k.id AS owner
+            FROM unnest(p_id, p_slot, p_delayed_at, p_key) AS x(id, slot, delayed_at, key)
+            JOIN unnest(p_ns, p_queue) WITH ORDINALITY AS w(ns, queue, slot) ON w.slot = x.slot
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.task_key k WHERE k.queue_id = q.id AND k.key = x.key OFFSET 0) k
+            WHERE q.id = ANY (v_locked) AND k.id <> ALL (p_id) AND x.id <> ALL (v_settled)
+                AND (x.delayed_at IS NULL OR x.delayed_at >= v_now - interval '1 second')
+                AND NOT pgmill.key_is_held_v1(k.id, q.retention, q.retention_failed)
+            ORDER BY q.id, x.key, x.id
+        )
+        UPDATE pgmill.task_key k SET id = s.id
+        FROM stale s
+        WHERE k.queue_id = s.queue_id AND k.key = s.key AND k.id = s.owner;
     END IF;
 
     RETURN QUERY
@@ -398,11 +412,101 @@ BEGIN
 END
 $$;
 
+-- Name: task; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task (
+    id bigint NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    dies_at timestamp with time zone,
+    queue_id integer NOT NULL,
+    retries integer NOT NULL,
+    priority smallint NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    spared integer DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone,
+    started_at timestamp with time zone,
+    holder bigint,
+    worker text,
+    payload json NOT NULL,
+    key text,
+    result json,
+    CONSTRAINT task_attempts CHECK (((spared >= 0) AND (attempt >= spared) AND ((attempt - spared) <= retries))),
+    CONSTRAINT task_lease CHECK (((lease_until IS NULL) OR ((attempt > 0) AND (started_at IS NOT NULL) AND (holder IS NOT NULL) AND (worker IS NOT NULL)))),
+    CONSTRAINT task_priority CHECK (((priority >= 0) AND (priority <= 9)))
+)
+WITH (fillfactor='40', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.1', vacuum_truncate=off);
+
+-- Name: TABLE task; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves for task_finished in the statement that ends it.';
+
+-- Name: COLUMN task.run_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
+
+-- Name: COLUMN task.attempt; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
+
+-- Name: COLUMN task.spared; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
+
+-- Name: COLUMN task.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
+
+-- Name: key_is_held_v1(bigint, bigint, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.key_is_held_v1(p_id bigint, p_retention bigint, p_retention_failed bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((EXISTS (SELECT FROM pgmill.task t WHERE (t.id = key_is_held_v1.p_id))) OR (EXISTS (SELECT FROM pgmill.task_finished f WHERE ((f.id = key_is_held_v1.p_id) AND (f.finished_at > (now() - ('00:00:00.000001'::interval * (CASE WHEN (f.status = 3) THEN key_is_held_v1.p_retention ELSE key_is_held_v1.p_retention_failed END)::double precision)))))));
+
 -- Name: live_status_v1(timestamp with time zone, timestamp with time zone, integer, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.live_status_v1(dies_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer) RETURNS smallint
     LANGUAGE sql STABLE
     RETURN (CASE WHEN (dies_at <= now()) THEN 5 WHEN (lease_until IS NOT NULL) THEN 2 WHEN (attempt = spared) THEN 0 ELSE 1 END)::smallint;
+
+-- Name: prune_keys_v1(integer, text, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.prune_keys_v1(p_queue integer, p_key text, p_scan integer) RETURNS TABLE(pruned bigint, queue_id integer, key text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH seen AS MATERIALIZED (
+        SELECT k.ctid AS tid, k.queue_id, k.key, k.id
+        FROM pgmill.task_key k
+        WHERE (k.queue_id, k.key) > (p_queue, p_key)
+        ORDER BY k.queue_id, k.key
+        LIMIT p_scan
+    ), locked AS MATERIALIZED (
+        SELECT l.tid
+        FROM seen s
+        LEFT JOIN pgmill.queue q ON q.id = s.queue_id
+        CROSS JOIN LATERAL (
+            SELECT k.ctid AS tid FROM pgmill.task_key k WHERE k.ctid = s.tid AND k.id = s.id FOR UPDATE SKIP LOCKED
+        ) l
+        WHERE q.id IS NULL OR NOT pgmill.key_is_held_v1(s.id, q.retention, q.retention_failed)
+    ), pruned AS (
+        DELETE FROM pgmill.task_key k USING locked l WHERE k.ctid = l.tid RETURNING k.id
+    )
+    SELECT (SELECT count(*) FROM pruned), p.queue_id, p.key
+    FROM (SELECT 1) AS one
+    LEFT JOIN (SELECT s.queue_id, s.key FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
+END
+$$;
 
 -- Name: release_v1(text[], bigint[], integer[], integer[], bigint[], smallint[], text[], bigint[], boolean); Type: FUNCTION; Schema: pgmill; Owner: -
 
@@ -432,7 +536,7 @@ BEGIN
         FROM asked a
         CROSS JOIN LATERAL (
             SELECT t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, t.spared, t.retries, t.started_at, t.worker,
-                q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention, q.retention_failed
+                q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention
             FROM pgmill.task t
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
             WHERE t.id = a.id AND q.ns = a.ns AND t.lease_until IS NOT NULL
@@ -470,7 +574,6 @@ BEGIN
         USING fate f
         WHERE t.ctid = f.tid AND f.status > 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.queue, f.retention,
-            f.retention_failed,
             t.id, t.run_at, t.created_at, t.dies_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
             t.started_at, t.holder, t.worker, t.payload, t.key
     ), kept AS (
@@ -486,12 +589,6 @@ BEGIN
         FROM ended e
         WHERE e.status = 3 AND e.retention = 0
         HAVING count(*) > 0
-    ), unkeyed AS (
-        UPDATE pgmill.task_key k
-        SET until = now() + interval '1 microsecond'
-            * CASE WHEN e.status = 3 THEN e.retention ELSE e.retention_failed END
-        FROM ended e
-        WHERE k.queue_id = e.queue_id AND k.key = e.key AND k.id = e.id
     ), waiting AS (
         UPDATE pgmill.task t
         SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
@@ -729,7 +826,7 @@ BEGIN
         DELETE FROM pgmill.task t
         USING locked l
         WHERE t.ctid = l.tid
-        RETURNING t.*, l.orphan, l.status, l.retention_failed
+        RETURNING t.*, l.orphan, l.status
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result)
@@ -741,11 +838,6 @@ BEGIN
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
         SELECT e.id, e.queue_id, e.attempt, e.started_at, now(), 2, e.worker
         FROM ended e WHERE NOT e.orphan AND e.lease_until IS NOT NULL
-    ), unkeyed AS (
-        UPDATE pgmill.task_key k
-        SET until = now() + interval '1 microsecond' * e.retention_failed
-        FROM ended e
-        WHERE NOT e.orphan AND k.queue_id = e.queue_id AND k.key = e.key AND k.id = e.id
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT e.queue_id, s.status, s.day, sum(s.n)
@@ -768,51 +860,6 @@ BEGIN
     LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
 END
 $$;
-
--- Name: task; Type: TABLE; Schema: pgmill; Owner: -
-
-CREATE TABLE pgmill.task (
-    id bigint NOT NULL,
-    run_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    dies_at timestamp with time zone,
-    queue_id integer NOT NULL,
-    retries integer NOT NULL,
-    priority smallint NOT NULL,
-    attempt integer DEFAULT 0 NOT NULL,
-    spared integer DEFAULT 0 NOT NULL,
-    lease_until timestamp with time zone,
-    started_at timestamp with time zone,
-    holder bigint,
-    worker text,
-    payload json NOT NULL,
-    key text,
-    result json,
-    CONSTRAINT task_attempts CHECK (((spared >= 0) AND (attempt >= spared) AND ((attempt - spared) <= retries))),
-    CONSTRAINT task_lease CHECK (((lease_until IS NULL) OR ((attempt > 0) AND (started_at IS NOT NULL) AND (holder IS NOT NULL) AND (worker IS NOT NULL)))),
-    CONSTRAINT task_priority CHECK (((priority >= 0) AND (priority <= 9)))
-)
-WITH (fillfactor='40', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.1', vacuum_truncate=off);
-
--- Name: TABLE task; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves for task_finished in the statement that ends it.';
-
--- Name: COLUMN task.run_at; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
-
--- Name: COLUMN task.attempt; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
-
--- Name: COLUMN task.spared; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
-
--- Name: COLUMN task.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
 
 -- Name: any_task_v1; Type: VIEW; Schema: pgmill; Owner: -
 
@@ -985,8 +1032,7 @@ CREATE SEQUENCE pgmill.task_id
 CREATE TABLE pgmill.task_key (
     queue_id integer NOT NULL,
     key text NOT NULL COLLATE pg_catalog."C",
-    id bigint NOT NULL,
-    until timestamp with time zone
+    id bigint NOT NULL
 );
 
 -- Name: enqueue_resent enqueue_resent_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -

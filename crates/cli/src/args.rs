@@ -16,12 +16,12 @@ const USAGE: u8 = 80;
 
 /// A task queue on PostgreSQL.
 ///
-/// Without `--url` or DATABASE_URL, commands use an embedded PostgreSQL in the user's data folder, which they start and
-/// stop by themselves.
+/// Without `--url` or `DATABASE_URL`, commands use an embedded PostgreSQL in the user's data folder, which they start
+/// and stop by themselves.
 #[derive(Debug, Parser)]
 #[command(name = "pgmill", disable_help_subcommand = true, max_term_width = 100)]
 struct Arguments {
-    /// Log on standard error what is done. RUST_LOG chooses more precisely.
+    /// Log on standard error what is done. `RUST_LOG` chooses more precisely.
     #[arg(long, global = true)]
     debug: bool,
     /// Print the version and how it was built, as JSON.

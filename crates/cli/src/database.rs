@@ -13,7 +13,7 @@ use crate::output;
 pub(crate) struct DatabaseArgs {
     /// The database, as a URL or as name=value pairs; without it, an embedded PostgreSQL in the user's data folder.
     ///
-    /// Arguments can be read by every user of the machine: a URL with a password is better given as DATABASE_URL.
+    /// Arguments can be read by every user of the machine: a URL with a password is better given as `DATABASE_URL`.
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     url: Option<String>,
 }

@@ -21,17 +21,17 @@ pub(crate) struct Info {
 }
 
 pub(crate) fn info() -> Info {
-    let built = option_env!("PGMILL_BUILD_TIME").and_then(|seconds| seconds.parse().ok());
+    let built = option_env!("BUILD_TIME").and_then(|seconds| seconds.parse().ok());
     Info {
-        branch: option_env!("PGMILL_BRANCH"),
+        branch: option_env!("BUILD_BRANCH"),
         build_time: built
             .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
             .map(|time| time.to_string()),
-        compiler: option_env!("PGMILL_COMPILER"),
-        hash: option_env!("PGMILL_HASH"),
+        compiler: option_env!("BUILD_COMPILER"),
+        hash: option_env!("BUILD_HASH"),
         name: "pgmill",
         source: env!("CARGO_PKG_REPOSITORY"),
-        tag: option_env!("PGMILL_TAG"),
+        tag: option_env!("BUILD_TAG"),
         version: env!("CARGO_PKG_VERSION"),
     }
 }

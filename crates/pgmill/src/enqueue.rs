@@ -17,14 +17,15 @@ const COPY_FROM: usize = 2_000;
 #[must_use = "workers are not told of the task until this is sent, after the commit"]
 #[derive(Debug)]
 pub struct Wake {
+    namespace: Namespace,
     queue: QueueName,
 }
 
 impl Wake {
     /// Tells them. To be called after the commit: before it, they would find nothing.
     pub fn send(self, manager: &Manager) {
-        manager.shared.floors.forget(&manager.namespace, &self.queue);
-        manager.shared.wakes.wake(&manager.namespace, &self.queue);
+        manager.shared.floors.forget(&self.namespace, &self.queue);
+        manager.shared.wakes.wake(&self.namespace, &self.queue);
     }
 }
 
@@ -122,7 +123,11 @@ impl Manager {
                 enqueued => break self.created(&new, enqueued)?,
             }
         };
-        Ok((task, Wake { queue }))
+        Ok((task, self.wake(queue)))
+    }
+
+    pub(crate) fn wake(&self, queue: QueueName) -> Wake {
+        Wake { namespace: self.namespace.clone(), queue }
     }
 
     pub(crate) fn new_task(&self, queue: &QueueName, meta: TaskMeta) -> Result<NewTask, EnqueueError> {
@@ -133,7 +138,8 @@ impl Manager {
             namespace: self.namespace.clone(),
             queue: queue.clone(),
             payload,
-            delayed_at: meta.delayed_at,
+            // PostgreSQL knows fewer years than a timestamp does, and a start so long ago is refused all the same.
+            delayed_at: meta.delayed_at.map(|time| time.max(Timestamp::UNIX_EPOCH)),
             delay: meta.delay.map(to_micros),
             priority: i16::from(meta.priority),
             key: meta.key,
@@ -178,7 +184,7 @@ impl Manager {
     }
 
     /// The task as it was created.
-    fn created(&self, new: &NewTask, enqueued: Enqueued) -> Result<Task, EnqueueError> {
+    pub(crate) fn created(&self, new: &NewTask, enqueued: Enqueued) -> Result<Task, EnqueueError> {
         let mut task = Task {
             id: task_id(new),
             payload: Some(new.payload.clone()),

@@ -7,6 +7,8 @@ mod maintenance;
 mod manager;
 mod open;
 mod queues;
+#[cfg(feature = "sqlx")]
+mod sqlx;
 mod tasks;
 mod wakes;
 

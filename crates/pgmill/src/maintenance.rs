@@ -101,8 +101,9 @@ impl Manager {
     }
 }
 
-/// A lock that was not had at once is left to the next round: there are days of time.
-async fn ensure_partitions(store: &Store) -> Result<u32, StoreError> {
+/// Makes the partitions of the history tables ahead of time. A lock that was not had at once is left to the next round, for
+/// there are days of time, or to the next sending of whoever missed one.
+pub(crate) async fn ensure_partitions(store: &Store) -> Result<u32, StoreError> {
     match store.ensure_partitions(PARTITIONS_AHEAD).await {
         Err(StoreError::Contended(_)) => Ok(0),
         made => made,

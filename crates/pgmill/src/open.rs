@@ -2,6 +2,7 @@
 
 use std::future::IntoFuture;
 use std::pin::Pin;
+use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use pgmill_schema::Namespace;
@@ -37,6 +38,7 @@ pub struct ManagerBuilder {
     migrate: bool,
     pooler: bool,
     max_payload: usize,
+    deadline: Option<Duration>,
     batching: BatchOptions,
 }
 
@@ -60,6 +62,7 @@ impl ManagerBuilder {
             migrate: true,
             pooler: false,
             max_payload: DEFAULT_MAX_PAYLOAD,
+            deadline: None,
             batching: BatchOptions::default(),
         }
     }
@@ -90,6 +93,13 @@ impl ManagerBuilder {
         self
     }
 
+    /// How long a statement may take before its connection is closed, and what it did is found out by another one.
+    /// Default 35 s: longer than the server takes to give up a statement (30 s), which then is known to have done nothing.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// How calls are gathered into statements.
     pub fn batching(mut self, batching: BatchOptions) -> Self {
         self.batching = batching;
@@ -102,6 +112,10 @@ impl ManagerBuilder {
             Source::Url(url) => Store::open(&ConnectOptions::parse(&url)?)?,
             Source::Options(options) => Store::open(&options)?,
             Source::Pool(pool) => Store::from_pool(pool, self.pooler),
+        };
+        let store = match self.deadline {
+            Some(deadline) => store.with_deadline(deadline),
+            None => store,
         };
         if self.migrate {
             Migrator::new(&store).run().await?;

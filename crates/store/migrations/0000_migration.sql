@@ -1,6 +1,13 @@
 -- What every later migration stands on: the schema, and the record of the migrations themselves. Runs each time under the
 -- migration lock, and does nothing where it has run before.
-CREATE SCHEMA IF NOT EXISTS pgmill;
+-- Not IF NOT EXISTS, which asks for the right to create schemas also where there is nothing to create.
+DO $$
+BEGIN
+    IF to_regnamespace('pgmill') IS NULL THEN
+        CREATE SCHEMA pgmill;
+    END IF;
+END
+$$;
 CREATE TABLE IF NOT EXISTS pgmill.migration (
     version    integer PRIMARY KEY,
     name       text NOT NULL,

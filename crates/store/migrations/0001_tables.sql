@@ -94,6 +94,7 @@ CREATE TABLE pgmill.task_attempt (
     id         bigint NOT NULL,
     started_at timestamptz,
     ended_at   timestamptz NOT NULL,
+    holder     bigint,
     queue_id   integer NOT NULL,
     attempt    integer NOT NULL,
     outcome    smallint NOT NULL CHECK (outcome BETWEEN 0 AND 6),
@@ -102,6 +103,7 @@ CREATE TABLE pgmill.task_attempt (
 ) PARTITION BY RANGE (ended_at);
 CREATE INDEX task_attempt_id ON pgmill.task_attempt (id);
 COMMENT ON TABLE pgmill.task_attempt IS 'One row for each attempt that did not succeed.';
+COMMENT ON COLUMN pgmill.task_attempt.holder IS 'Who released it; null where the lease lapsed.';
 COMMENT ON COLUMN pgmill.task_attempt.outcome IS '0 retry, 1 failed, 2 lapsed, 3 given_back, 4 snoozed, 5 cancelled, 6 expired.';
 
 -- Tasks that ended without a row in task_finished (retention 0): one row a batch, just enough to tell a repeated

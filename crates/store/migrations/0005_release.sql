@@ -116,17 +116,18 @@ BEGIN
         WHERE t.ctid = f.tid AND f.status < 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.started_at, f.queue,
             t.id, t.run_at, t.created_at, t.dies_at, t.queue_id,
-            t.retries, t.priority, t.attempt, t.spared, t.worker, t.payload, t.key
+            t.retries, t.priority, t.attempt, t.spared, t.holder, t.worker, t.payload, t.key
     ), changed AS (
         -- Not from fate: a row whose new version came after this statement's snapshot is locked, but not changed by it.
-        SELECT e.ord, e.action, e.status, e.id, e.queue_id, e.attempt, e.started_at, e.worker, e.error, e.retention
+        SELECT e.ord, e.action, e.status, e.id, e.queue_id, e.attempt, e.holder, e.started_at, e.worker, e.error,
+            e.retention
         FROM ended e
         UNION ALL
-        SELECT w.ord, w.action, w.status, w.id, w.queue_id, w.attempt, w.started_at, w.worker, w.error, NULL
+        SELECT w.ord, w.action, w.status, w.id, w.queue_id, w.attempt, w.holder, w.started_at, w.worker, w.error, NULL
         FROM waiting w
     ), tried AS (
-        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker, error)
-        SELECT c.id, c.queue_id, c.attempt, c.started_at, now(),
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, holder, started_at, ended_at, outcome, worker, error)
+        SELECT c.id, c.queue_id, c.attempt, c.holder, c.started_at, now(),
             CASE
                 WHEN c.action = 3 THEN 3
                 WHEN c.action = 5 THEN 5
@@ -165,6 +166,22 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT b.*
         FROM (
+            -- Whatever became of the task since: an earlier sending ended this attempt.
+            SELECT 0 AS code,
+                CASE p.outcome
+                    WHEN 0 THEN 1
+                    WHEN 1 THEN 4
+                    WHEN 5 THEN 6
+                    WHEN 6 THEN 5
+                    -- Given back or snoozed, it is new unless an attempt before it was counted.
+                    ELSE EXISTS (SELECT FROM pgmill.task_attempt b
+                        WHERE b.id = p.id AND b.attempt < p.attempt AND b.outcome IN (0, 2))::integer
+                END::smallint AS status,
+                p.ended_at, NULL::timestamptz AS run_at, p.attempt, NULL::integer AS spared, NULL::integer AS retries
+            FROM pgmill.task_attempt p
+            WHERE p_resend AND p.id = a.id AND p.attempt = a.attempt AND p.holder = a.holder
+                AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = p.queue_id) = a.ns
+            UNION ALL
             SELECT CASE
                     WHEN t.lease_until IS NULL AND p_resend AND t.attempt = a.attempt AND t.holder = a.holder THEN 0
                     WHEN t.lease_until IS NULL THEN 2

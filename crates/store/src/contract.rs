@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pgmill_embedded::Embedded;
+use tokio_postgres::types::Type;
 
 use crate::statement::ALL;
 use crate::{ConnectOptions, Migrator, Store};
@@ -29,7 +30,7 @@ async fn every_statement_can_be_prepared_on_a_new_database() {
             .await
             .unwrap_or_else(|error| panic!("{}: {error:?}", statement.name));
         assert_eq!(prepared.params(), statement.types, "the parameters of {}", statement.name);
-        let parameters: Vec<&str> = prepared.params().iter().map(|ty| ty.name()).collect();
+        let parameters: Vec<&str> = prepared.params().iter().map(Type::name).collect();
         let _ = writeln!(contract, "{}({})", statement.name, parameters.join(", "));
         for column in prepared.columns() {
             let _ = writeln!(contract, "    {} {}", column.name(), column.type_().name());

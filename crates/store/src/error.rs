@@ -85,6 +85,25 @@ impl StoreError {
         }
     }
 
+    /// Sorts an error of another driver.
+    pub(crate) fn foreign(source: Box<dyn StdError + Send + Sync>, sqlstate: Option<&str>) -> Self {
+        let said = DatabaseError::message(source.to_string());
+        let cause = DatabaseError { sqlstate: sqlstate.map(str::to_owned), source: Some(source), ..said };
+        match sqlstate {
+            Some(code) => Self::reported(code, cause),
+            None => Self::Lost(cause),
+        }
+    }
+
+    /// An error that the server reported, by its code.
+    fn reported(code: &str, cause: DatabaseError) -> Self {
+        match code {
+            "40001" | "40P01" | "55P03" | "57014" => Self::Contended(cause),
+            code if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => Self::Refused(cause),
+            _ => Self::Database(cause),
+        }
+    }
+
     fn cause(&self) -> &DatabaseError {
         match self {
             Self::Unavailable(cause)
@@ -111,9 +130,7 @@ impl From<tokio_postgres::Error> for StoreError {
         match code.code() {
             _ if fatal => Self::Lost(cause),
             _ if missed => Self::PartitionMissing(cause),
-            "40001" | "40P01" | "55P03" | "57014" => Self::Contended(cause),
-            code if ["22", "23", "54"].contains(&&code[..2]) => Self::Refused(cause),
-            _ => Self::Database(cause),
+            code => Self::reported(code, cause),
         }
     }
 }
@@ -141,7 +158,7 @@ pub struct DatabaseError {
     sqlstate: Option<String>,
     constraint: Option<String>,
     transient: bool,
-    source: Option<tokio_postgres::Error>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl DatabaseError {
@@ -165,7 +182,7 @@ impl DatabaseError {
             sqlstate: report.map(|report| report.code().code().to_owned()),
             constraint: report.and_then(|report| report.constraint()).map(str::to_owned),
             transient: false,
-            source: Some(error),
+            source: Some(Box::new(error)),
         }
     }
 }
@@ -191,6 +208,6 @@ impl fmt::Debug for DatabaseError {
 
 impl StdError for DatabaseError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().and_then(StdError::source)
+        self.source.as_ref().and_then(|source| source.source())
     }
 }

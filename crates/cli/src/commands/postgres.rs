@@ -16,7 +16,7 @@ use crate::shutdown::Shutdown;
 /// A server that another pgmill runs on the same data folder is shared, and taken over when that one ends.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The data folder. Default: PGMILL_DATA, else the user's own, such as ~/.local/share/pgmill.
+    /// The data folder. Default: `PGMILL_DATA`, else the user's own, such as ~/.local/share/pgmill.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
     /// Print one line of JSON in place of the bare URL.

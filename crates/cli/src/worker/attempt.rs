@@ -25,7 +25,7 @@ impl<H: Handler> Worker<H> {
             return tracing::error!("task {} came without a holder, and cannot be run", task.id);
         };
         let interrupt = self.interrupt.child();
-        let holding = self.leases.hold(claim, asked, &interrupt);
+        let holding = self.leases.hold(claim, task.lease_until, asked, &interrupt);
         let started = Instant::now();
         let verdict = self.handler.run(&task, &interrupt).await;
         let took = started.elapsed();

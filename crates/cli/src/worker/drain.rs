@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::output;
-use crate::worker::process::TIDY_UP;
+use crate::worker::process::{LAST_WORDS, TIDY_UP};
 use crate::worker::{Handler, Worker};
 
 /// How long to wait for what is released to be recorded.
@@ -20,14 +20,14 @@ impl<H: Handler> Worker<H> {
         }
         self.ended_within(self.options.grace).await;
         self.interrupt.soon.cancel();
-        self.ended_within(TIDY_UP + RECORDING).await;
+        self.ended_within(TIDY_UP + LAST_WORDS).await;
         self.interrupt.now.cancel();
-        // The second signal is not waited for here: an answer that does not come soon does not come.
+        // Also after the second signal: what was just given back is worth the moment it takes to record it.
         if timeout(RECORDING, self.attempts.wait()).await.is_err() {
             let left = self.attempts.len();
             output::note(&format!(
-                "pgmill: the ends of {left} attempts could not be recorded; their tasks run again when their \
-                 leases have run out"
+                "pgmill: the database does not answer; attempts that could not be recorded: {left}. Their tasks \
+                 run again when their leases have run out"
             ));
             return left;
         }

@@ -7,15 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pgmill::{Claim, Manager};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::worker::Interrupt;
 use crate::worker::outage::Outage;
-
-/// An extension that finds nothing may have met a row that was locked for a moment; twice in a row it is gone.
-const MISSES: u8 = 2;
 
 /// The leases that are held.
 #[derive(Debug)]
@@ -27,7 +25,8 @@ pub(super) struct Leases {
 #[derive(Debug)]
 struct Lease {
     until: Instant,
-    misses: u8,
+    /// The same as the database tells it; what it tells again was not extended.
+    told: Option<Timestamp>,
     running: Option<Running>,
 }
 
@@ -56,11 +55,17 @@ impl Leases {
         self.length
     }
 
-    /// Keeps a lease that was asked for at `asked`; `interrupt` is told when it is lost while the task runs.
-    pub(super) fn hold(&self, claim: Claim, asked: Instant, interrupt: &Interrupt) -> Holding<'_> {
+    /// Keeps the lease of a task that was asked for at `asked`; `interrupt` is told when it is lost while the task runs.
+    pub(super) fn hold(
+        &self,
+        claim: Claim,
+        told: Option<Timestamp>,
+        asked: Instant,
+        interrupt: &Interrupt,
+    ) -> Holding<'_> {
         let lost = CancellationToken::new();
         let running = Some(Running { interrupt: interrupt.clone(), lost: lost.clone() });
-        self.held().insert(claim, Lease { until: asked + self.length, misses: 0, running });
+        self.held().insert(claim, Lease { until: asked + self.length, told, running });
         Holding { leases: self, claim, lost }
     }
 
@@ -90,7 +95,7 @@ impl Leases {
                 Ok(Ok(answers)) => {
                     outage.over();
                     for (claim, answer) in claims.into_iter().zip(answers) {
-                        self.answered(claim, answer.is_some(), asked);
+                        self.answered(claim, answer, asked);
                     }
                 }
                 Ok(Err(error)) => {
@@ -103,17 +108,14 @@ impl Leases {
         }
     }
 
-    fn answered(&self, claim: Claim, extended: bool, asked: Instant) {
+    fn answered(&self, claim: Claim, answer: Option<Timestamp>, asked: Instant) {
         let mut held = self.held();
         // A task that was released in the meantime is not held any more.
         let Some(lease) = held.get_mut(&claim) else { return };
-        if extended {
-            (lease.until, lease.misses) = (asked + self.length, 0);
-        } else {
-            lease.misses += 1;
-            if lease.misses >= MISSES {
-                lease.lose();
-            }
+        if answer.is_none() {
+            lease.lose();
+        } else if answer != lease.told {
+            (lease.until, lease.told) = (asked + self.length, answer);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::worker::Interrupt;
 /// How long a command has between SIGTERM and SIGKILL.
 pub(super) const TIDY_UP: Duration = Duration::from_secs(5);
 /// How long to read on after the command has ended: something it started may keep its output open for ever.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How much of the end of standard error is kept.
 const ERROR_TAIL: usize = 8 * 1024;
 

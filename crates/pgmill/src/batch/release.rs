@@ -13,10 +13,8 @@ use super::batcher::Flight;
 use super::floors::Floors;
 use super::settle::{Pauses, Rows, Unsettled, settle_each};
 use crate::error::ReleaseError;
+use crate::maintenance::ensure_partitions;
 use crate::wakes::Wakes;
-
-/// How many days ahead partitions are made by a release that missed one.
-const PARTITIONS_AHEAD: i32 = 7;
 
 /// An attempt to be ended, and who waits for it: nobody, if it is given back on behalf of a caller that went away.
 pub(crate) struct ReleaseCall {
@@ -66,13 +64,17 @@ impl Flight for ReleaseFlight {
 
 impl Rows for ReleaseFlight {
     type Call = ReleaseCall;
-    type Answer = Ended;
+    /// `None`: unknown, for good.
+    type Answer = Option<Ended>;
 
-    async fn send(&self, calls: &[ReleaseCall], sending: Sending) -> Result<Vec<Ended>, StoreError> {
-        self.send_endings(calls, sending).await
+    async fn send(&self, calls: &[ReleaseCall], sending: Sending) -> Result<Vec<Option<Ended>>, StoreError> {
+        let sent: Vec<&Ending> = calls.iter().map(Borrow::borrow).filter(|it| may_send(it, sending)).collect();
+        let mut ended = self.send_endings(&sent, sending).await?.into_iter();
+        Ok(calls.iter().map(|call| if may_send(&call.ending, sending) { ended.next() } else { None }).collect())
     }
 
-    fn answer(&self, call: ReleaseCall, end: Result<Ended, Unsettled>) {
+    fn answer(&self, call: ReleaseCall, end: Result<Option<Ended>, Unsettled>) {
+        let end = end.and_then(|ended| ended.ok_or(Unsettled::Unknown));
         if matches!(end, Ok(Ended::Locked)) {
             // Somebody outside holds the row, for as long as they like: it must not keep the flight in the air.
             self.alone.spawn(self.clone().release_alone(call));
@@ -90,7 +92,7 @@ impl ReleaseFlight {
     ) -> Result<Vec<Ended>, StoreError> {
         let answer = self.store.release(endings, sending).await;
         if let Err(StoreError::PartitionMissing(_)) = answer {
-            self.store.ensure_partitions(PARTITIONS_AHEAD).await?;
+            ensure_partitions(&self.store).await?;
         }
         answer
     }
@@ -112,6 +114,7 @@ impl ReleaseFlight {
                     Some(Ended::Locked) | None => {}
                     Some(end) => break Ok(end),
                 },
+                Err(StoreError::Lost(_)) if !may_send(&ending, Sending::Again) => break Err(Unsettled::Unknown),
                 Err(StoreError::Lost(_)) => sending = Sending::Again,
                 Err(error) if error.is_transient() => {}
                 Err(error) => break Err(Unsettled::Failed(error.into())),
@@ -155,6 +158,11 @@ impl ReleaseFlight {
             self.wakes.wake(&task.namespace, &task.queue);
         }
     }
+}
+
+/// Without a fence, a repetition could not tell the attempt that it has ended from the next one, and would end that too.
+fn may_send(ending: &Ending, sending: Sending) -> bool {
+    sending == Sending::First || matches!(ending.fence, Fence::Claim(_))
 }
 
 /// Gives retained tasks back that nobody will run.

@@ -15,6 +15,7 @@ use super::floors::Floors;
 use super::release::{ReleaseFlight, give_back};
 use super::settle::Pauses;
 use crate::error::RetainError;
+use crate::maintenance::ensure_partitions;
 use crate::wakes::Wakes;
 
 /// How many holders whose answer was lost are remembered. A task retained by an older one comes back when its lease
@@ -98,6 +99,8 @@ impl Flight for RetainFlight {
         let retained = loop {
             match self.retain(&demands, &callers).await {
                 Err(StoreError::Lost(_) | StoreError::Contended(_)) if pauses.pause().await => {}
+                Err(StoreError::PartitionMissing(_))
+                    if ensure_partitions(&self.store).await.is_ok() && pauses.pause().await => {}
                 retained => break retained,
             }
         };

@@ -1,7 +1,6 @@
 //! What the store does on a real PostgreSQL.
 
-#[cfg(test)]
-mod support;
+#![cfg(test)]
 
 mod counts;
 mod enqueue;
@@ -18,4 +17,5 @@ mod resend;
 mod retain;
 mod schema;
 mod sessions;
+mod support;
 mod sweep;

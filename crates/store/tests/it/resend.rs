@@ -1,1 +1,114 @@
-//! tbd
+//! A statement whose answer was lost is sent again, and finds out what the first sending did.
+
+use pgmill_schema::{QueueMeta, Status};
+use pgmill_store::{Ended, Enqueued, Sending, StoreError};
+use std::time::Duration;
+
+use crate::support::{Fixture, done, retry};
+
+#[tokio::test]
+async fn a_release_sent_again_after_its_commit_is_settled_with_the_status_of_then() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    fixture.create(&queue, 2).await;
+    for (outcome, status) in [(done(), Status::Released), (retry(), Status::Retry)] {
+        let task = fixture.retain_one(&queue).await;
+        let ending = [fixture.ending(&task, outcome)];
+        let first = fixture.store.release(&ending, Sending::First).await.unwrap();
+        assert!(matches!(&first[..], [Ended::Released(_)]), "{first:?}");
+        let again = fixture.store.release(&ending, Sending::Again).await.unwrap();
+        assert!(matches!(&again[..], [Ended::Settled(settled)] if *settled == status), "{again:?}");
+    }
+    fixture.assert_counts_are_true().await;
+}
+
+#[tokio::test]
+async fn a_release_sent_again_is_settled_also_where_no_row_was_kept() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.queue(QueueMeta::new("forgetful").retention(Duration::ZERO)).await;
+    let id = fixture.create(&queue, 1).await[0];
+    let task = fixture.retain_one(&queue).await;
+    let ending = [fixture.ending(&task, done())];
+    fixture.store.release(&ending, Sending::First).await.unwrap();
+    assert_eq!(fixture.status(id).await, None);
+    let again = fixture.store.release(&ending, Sending::Again).await.unwrap();
+    assert!(matches!(again[..], [Ended::Settled(Status::Released)]), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_release_sent_again_that_was_not_committed_ends_the_attempt() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    fixture.create(&queue, 1).await;
+    let task = fixture.retain_one(&queue).await;
+    let again = fixture.store.release(&[fixture.ending(&task, done())], Sending::Again).await.unwrap();
+    assert!(matches!(again[..], [Ended::Released(_)]), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_enqueue_sent_again_creates_what_the_first_sending_did_not() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    let committed = fixture.new_tasks(&queue, 3).await;
+    fixture.create_all(&committed).await;
+    let again = fixture.store.enqueue(&committed, Sending::Again).await.unwrap();
+    assert_eq!(again, [Enqueued::Settled; 3]);
+
+    let lost = fixture.new_tasks(&queue, 3).await;
+    let again = fixture.store.enqueue(&lost, Sending::Again).await.unwrap();
+    assert!(again.iter().all(|answer| matches!(answer, Enqueued::Created { .. })), "{again:?}");
+    assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, 6);
+    fixture.assert_counts_are_true().await;
+}
+
+#[tokio::test]
+async fn an_enqueue_sent_again_is_settled_also_for_tasks_that_have_finished_since() {
+    for retention in [Duration::from_secs(86_400), Duration::ZERO] {
+        let fixture = Fixture::new().await;
+        let queue = fixture.queue(QueueMeta::new("plain").retention(retention)).await;
+        let tasks = fixture.new_tasks(&queue, 2).await;
+        fixture.create_all(&tasks).await;
+        fixture.finish_one(&queue, done()).await;
+        let again = fixture.store.enqueue(&tasks, Sending::Again).await.unwrap();
+        assert_eq!(again, [Enqueued::Settled; 2], "retention {retention:?}");
+        assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_first_sending_of_an_enqueue_writes_nothing_once_a_later_one_has_settled_it() {
+    for retention in [Duration::from_secs(86_400), Duration::ZERO] {
+        for finish in [false, true] {
+            let fixture = Fixture::new().await;
+            let queue = fixture.queue(QueueMeta::new("plain").retention(retention)).await;
+            let mut tasks = fixture.new_tasks(&queue, 2).await;
+            tasks[1].key = Some("key".to_owned());
+            fixture.store.enqueue(&tasks, Sending::Again).await.unwrap();
+            if finish {
+                fixture.finish_one(&queue, done()).await;
+                fixture.finish_one(&queue, done()).await;
+            }
+            let before = fixture.number("SELECT count(*) FROM pgmill.task").await;
+            let late = fixture.store.enqueue(&tasks, Sending::First).await;
+            assert!(matches!(&late, Err(StoreError::Contended(_))), "{late:?}");
+            assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, before);
+            fixture.assert_counts_are_true().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_sendings_at_once_create_a_task_once() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    for _ in 0..20 {
+        let tasks = fixture.new_tasks(&queue, 5).await;
+        let before = fixture.number("SELECT count(*) FROM pgmill.task").await;
+        let (_, again) = tokio::join!(
+            fixture.store.enqueue(&tasks, Sending::First),
+            fixture.store.enqueue(&tasks, Sending::Again),
+        );
+        again.unwrap();
+        assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, before + 5);
+    }
+}

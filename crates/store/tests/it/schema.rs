@@ -48,7 +48,7 @@ fn dump(url: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Without what depends on the day, the versions, or the session of pg_dump.
+/// Without what depends on the day, the versions, or the session of the dump.
 fn normalised(dump: &str) -> String {
     let mut text = HEAD.to_owned();
     let mut blank = true;

@@ -1,1 +1,136 @@
-//! tbd
+//! The store works the same on whatever connection it is given.
+
+use std::num::NonZeroUsize;
+
+use pgmill_schema::{Json, Status};
+use pgmill_store::{ConnectOptions, NewTask, Sending, Store, StoreError, SweepPlace};
+use pgmill_testkit::TestDatabase;
+
+use crate::support::{Fixture, done, retry};
+
+/// All that a task goes through.
+async fn main_cycle(fixture: &Fixture) {
+    let queue = fixture.plain_queue().await;
+    let created = fixture.create(&queue, 3).await;
+    let task = fixture.retain_one(&queue).await;
+    fixture.store.extend(&[(task.claim().unwrap(), None)]).await.unwrap();
+    fixture.release(&task, done()).await;
+    fixture.finish_one(&queue, retry()).await;
+    assert_eq!(fixture.status(created[0]).await, Some(Status::Released));
+    assert_eq!(fixture.status(created[1]).await, Some(Status::Retry));
+    assert_eq!(fixture.status(created[2]).await, Some(Status::New));
+    fixture.store.sweep(SweepPlace::START, 10).await.unwrap();
+    fixture.assert_counts_are_true().await;
+    fixture.store.fold_counts(10).await.unwrap();
+    fixture.assert_counts_are_true().await;
+    fixture.store.clean_queue(&fixture.namespace, &queue, 10).await.unwrap();
+    fixture.store.delete_queue(&fixture.namespace, &queue).await.unwrap().unwrap();
+}
+
+fn one_connection(database: &TestDatabase) -> ConnectOptions {
+    database.options().with_pool_size(NonZeroUsize::MIN)
+}
+
+#[tokio::test]
+async fn defaults_of_the_role_do_not_matter() {
+    for pooler in [false, true] {
+        let database = TestDatabase::create().await;
+        let client = database.connect().await;
+        for setting in [
+            "default_transaction_isolation = 'serializable'",
+            "default_transaction_read_only = on",
+            "TimeZone = 'Asia/Kolkata'",
+            "DateStyle = 'German'",
+            "IntervalStyle = 'iso_8601'",
+            "search_path = ''",
+            "enable_indexscan = off",
+        ] {
+            let name = database.name();
+            client.batch_execute(&format!("ALTER DATABASE {name} SET {setting}")).await.unwrap();
+        }
+        drop(client);
+        let store = Store::open(&one_connection(&database).with_pooler(pooler)).unwrap();
+        let fixture = Fixture::with(database, store).await;
+        fixture.sql("SET default_transaction_read_only = off").await;
+        main_cycle(&fixture).await;
+    }
+}
+
+#[tokio::test]
+async fn behind_a_pooler_nothing_is_left_on_the_connection() {
+    let database = TestDatabase::create().await;
+    let store = Store::open(&one_connection(&database).with_pooler(true)).unwrap();
+    let client = store.pool().get().await.unwrap();
+    let before = settings(&client).await;
+    drop(client);
+    let fixture = Fixture::with(database, store).await;
+    main_cycle(&fixture).await;
+    let client = fixture.store.pool().get().await.unwrap();
+    let prepared = client.simple_query("SELECT name FROM pg_prepared_statements").await.unwrap();
+    let rows =
+        prepared.iter().filter(|message| matches!(message, tokio_postgres::SimpleQueryMessage::Row(_)));
+    assert_eq!(rows.count(), 0, "only unnamed statements were sent");
+    assert_eq!(settings(&client).await, before, "and no setting was changed");
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_leaves_the_connection_in_order() {
+    for pooler in [false, true] {
+        let database = TestDatabase::create().await;
+        let store = Store::open(&one_connection(&database).with_pooler(pooler)).unwrap();
+        let fixture = Fixture::with(database, store).await;
+        let queue = fixture.plain_queue().await;
+        let server = |fixture: &Fixture| {
+            let store = fixture.store.clone();
+            async move {
+                let client = store.pool().get().await.unwrap();
+                let answer = client.simple_query("SELECT pg_backend_pid()").await.unwrap();
+                answer.iter().find_map(|message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                    _ => None,
+                })
+            }
+        };
+        let before = server(&fixture).await;
+        // A priority that the table refuses.
+        let wrong = NewTask { priority: 77, ..fixture.new_task(&queue).await };
+        let error = fixture.store.enqueue(&[wrong], Sending::First).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
+        assert_eq!(error.constraint(), Some("task_priority"));
+        let right = NewTask { payload: Json::null(), ..fixture.new_task(&queue).await };
+        fixture.create_all(&[right]).await;
+        assert_eq!(server(&fixture).await, before, "on the same connection");
+        assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_statement_missed_its_deadline_is_not_used_again() {
+    let database = TestDatabase::create().await;
+    let store = Store::open(&one_connection(&database)).unwrap();
+    let fixture = Fixture::with(database, store).await;
+    let queue = fixture.plain_queue().await;
+    let hurried = fixture.store.clone().with_deadline(std::time::Duration::from_millis(200));
+    let holder = fixture.database.connect().await;
+    holder.batch_execute("BEGIN; LOCK TABLE pgmill.task IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let tasks = fixture.new_tasks(&queue, 1).await;
+    let error = hurried.enqueue(&tasks, Sending::First).await.unwrap_err();
+    assert!(matches!(error, StoreError::Lost(_)), "its outcome is unknown: {error:?}");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    let again = fixture.store.enqueue(&tasks, Sending::Again).await.unwrap();
+    assert_eq!(again.len(), 1);
+    assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, 1, "found out by sending it again");
+}
+
+async fn settings(client: &tokio_postgres::Client) -> Vec<String> {
+    let sql =
+        "SELECT name || '=' || setting FROM pg_settings WHERE source IN ('session', 'client') ORDER BY name";
+    let answer = client.simple_query(sql).await.unwrap();
+    answer
+        .iter()
+        .filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+        .collect()
+}

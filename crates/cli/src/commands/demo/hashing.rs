@@ -9,6 +9,7 @@ use pgmill::{Json, JsonError, Outcome, Task};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::tally::Tally;
 use crate::worker::{Ended, Handler, Interrupt, Verdict};
@@ -39,13 +40,14 @@ impl Hashing {
         Self { readers: Semaphore::new(readers), fail_rate, tally }
     }
 
-    async fn outcome(&self, task: &Task) -> Result<Outcome, JsonError> {
+    async fn outcome(&self, task: &Task, interrupt: &Interrupt) -> Result<Outcome, JsonError> {
         let job: Job = task.payload.as_ref().unwrap_or(&Json::null()).decode()?;
         if chance(task.id, task.attempt) < self.fail_rate {
             return Outcome::retry(&format!("attempt {} failed on purpose", task.attempt));
         }
-        let path = PathBuf::from(job.path);
-        match tokio::task::spawn_blocking(move || hash(path)).await {
+        let (path, stop) = (PathBuf::from(job.path), interrupt.soon.clone());
+        match tokio::task::spawn_blocking(move || hash(path, &stop)).await {
+            Ok(Err(_)) if interrupt.soon.is_cancelled() => Ok(Outcome::GiveBack),
             Ok(Ok(hashed)) => {
                 self.tally.read(hashed.size);
                 Outcome::done(&hashed)
@@ -60,15 +62,15 @@ impl Hashing {
 
 impl Handler for Hashing {
     async fn run(&self, task: &Task, interrupt: &Interrupt) -> Verdict {
-        let work = async {
-            // The semaphore is never closed.
-            let _reader = self.readers.acquire().await;
-            self.outcome(task).await.unwrap_or_else(|error| {
+        // The semaphore is never closed.
+        let reader = interrupt.soon.run_until_cancelled(self.readers.acquire()).await;
+        let outcome = match reader {
+            Some(_reader) => self.outcome(task, interrupt).await.unwrap_or_else(|error| {
                 Outcome::failed(&error.to_string()).unwrap_or_else(|_| Outcome::Failed(Json::null()))
-            })
+            }),
+            None => Outcome::GiveBack,
         };
-        let outcome = interrupt.soon.run_until_cancelled(work).await;
-        Verdict { outcome: outcome.unwrap_or(Outcome::GiveBack), note: None }
+        Verdict { outcome, note: None }
     }
 
     fn ended(&self, ended: &Ended) {
@@ -76,12 +78,16 @@ impl Handler for Hashing {
     }
 }
 
-fn hash(path: PathBuf) -> io::Result<Hashed> {
+/// Stops between two reads when it is asked to, for nothing else can stop a thread.
+fn hash(path: PathBuf, stop: &CancellationToken) -> io::Result<Hashed> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut size = 0;
     let mut buffer = vec![0; 64 * 1024];
     loop {
+        if stop.is_cancelled() {
+            return Err(io::Error::other("stopped"));
+        }
         match file.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => {
@@ -96,7 +102,7 @@ fn hash(path: PathBuf) -> io::Result<Hashed> {
     Ok(Hashed { sha256, size })
 }
 
-/// A number from 0 up to 1 that looks random, and is always the same for an attempt (SplitMix64).
+/// A number from 0 up to 1 that looks random, and is always the same for an attempt (`SplitMix64`).
 fn chance(id: u64, attempt: u32) -> f64 {
     let mut bits = id.wrapping_add(u64::from(attempt).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -20,16 +20,17 @@ use crate::{args, output};
 
 /// Run a command for each task of some queues
 ///
-/// The command finds the payload, as JSON, on standard input, and in its environment PGMILL_TASK_ID, PGMILL_QUEUE,
-/// PGMILL_NAMESPACE, PGMILL_ATTEMPT (which attempt it is, from 1), PGMILL_RETRIES (how many attempts are left, this
-/// one included) and PGMILL_WORKER. How it ends decides:
+/// The command finds the payload, as JSON, on standard input, and in its environment
+/// `PGMILL_TASK_ID`, `PGMILL_QUEUE`, `PGMILL_NAMESPACE`, `PGMILL_ATTEMPT` (which attempt it is,
+/// from 1), `PGMILL_RETRIES` (how many attempts are left) and `PGMILL_WORKER`. How it ends decides:
 ///
 ///   exit 0      done; standard output is the result: JSON if it is that, else text, else null
 ///   exit 65     failed for good; the end of standard error is the result
-///   otherwise   failed, and tried again if attempts are left; likewise 75, a signal, and a timeout
+///   otherwise   failed, and tried again if attempts are left: exit 75, a signal, a timeout
 ///
-/// SIGTERM or SIGINT: no more tasks are begun; those that run have --grace to end, then get SIGTERM, and 5 seconds later
-/// SIGKILL, and are given back without costing an attempt. A second signal skips the waiting.
+/// At SIGTERM or SIGINT no more tasks are begun. Commands have `--grace` to end; then they get
+/// SIGTERM, 5 seconds later SIGKILL, and their tasks are given back, which costs no attempt. A second
+/// signal ends them at once.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {

@@ -1,0 +1,2 @@
+-- Removes what setup.sql made.
+DROP SCHEMA IF EXISTS pgmill_bench CASCADE;

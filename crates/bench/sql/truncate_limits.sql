@@ -1,0 +1,2 @@
+-- Empties the tables of the limits between rounds.
+TRUNCATE pgmill_bench.inserted, pgmill_bench.copied;

@@ -1,0 +1,113 @@
+//! What the command line asks for, and what follows from it.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use pgmill::Json;
+use serde::Serialize;
+
+/// Measures pgmill, and in the same run the limits of the server it runs on.
+///
+/// The server should be idle, and the database one that nobody else uses: what others do there is measured too.
+#[derive(Debug, clap::Parser)]
+#[command(name = "pgmill-bench", version)]
+pub(crate) struct Args {
+    /// The database, as a URL or as name=value pairs; without it, an embedded PostgreSQL that is removed at the end
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) url: Option<String>,
+
+    /// The workloads to run; without it, all of them
+    #[arg(long, value_enum, value_name = "NAME", num_args = 1..)]
+    pub(crate) workload: Vec<Workload>,
+
+    /// The length of each payload as JSON text, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=1_048_576))]
+    payload: u32,
+
+    /// The tasks of a bulk and of a backlog, and the most that any other workload creates a round [default: 100000,
+    /// quick: 30000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    tasks: Option<u32>,
+
+    /// How often each workload is run; medians are reported [default: 3, quick: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+
+    /// Ends within 45 seconds: one round, short and small
+    #[arg(long)]
+    quick: bool,
+
+    /// Writes one JSON object a result to standard output, and nothing else there
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[value(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Workload {
+    /// Callers that create one task after the other, each awaiting that it is durable
+    EnqueueSingle,
+    /// One caller that creates many tasks at once
+    EnqueueBulk,
+    /// One process that retains and releases a backlog of no-op tasks
+    Drain,
+    /// The time from the commit of a task to its arrival at an idle worker
+    Latency,
+}
+
+/// How much of each workload is run.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) rounds: u32,
+    pub(crate) tasks: u32,
+    /// How long callers create tasks one by one, or until `tasks` are created.
+    pub(crate) window: Duration,
+    /// The same for one number of clients of the one-row INSERT.
+    pub(crate) limit_window: Duration,
+    pub(crate) samples: u32,
+    pub(crate) payload: Json,
+}
+
+impl Args {
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let payload = payload(self.payload)?;
+        let plan = if self.quick {
+            Plan {
+                rounds: 1,
+                tasks: 30_000,
+                window: Duration::from_millis(1_500),
+                limit_window: Duration::from_millis(900),
+                samples: 200,
+                payload,
+            }
+        } else {
+            Plan {
+                rounds: 3,
+                tasks: 100_000,
+                window: Duration::from_secs(5),
+                limit_window: Duration::from_secs(3),
+                samples: 500,
+                payload,
+            }
+        };
+        let tasks = self.tasks.unwrap_or(plan.tasks);
+        let rounds = self.rounds.unwrap_or(plan.rounds);
+        Ok(Plan { tasks, rounds, samples: plan.samples.min(tasks), ..plan })
+    }
+
+    pub(crate) fn workloads(&self) -> Vec<Workload> {
+        let wanted = |workload: &Workload| self.workload.is_empty() || self.workload.contains(workload);
+        Workload::value_variants().iter().filter(|workload| wanted(workload)).copied().collect()
+    }
+}
+
+/// A JSON string of so many bytes. Its characters are random, for the server compresses long values.
+fn payload(bytes: u32) -> anyhow::Result<Json> {
+    let mut noise = vec![0; bytes as usize - 2];
+    getrandom::fill(&mut noise).context("the operating system has no random numbers")?;
+    let text: String = noise.iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+    Ok(Json::encode(&text)?)
+}

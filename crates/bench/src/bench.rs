@@ -1,0 +1,132 @@
+//! What every workload and every limit works with.
+
+use std::num::NonZeroUsize;
+
+use anyhow::{Context, ensure};
+use pgmill::{ConnectOptions, ListRequest, Manager, QueueMeta, Status};
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Plan;
+
+const SETUP: &str = include_str!("../sql/setup.sql");
+const TEARDOWN: &str = include_str!("../sql/teardown.sql");
+const TRUNCATE_LIMITS: &str = include_str!("../sql/truncate_limits.sql");
+const VACUUM: &str = include_str!("../sql/vacuum.sql");
+const FORGET_TASKS: &str = include_str!("../sql/forget_tasks.sql");
+const CHECKPOINT: &str = include_str!("../sql/checkpoint.sql");
+const WAL_POSITION: &str = include_str!("../sql/wal_position.sql");
+const SETTINGS: &str = include_str!("../sql/settings.sql");
+
+/// The connections of the manager: what its batchers can have in the air at once, and some for maintenance.
+const POOL: NonZeroUsize = NonZeroUsize::new(16).expect("not 0");
+
+/// A database that is ready to be measured, in a namespace that nobody else uses.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) plan: Plan,
+    pub(crate) manager: Manager,
+    options: ConnectOptions,
+    /// For what is not measured.
+    control: Client,
+    maintenance: JoinHandle<()>,
+    over: CancellationToken,
+}
+
+impl Bench {
+    /// Connects, migrates the database, and maintains it from then on, as in production: for the limits as well.
+    pub(crate) async fn open(options: ConnectOptions, plan: Plan) -> anyhow::Result<Self> {
+        let options = options.with_application_name("pgmill-bench").with_pool_size(POOL);
+        let namespace = format!("pgmill-bench-{:016x}", getrandom::u64().context("no random numbers")?);
+        let manager = Manager::connect_with(options.clone()).namespace(namespace).await;
+        let manager = manager.context("the database cannot be used")?;
+        let control = connect(&options).await?;
+        control.batch_execute(SETUP).await.context("the tables of the limits could not be made")?;
+        let over = CancellationToken::new();
+        let maintenance = tokio::spawn({
+            let (manager, over) = (manager.clone(), over.clone());
+            async move { manager.run(over).await }
+        });
+        Ok(Self { plan, manager, options, control, maintenance, over })
+    }
+
+    /// A connection of its own for a client of a limit.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
+        connect(&self.options).await
+    }
+
+    /// Makes an empty queue.
+    pub(crate) async fn queue(&self, name: &str) -> anyhow::Result<()> {
+        self.manager.create_queue(QueueMeta::new(name)).await?;
+        Ok(())
+    }
+
+    /// Fails unless a queue has so many tasks in this status, and none in another.
+    pub(crate) async fn verify(&self, queue: &str, status: Status, n: u64) -> anyhow::Result<()> {
+        let rows = self.manager.list_queue_statuses().await?;
+        for row in rows.iter().filter(|row| row.queue.as_str() == queue) {
+            let expected = if row.status == status { n } else { 0 };
+            ensure!(
+                row.count == expected,
+                "wrong count: queue {queue} has {} tasks that are {}, not {expected}",
+                row.count,
+                row.status,
+            );
+        }
+        ensure!(!rows.is_empty(), "wrong count: queue {queue} is not there");
+        Ok(())
+    }
+
+    /// Removes what a round has left.
+    pub(crate) async fn clean(&self) -> anyhow::Result<()> {
+        let namespace = self.manager.namespace().as_str();
+        self.control.execute(FORGET_TASKS, &[&namespace]).await?;
+        for queue in self.manager.list_queues(ListRequest::new()).await?.body {
+            self.manager.delete_queue(queue.queue.as_str()).await?;
+        }
+        self.control.batch_execute(TRUNCATE_LIMITS).await?;
+        self.control.batch_execute(VACUUM).await?;
+        Ok(())
+    }
+
+    /// Begins a checkpoint cycle, where the user may. Returns whether.
+    pub(crate) async fn checkpoint(&self) -> bool {
+        self.control.batch_execute(CHECKPOINT).await.is_ok()
+    }
+
+    /// How many bytes of WAL there are by now.
+    pub(crate) async fn wal_position(&self) -> anyhow::Result<i64> {
+        let p: i64 = self.control.query_one(WAL_POSITION, &[]).await?.try_get(0)?; eprintln!("LSN {:X}/{:X}", p >> 32, p & 0xffff_ffff); Ok(p)
+    }
+
+    /// The machine and the settings, in one line.
+    pub(crate) async fn machine(&self) -> anyhow::Result<String> {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let rows = self.control.query(SETTINGS, &[]).await?;
+        let mut line = format!("{cores} cores");
+        for row in rows {
+            let (name, value): (String, String) = (row.try_get("name")?, row.try_get("value")?);
+            let name = if name == "server_version" { "PostgreSQL" } else { &name };
+            line += &format!(", {name} {value}");
+        }
+        Ok(line)
+    }
+
+    /// Removes everything that was made, and disconnects.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.clean().await?;
+        self.control.batch_execute(TEARDOWN).await?;
+        self.over.cancel();
+        self.maintenance.await?;
+        self.manager.close().await;
+        Ok(())
+    }
+}
+
+async fn connect(options: &ConnectOptions) -> anyhow::Result<Client> {
+    let (client, driver) = options.connect().await.context("no connection to the database")?;
+    // A connection that breaks is reported by its client.
+    tokio::spawn(driver.run());
+    Ok(client)
+}

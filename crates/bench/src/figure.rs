@@ -1,0 +1,157 @@
+//! What was measured, and what it is held against.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::args::Workload;
+use crate::measure::median_by;
+
+/// A result: of one round, or the median of all.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) workload: Workload,
+    pub(crate) config: String,
+    /// How many tasks.
+    pub(crate) n: u64,
+    pub(crate) seconds: Option<f64>,
+    pub(crate) per_second: Option<f64>,
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
+    pub(crate) wal_bytes_per_task: Option<f64>,
+    pub(crate) limit: Option<Limit>,
+    /// How many times the limit `per_second` is.
+    pub(crate) ratio: Option<f64>,
+    #[serde(skip)]
+    pub(crate) bar: Option<Bar>,
+}
+
+/// What the server does by itself, without pgmill.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Limit {
+    pub(crate) name: String,
+    pub(crate) per_second: f64,
+}
+
+/// What a result should reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Bar {
+    /// At least so many times the limit.
+    Ratio(f64),
+    /// At most so many bytes of WAL for each task.
+    Wal(f64),
+    /// At most so many milliseconds in the median, and for 99 of 100.
+    Latency { p50: f64, p99: f64 },
+}
+
+impl Figure {
+    pub(crate) fn new(workload: Workload, config: impl Into<String>, n: u64) -> Self {
+        Self {
+            workload,
+            config: config.into(),
+            n,
+            seconds: None,
+            per_second: None,
+            p50_ms: None,
+            p99_ms: None,
+            wal_bytes_per_task: None,
+            limit: None,
+            ratio: None,
+            bar: None,
+        }
+    }
+
+    pub(crate) fn against(mut self, limit: Limit) -> Self {
+        self.ratio = self.per_second.map(|per_second| per_second / limit.per_second);
+        self.limit = Some(limit);
+        self
+    }
+
+    pub(crate) fn with_bar(mut self, bar: Bar) -> Self {
+        self.bar = Some(bar);
+        self
+    }
+
+    /// Whether it reaches its bar; `None` where it has none.
+    pub(crate) fn meets_bar(&self) -> Option<bool> {
+        let at_most = |value: Option<f64>, bound: f64| value.is_some_and(|value| value <= bound);
+        Some(match self.bar? {
+            Bar::Ratio(bound) => self.ratio.is_some_and(|ratio| ratio >= bound),
+            Bar::Wal(bound) => at_most(self.wal_bytes_per_task, bound),
+            Bar::Latency { p50, p99 } => at_most(self.p50_ms, p50) && at_most(self.p99_ms, p99),
+        })
+    }
+
+    /// The number that rounds are compared by.
+    fn rank(&self) -> f64 {
+        self.per_second.or(self.p50_ms).or(self.wal_bytes_per_task).unwrap_or_default()
+    }
+
+    /// The middle one of the rounds of one configuration, against the middle one of the limits beside them.
+    fn median(rounds: Vec<Self>) -> Option<Self> {
+        let limits = rounds.iter().filter_map(|round| round.limit.clone()).collect();
+        let limit = median_by(limits, |limit: &Limit| limit.per_second);
+        let figure = median_by(rounds, Self::rank)?;
+        Some(match limit {
+            Some(limit) => figure.against(limit),
+            None => figure,
+        })
+    }
+}
+
+/// The medians over rounds, by workload and configuration, in the order of their first round.
+pub(crate) fn medians(rounds: Vec<Figure>) -> Vec<Figure> {
+    let mut groups: Vec<Vec<Figure>> = Vec::new();
+    for figure in rounds {
+        let same = |group: &&mut Vec<Figure>| {
+            group
+                .first()
+                .is_some_and(|first| (first.workload, &first.config) == (figure.workload, &figure.config))
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(figure),
+            None => groups.push(vec![figure]),
+        }
+    }
+    groups.into_iter().filter_map(Figure::median).collect()
+}
+
+impl fmt::Display for Bar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ratio(bound) => write!(f, "at least {bound:.1}x"),
+            Self::Wal(bound) => write!(f, "at most {bound:.0} B"),
+            Self::Latency { p50, p99 } => write!(f, "p50 at most {p50:.0} ms, p99 {p99:.0} ms"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(per_second: f64, limit: f64) -> Figure {
+        let limit = Limit { name: format!("limit of {limit}"), per_second: limit };
+        Figure { per_second: Some(per_second), ..Figure::new(Workload::Drain, "a", 1) }.against(limit)
+    }
+
+    #[test]
+    fn the_median_of_the_figure_is_held_against_the_median_of_the_limit() {
+        let other = Figure::new(Workload::Drain, "b", 1);
+        let medians = medians(vec![round(10.0, 100.0), other, round(30.0, 50.0), round(20.0, 80.0)]);
+        assert_eq!(medians.iter().map(|figure| figure.config.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((medians[0].per_second, medians[0].ratio), (Some(20.0), Some(0.25)));
+        assert_eq!(medians[0].limit.as_ref().map(|limit| limit.per_second), Some(80.0));
+    }
+
+    #[test]
+    fn a_bar_is_met_from_its_bound_on() {
+        assert_eq!(round(70.0, 100.0).with_bar(Bar::Ratio(0.7)).meets_bar(), Some(true));
+        assert_eq!(round(69.0, 100.0).with_bar(Bar::Ratio(0.7)).meets_bar(), Some(false));
+        assert_eq!(round(69.0, 100.0).meets_bar(), None);
+        let slow_tail = Figure { p50_ms: Some(0.5), p99_ms: Some(6.0), ..round(1.0, 1.0) };
+        assert_eq!(slow_tail.with_bar(Bar::Latency { p50: 1.0, p99: 5.0 }).meets_bar(), Some(false));
+        let lean = Figure { wal_bytes_per_task: Some(1_000.0), ..round(1.0, 1.0) };
+        assert_eq!(lean.with_bar(Bar::Wal(1_000.0)).meets_bar(), Some(true));
+    }
+}

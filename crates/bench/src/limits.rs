@@ -1,0 +1,9 @@
+//! What the server does without pgmill, measured in the same run: what results are held against.
+
+mod copy;
+mod insert;
+mod statements;
+
+pub(crate) use copy::copy;
+pub(crate) use insert::best_insert;
+pub(crate) use statements::best_statements;

@@ -1,0 +1,76 @@
+//! What people and programs read: results on standard output, everything else on standard error.
+
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::figure::Figure;
+
+const HEADER: [&str; 10] =
+    ["workload", "", "tasks", "per second", "p50 ms", "p99 ms", "WAL B/task", "limit", "ratio", "bar"];
+const NUMBERS: [usize; 6] = [2, 3, 4, 5, 6, 8];
+
+/// A remark for whoever watches.
+pub(crate) fn note(text: &str) {
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// What went wrong, with its causes.
+pub(crate) fn error(error: &anyhow::Error) {
+    note(&format!("Error: {error:#}"));
+}
+
+/// One object a line.
+pub(crate) fn json(figures: &[Figure]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    for figure in figures {
+        writeln!(out, "{}", serde_json::to_string(figure)?)?;
+    }
+    Ok(())
+}
+
+/// The machine, and a table.
+pub(crate) fn table(machine: &str, figures: &[Figure]) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(HEADER);
+    for index in NUMBERS {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for figure in figures {
+        table.add_row(row(figure));
+    }
+    writeln!(io::stdout().lock(), "{machine}\n\n{table}")?;
+    Ok(())
+}
+
+fn row(figure: &Figure) -> [String; 10] {
+    let number =
+        |value: Option<f64>, digits: usize| value.map_or(String::new(), |value| format!("{value:.digits$}"));
+    let limit = figure
+        .limit
+        .as_ref()
+        .map_or(String::new(), |limit| format!("{:.0} {}", limit.per_second, limit.name));
+    let bar = match (figure.bar, figure.meets_bar()) {
+        (Some(bar), Some(true)) => format!("met: {bar}"),
+        (Some(bar), _) => format!("NOT MET: {bar}"),
+        (None, _) => String::new(),
+    };
+    [
+        serde_json::to_value(figure.workload)
+            .ok()
+            .and_then(|name| name.as_str().map(str::to_owned))
+            .unwrap_or_default(),
+        figure.config.clone(),
+        figure.n.to_string(),
+        number(figure.per_second, 0),
+        number(figure.p50_ms, 2),
+        number(figure.p99_ms, 2),
+        number(figure.wal_bytes_per_task, 0),
+        limit,
+        number(figure.ratio, 2),
+        bar,
+    ]
+}

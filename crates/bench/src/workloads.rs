@@ -1,0 +1,26 @@
+//! The workloads. Each runs one round, checks in the database that everything was done, and leaves nothing behind.
+
+mod backlog;
+mod bulk;
+mod drain;
+mod latency;
+mod single;
+
+pub(crate) use backlog::backlog;
+
+use crate::args::Workload;
+use crate::bench::Bench;
+use crate::figure::Figure;
+
+impl Workload {
+    /// Measures the workload, and its limit before it.
+    pub(crate) async fn round(self, bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+        let figures = match self {
+            Self::EnqueueSingle => single::round(bench).await?,
+            Self::EnqueueBulk => bulk::round(bench).await?,
+            Self::Drain => drain::round(bench).await?,
+            Self::Latency => latency::round(bench).await?,
+        };
+        Ok(figures)
+    }
+}

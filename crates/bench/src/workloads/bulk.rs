@@ -1,0 +1,59 @@
+//! One caller that creates many tasks at once.
+
+use std::time::{Duration, Instant};
+
+use pgmill::Status;
+
+use super::backlog::metas;
+use crate::args::Workload;
+use crate::bench::Bench;
+use crate::figure::{Bar, Figure};
+use crate::limits;
+use crate::measure::{Latencies, per_second};
+
+const SMALL_CALL: u32 = 1_000;
+const BAR: Bar = Bar::Ratio(0.7);
+
+pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let tasks = bench.plan.tasks;
+    let limit = limits::copy(bench, tasks).await?;
+    bench.clean().await?;
+    let mut figures = Vec::new();
+    if tasks > SMALL_CALL {
+        figures.push(create(bench, SMALL_CALL).await?.against(limit.clone()));
+    }
+    figures.push(create(bench, tasks).await?.against(limit).with_bar(BAR));
+    Ok(figures)
+}
+
+/// Creates all tasks by calls of so many.
+async fn create(bench: &Bench, call: u32) -> anyhow::Result<Figure> {
+    let tasks = bench.plan.tasks;
+    let queue = format!("bulk-{call}");
+    bench.queue(&queue).await?;
+    bench.checkpoint().await;
+    let before = bench.wal_position().await?;
+    let mut latencies = Vec::new();
+    let mut left = tasks;
+    while left > 0 {
+        let count = left.min(call);
+        let metas = metas(bench, count);
+        let called = Instant::now();
+        bench.manager.create_tasks(&queue, metas).await?;
+        latencies.push(called.elapsed());
+        left -= count;
+    }
+    let wal = bench.wal_position().await? - before;
+    bench.verify(&queue, Status::New, tasks.into()).await?;
+    bench.clean().await?;
+    let took: Duration = latencies.iter().sum();
+    let latencies = Latencies::new(latencies);
+    Ok(Figure {
+        seconds: Some(took.as_secs_f64()),
+        per_second: Some(per_second(tasks.into(), took)),
+        p50_ms: latencies.percentile(50),
+        p99_ms: latencies.percentile(99),
+        wal_bytes_per_task: Some(wal as f64 / f64::from(tasks)),
+        ..Figure::new(Workload::EnqueueBulk, format!("{call} a call"), tasks.into())
+    })
+}

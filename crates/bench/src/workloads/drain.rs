@@ -1,0 +1,126 @@
+//! One process that retains and releases a backlog of tasks whose work is nothing.
+//!
+//! ```text
+//!   fetcher: BATCH slots free ──▶ next_tasks(BATCH) ──▶ spawns each, with its slot
+//!   task:    release_task(done) ──▶ its slot is free
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use pgmill::{Manager, Outcome, Retain, Status};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::backlog::backlog;
+use crate::args::Workload;
+use crate::bench::Bench;
+use crate::figure::{Bar, Figure};
+use crate::limits;
+use crate::measure::per_second;
+
+/// How many tasks are retained and not yet released.
+const SLOTS: usize = 1_024;
+/// How many are fetched at a time.
+const BATCH: u32 = 256;
+/// After how long without a task the backlog is taken for lost.
+const STALLED: Duration = Duration::from_secs(10);
+const BAR: Bar = Bar::Ratio(0.8);
+const WAL_BAR: Bar = Bar::Wal(1_000.0);
+/// The payload that the bar for WAL is meant for.
+const WAL_BAR_PAYLOAD: usize = 100;
+
+/// What a drain took, in bytes of WAL for each task.
+struct Drained {
+    took: Duration,
+    created_wal: f64,
+    drained_wal: f64,
+}
+
+pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let limit = limits::best_statements(bench).await?;
+    let n = u64::from(bench.plan.tasks);
+    let drained = drain(bench, false).await?;
+    let figure = Figure {
+        seconds: Some(drained.took.as_secs_f64()),
+        per_second: Some(per_second(n, drained.took)),
+        wal_bytes_per_task: Some(drained.drained_wal),
+        ..Figure::new(Workload::Drain, "no-op tasks", n)
+    };
+    let wal = Figure {
+        wal_bytes_per_task: Some(drained.created_wal + drained.drained_wal),
+        ..Figure::new(Workload::Drain, "WAL, created to finished", n)
+    };
+    let fair = bench.plan.payload.len() == WAL_BAR_PAYLOAD;
+    let mut figures =
+        vec![figure.against(limit).with_bar(BAR), if fair { wal.with_bar(WAL_BAR) } else { wal }];
+    if bench.checkpoint().await {
+        let drained = drain(bench, true).await?;
+        figures.push(Figure {
+            wal_bytes_per_task: Some(drained.created_wal + drained.drained_wal),
+            ..Figure::new(Workload::Drain, "WAL, a checkpoint between", n)
+        });
+    }
+    Ok(figures)
+}
+
+/// Creates a backlog and drains it. With a checkpoint before each of the two, the WAL holds a full image of every page that
+/// the second one changes; with one before both, hardly any.
+async fn drain(bench: &Bench, checkpoint_between: bool) -> anyhow::Result<Drained> {
+    let queue = "drain";
+    let tasks = bench.plan.tasks;
+    bench.checkpoint().await;
+    let created_wal = backlog(bench, queue).await?;
+    if checkpoint_between {
+        bench.checkpoint().await;
+    }
+    let before = bench.wal_position().await?;
+    let started = Instant::now();
+    run(&bench.manager, queue, tasks).await?;
+    let took = started.elapsed();
+    let wal = bench.wal_position().await? - before;
+    bench.verify(queue, Status::Released, tasks.into()).await?;
+    bench.clean().await?;
+    Ok(Drained { took, created_wal, drained_wal: wal as f64 / f64::from(tasks) })
+}
+
+async fn run(manager: &Manager, queue: &str, tasks: u32) -> anyhow::Result<()> {
+    let slots = Arc::new(Semaphore::new(SLOTS));
+    let mut running = JoinSet::new();
+    let mut left = tasks as usize;
+    let mut last_found = Instant::now();
+    while left > 0 {
+        let mut free = Arc::clone(&slots).acquire_many_owned(BATCH).await?;
+        let found = manager.next_tasks("bench", &[queue], Retain::new().count(BATCH as usize)).await?;
+        if !found.is_empty() {
+            last_found = Instant::now();
+        }
+        ensure!(
+            last_found.elapsed() < STALLED,
+            "wrong count: {left} tasks of the backlog cannot be retained"
+        );
+        left = left.checked_sub(found.len()).context("wrong count: more tasks were retained than created")?;
+        for task in found {
+            let slot = free.split(1);
+            let manager = manager.clone();
+            running.spawn(async move {
+                let released = manager.release_task(&task, Outcome::done_empty()).await;
+                drop(slot);
+                released
+            });
+        }
+        while let Some(released) = running.try_join_next() {
+            check(&released??)?;
+        }
+    }
+    while let Some(released) = running.join_next().await {
+        check(&released??)?;
+    }
+    Ok(())
+}
+
+fn check(released: &pgmill::Released) -> anyhow::Result<()> {
+    ensure!(released.status == Status::Released, "task {} ended as {}", released.id, released.status);
+    Ok(())
+}

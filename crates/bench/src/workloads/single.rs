@@ -1,0 +1,70 @@
+//! Callers that create one task after the other.
+
+use std::time::Duration;
+
+use pgmill::{Manager, Status, TaskMeta};
+
+use crate::args::Workload;
+use crate::bench::Bench;
+use crate::figure::{Bar, Figure};
+use crate::limits;
+use crate::measure::{Caller, Until, closed_loop};
+
+const CALLERS: [usize; 3] = [1, 8, 64];
+const BAR: Bar = Bar::Ratio(2.0);
+/// The calls that open the connections and fill the caches, before the clock starts.
+const WARM_UP: Until = Until { calls: 256, window: Duration::from_secs(1) };
+
+struct Creator {
+    manager: Manager,
+    queue: String,
+    task: TaskMeta,
+}
+
+impl Caller for Creator {
+    async fn call(&mut self) -> anyhow::Result<()> {
+        self.manager.create_task(&self.queue, self.task.clone()).await?;
+        Ok(())
+    }
+}
+
+pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let limit = limits::best_insert(bench).await?;
+    bench.clean().await?;
+    let mut figures = Vec::new();
+    for callers in CALLERS {
+        let figure = create(bench, callers).await?.against(limit.clone());
+        figures.push(if Some(&callers) == CALLERS.last() { figure.with_bar(BAR) } else { figure });
+    }
+    Ok(figures)
+}
+
+async fn create(bench: &Bench, callers: usize) -> anyhow::Result<Figure> {
+    let (warm, queue) = (format!("warm-{callers}"), format!("single-{callers}"));
+    bench.queue(&warm).await?;
+    bench.queue(&queue).await?;
+    let creators = |queue: &str| {
+        let creator = || Creator {
+            manager: bench.manager.clone(),
+            queue: queue.to_owned(),
+            task: TaskMeta::raw(bench.plan.payload.clone()),
+        };
+        (0..callers).map(|_| creator()).collect::<Vec<_>>()
+    };
+    closed_loop(creators(&warm), WARM_UP).await?;
+    bench.checkpoint().await;
+    let before = bench.wal_position().await?;
+    let until = Until { calls: bench.plan.tasks.into(), window: bench.plan.window };
+    let calls = closed_loop(creators(&queue), until).await?;
+    let wal = bench.wal_position().await? - before;
+    bench.verify(&queue, Status::New, calls.n).await?;
+    bench.clean().await?;
+    Ok(Figure {
+        seconds: Some(calls.took.as_secs_f64()),
+        per_second: Some(calls.per_second()),
+        p50_ms: calls.latencies.percentile(50),
+        p99_ms: calls.latencies.percentile(99),
+        wal_bytes_per_task: Some(wal as f64 / calls.n as f64),
+        ..Figure::new(Workload::EnqueueSingle, format!("{callers} callers"), calls.n)
+    })
+}

@@ -1,0 +1,12 @@
+//! What the program promises, with the real binary on a real PostgreSQL.
+
+#[cfg(test)]
+mod demo;
+mod leases;
+#[cfg(test)]
+mod postgres;
+mod shutdown;
+#[cfg(test)]
+mod support;
+mod usage;
+mod work;

@@ -1,0 +1,39 @@
+//! Creates a task, runs it, and looks at what is kept of it: the example of the README, on a PostgreSQL of its own.
+//!
+//! ```text
+//! cargo run -p pgmill --example first_task
+//! ```
+//!
+//! A real program connects to a server that is there already, and has its workers in another process, often on another
+//! machine: all they share is the database.
+
+use std::error::Error;
+
+use pgmill::{Manager, Outcome, QueueMeta, Status, TaskMeta, hours, minutes};
+use pgmill_embedded::Embedded;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = tokio::task::spawn_blocking(|| Embedded::builder().ephemeral().start()).await??;
+    let manager = Manager::connect(server.url()).namespace("myapp").await?;
+    manager
+        .register_queue(QueueMeta::new("emails").ttl(hours(24)).retries(3).retry_delay(minutes(1)))
+        .await?;
+
+    // Once this returns, the task is on disk: it survives a crash of this program and of the database.
+    let created = manager.create_task("emails", TaskMeta::json(&"a@example.com")?).await?;
+    println!("task {} is durable", created.id);
+
+    while let Some(task) = manager.next_task("worker-1", &["emails"]).await? {
+        // The task is this worker's until its lease ends. A handler may see a task twice, so sending has to bear that.
+        println!("attempt {} of task {}: sending {:?}", task.attempt, task.id, task.payload);
+        let released = manager.release_task(&task, Outcome::done(&"sent")?).await?;
+        println!("task {} is {}", released.id, released.status);
+    }
+
+    let kept = manager.get_task(created.id).await?;
+    assert_eq!(kept.status, Some(Status::Released));
+    println!("the history says: {:?} at {:?}", kept.result, kept.finished_at);
+    manager.close().await;
+    Ok(())
+}
