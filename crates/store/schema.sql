@@ -92,7 +92,13 @@ BEGIN
             HINT = 'Allowed is 0 (first) to 9.';
     END IF;
     IF delayed_at IS NOT NULL AND delay IS NOT NULL THEN
-        RAISE EXCEPTION 'delayed_at and delay exclude each other' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'delayed_at and delay exclude each other' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Give one of them.';
+    END IF;
+    -- Nobody could read infinity.
+    IF delayed_at >= '2501-01-01 00:00:00+00' THEN
+        RAISE EXCEPTION 'delayed_at % is out of range', delayed_at USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is a time before the year 2501.';
     END IF;
     IF delay < interval '0' OR delay > interval '100 years' THEN
         RAISE EXCEPTION 'delay % is out of range', delay USING ERRCODE = 'invalid_parameter_value',
@@ -112,7 +118,8 @@ BEGIN
         RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, ns USING ERRCODE = 'no_data_found',
             HINT = 'Register the queue first.';
     ELSIF v_made.code = 2 THEN
-        RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is now, within a second, or later.';
     END IF;
     RETURN v_made.id;
 END
@@ -226,7 +233,7 @@ BEGIN
                 WHERE f.id = ANY (p_id) AND f.finished_at > now() - interval '1 day'
                 UNION ALL
                 SELECT g.id FROM pgmill.task_gone e, unnest(e.ids) AS g(id)
-                WHERE e.ended_at > now() - interval '1 day' AND e.ids && p_id AND g.id = ANY (p_id));
+                WHERE e.ended_at > now() - interval '1 hour' AND e.ids && p_id AND g.id = ANY (p_id));
         ELSIF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
             RAISE EXCEPTION 'this batch was sent again and settled by the later sending'
                 USING ERRCODE = 'serialization_failure';
@@ -364,7 +371,6 @@ BEGIN
             WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
             FOR UPDATE OF t SKIP LOCKED
         ) l
-        WHERE x.ord BETWEEN 1 AND cardinality(p_id)
     ), extended AS (
         UPDATE pgmill.task t
         SET lease_until = h.lease_until
@@ -494,7 +500,7 @@ BEGIN
     ), locked AS MATERIALIZED (
         SELECT l.tid
         FROM seen s
-        LEFT JOIN pgmill.queue q ON q.id = s.queue_id
+        LEFT JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = s.queue_id OFFSET 0) q ON true
         CROSS JOIN LATERAL (
             SELECT k.ctid AS tid FROM pgmill.task_key k WHERE k.ctid = s.tid AND k.id = s.id FOR UPDATE SKIP LOCKED
         ) l
@@ -530,7 +536,6 @@ BEGIN
             x.id IS DISTINCT FROM lag(x.id) OVER () AS first
         FROM unnest(p_id, p_slot, p_attempt, p_holder, p_action, p_result, p_delay)
             WITH ORDINALITY AS x(id, slot, attempt, holder, action, result, delay, ord)
-        WHERE x.ord BETWEEN 1 AND cardinality(p_id)
     ), held AS MATERIALIZED (
         SELECT a.ord, a.action, a.result, a.delay, a.attempt IS NULL AS open_fence, l.*
         FROM asked a
@@ -597,17 +602,18 @@ BEGIN
         WHERE t.ctid = f.tid AND f.status < 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.started_at, f.queue,
             t.id, t.run_at, t.created_at, t.dies_at, t.queue_id,
-            t.retries, t.priority, t.attempt, t.spared, t.worker, t.payload, t.key
+            t.retries, t.priority, t.attempt, t.spared, t.holder, t.worker, t.payload, t.key
     ), changed AS (
         -- Not from fate: a row whose new version came after this statement's snapshot is locked, but not changed by it.
-        SELECT e.ord, e.action, e.status, e.id, e.queue_id, e.attempt, e.started_at, e.worker, e.error, e.retention
+        SELECT e.ord, e.action, e.status, e.id, e.queue_id, e.attempt, e.holder, e.started_at, e.worker, e.error,
+            e.retention
         FROM ended e
         UNION ALL
-        SELECT w.ord, w.action, w.status, w.id, w.queue_id, w.attempt, w.started_at, w.worker, w.error, NULL
+        SELECT w.ord, w.action, w.status, w.id, w.queue_id, w.attempt, w.holder, w.started_at, w.worker, w.error, NULL
         FROM waiting w
     ), tried AS (
-        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker, error)
-        SELECT c.id, c.queue_id, c.attempt, c.started_at, now(),
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, holder, started_at, ended_at, outcome, worker, error)
+        SELECT c.id, c.queue_id, c.attempt, c.holder, c.started_at, now(),
             CASE
                 WHEN c.action = 3 THEN 3
                 WHEN c.action = 5 THEN 5
@@ -646,6 +652,22 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT b.*
         FROM (
+            -- Whatever became of the task since: an earlier sending ended this attempt.
+            SELECT 0 AS code,
+                CASE p.outcome
+                    WHEN 0 THEN 1
+                    WHEN 1 THEN 4
+                    WHEN 5 THEN 6
+                    WHEN 6 THEN 5
+                    -- Given back or snoozed, it is new unless an attempt before it was counted.
+                    ELSE EXISTS (SELECT FROM pgmill.task_attempt b
+                        WHERE b.id = p.id AND b.attempt < p.attempt AND b.outcome IN (0, 2))::integer
+                END::smallint AS status,
+                p.ended_at, NULL::timestamptz AS run_at, p.attempt, NULL::integer AS spared, NULL::integer AS retries
+            FROM pgmill.task_attempt p
+            WHERE p_resend AND p.id = a.id AND p.attempt = a.attempt AND p.holder = a.holder
+                AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = p.queue_id) = a.ns
+            UNION ALL
             SELECT CASE
                     WHEN t.lease_until IS NULL AND p_resend AND t.attempt = a.attempt AND t.holder = a.holder THEN 0
                     WHEN t.lease_until IS NULL THEN 2
@@ -664,7 +686,7 @@ BEGIN
             UNION ALL
             SELECT 0, 3::smallint, e.ended_at, NULL, a.attempt, NULL, NULL
             FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
-            WHERE p_resend AND e.ended_at > now() - interval '1 day' AND e.ids @> ARRAY[a.id]
+            WHERE p_resend AND e.ended_at > now() - interval '1 hour' AND e.ids @> ARRAY[a.id]
                 AND g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
             UNION ALL
             SELECT 1, NULL, NULL, NULL, NULL, NULL, NULL
@@ -749,7 +771,6 @@ BEGIN
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 FOR UPDATE SKIP LOCKED
             ) l
-            WHERE c.id BETWEEN 1 AND 9223372036854775807
             LIMIT v_want
         ), dealt AS MATERIALIZED (
             SELECT locked.*, v_seats[row_number() OVER ()] AS caller FROM locked
@@ -821,7 +842,7 @@ BEGIN
                     AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))))
             FOR UPDATE SKIP LOCKED
         ) l
-        WHERE (s.over OR s.retention_failed IS NULL) AND s.id BETWEEN 1 AND 9223372036854775807
+        WHERE (s.over OR s.retention_failed IS NULL)
     ), ended AS (
         DELETE FROM pgmill.task t
         USING locked l
@@ -967,6 +988,7 @@ CREATE TABLE pgmill.task_attempt (
     id bigint NOT NULL,
     started_at timestamp with time zone,
     ended_at timestamp with time zone NOT NULL,
+    holder bigint,
     queue_id integer NOT NULL,
     attempt integer NOT NULL,
     outcome smallint NOT NULL,
@@ -979,6 +1001,10 @@ PARTITION BY RANGE (ended_at);
 -- Name: TABLE task_attempt; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON TABLE pgmill.task_attempt IS 'One row for each attempt that did not succeed.';
+
+-- Name: COLUMN task_attempt.holder; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task_attempt.holder IS 'Who released it; null where the lease lapsed.';
 
 -- Name: COLUMN task_attempt.outcome; Type: COMMENT; Schema: pgmill; Owner: -
 

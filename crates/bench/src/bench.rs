@@ -97,7 +97,7 @@ impl Bench {
 
     /// How many bytes of WAL there are by now.
     pub(crate) async fn wal_position(&self) -> anyhow::Result<i64> {
-        let p: i64 = self.control.query_one(WAL_POSITION, &[]).await?.try_get(0)?; eprintln!("LSN {:X}/{:X}", p >> 32, p & 0xffff_ffff); Ok(p)
+        Ok(self.control.query_one(WAL_POSITION, &[]).await?.try_get(0)?)
     }
 
     /// The machine and the settings, in one line.

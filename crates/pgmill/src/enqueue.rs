@@ -138,8 +138,7 @@ impl Manager {
             namespace: self.namespace.clone(),
             queue: queue.clone(),
             payload,
-            // PostgreSQL knows fewer years than a timestamp does, and a start so long ago is refused all the same.
-            delayed_at: meta.delayed_at.map(|time| time.max(Timestamp::UNIX_EPOCH)),
+            delayed_at: meta.delayed_at.map(storable),
             delay: meta.delay.map(to_micros),
             priority: i16::from(meta.priority),
             key: meta.key,
@@ -257,6 +256,12 @@ async fn submit(batcher: &Batcher<EnqueueFlight>, task: NewTask) -> Result<Answe
     let (answer, waiting) = oneshot::channel();
     batcher.submit(EnqueueCall { task, answer }).await.map_err(|_| EnqueueError::Closed)?;
     Ok(waiting)
+}
+
+/// The time to the microsecond, as it will be read back. PostgreSQL knows fewer years than a timestamp does, but a start
+/// before 1970 is in the past all the same.
+fn storable(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond().max(0)).unwrap_or(time)
 }
 
 fn task_id(task: &NewTask) -> u64 {

@@ -89,7 +89,9 @@ pub enum EnqueueError {
     #[error("delayed_at is in the past")]
     DelayedInPast,
     /// Whether the task was created could not be found out in time: look for it by its id.
-    #[error("it is not known whether task {id} was created: the connection was lost and did not come back in time")]
+    #[error(
+        "it is not known whether task {id} was created: the connection was lost and did not come back in time"
+    )]
     Unknown {
         /// The id that it has, if it was created.
         id: u64,
@@ -158,7 +160,9 @@ pub enum ReleaseError {
     #[error(transparent)]
     Outcome(#[from] OutcomeError),
     /// Whether the attempt was ended could not be found out in time. If it was not, its lease will lapse.
-    #[error("it is not known whether task {id} was released: the connection was lost and did not come back in time")]
+    #[error(
+        "it is not known whether task {id} was released: the connection was lost and did not come back in time"
+    )]
     Unknown {
         /// Its id.
         id: u64,

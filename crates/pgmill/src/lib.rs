@@ -25,4 +25,6 @@ pub use tasks::{Attempted, Released, Retain};
 #[doc(no_inline)]
 pub use pgmill_schema::*;
 #[doc(no_inline)]
-pub use pgmill_store::{ConnectError, ConnectOptions, DatabaseError, MigrateError, Migrated, Migrator, Store, StoreError};
+pub use pgmill_store::{
+    ConnectError, ConnectOptions, DatabaseError, MigrateError, Migrated, Migrator, Store, StoreError,
+};

@@ -5,7 +5,7 @@
 //! - **sweep**: walks the live tasks, ends those that nobody can retain any more (past `dies_at`, or lapsed on the last
 //!   attempt), and deletes those of queues that are gone;
 //! - **partitions**: makes the days of the history tables ahead of time;
-//! - **keys**: deletes idempotency keys whose task holds them no longer;
+//! - **keys**: deletes idempotency keys whose task holds them no longer, and forgets old repetitions of an enqueue;
 //! - **counts**: folds the changes that every batch appends into the counters.
 //!
 //! ```text
@@ -63,6 +63,7 @@ impl Manager {
             done.orphaned += swept.orphaned;
             place = swept.place;
         }
+        store.prune_resent().await?;
         let mut place = None;
         loop {
             let (pruned, next) = store.prune_keys(place, STRETCH).await?;
@@ -85,13 +86,27 @@ impl Manager {
     /// end it.
     pub async fn run(&self, shutdown: CancellationToken) {
         let rounds = async {
+            let mut failing = false;
             loop {
                 let started = Instant::now();
                 match self.maintain().await {
-                    Ok(done) if done == Maintained::default() => {}
-                    Ok(done) => tracing::debug!(?done, "maintained the database"),
+                    Ok(done) => {
+                        if failing {
+                            tracing::info!("maintenance works again");
+                        }
+                        failing = false;
+                        tracing::debug!(?done, "maintained the database");
+                    }
+                    // Once for each outage, not for each round of it.
+                    Err(error) if !failing => {
+                        failing = true;
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "maintenance fails: {error}"
+                        );
+                    }
                     Err(error) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "maintenance failed: {error}");
+                        tracing::debug!(error = &error as &dyn std::error::Error, "maintenance fails")
                     }
                 }
                 tokio::time::sleep((started.elapsed() * REST_RATIO).max(SHORTEST_PAUSE)).await;

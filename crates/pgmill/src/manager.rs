@@ -8,9 +8,7 @@ use pgmill_schema::{NameError, Namespace};
 use pgmill_store::{ConnectOptions, Store};
 use tokio_util::task::TaskTracker;
 
-use crate::batch::{
-    BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight,
-};
+use crate::batch::{BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight};
 use crate::open::ManagerBuilder;
 use crate::wakes::Wakes;
 
@@ -54,6 +52,7 @@ impl Manager {
     }
 
     /// Uses a pool that there is already, for the queues of a namespace.
+    #[expect(clippy::new_ret_no_self, reason = "awaiting the builder makes the manager")]
     pub fn new(pool: Pool, namespace: &str) -> ManagerBuilder {
         ManagerBuilder::pool(pool).namespace(namespace)
     }

@@ -1,10 +1,13 @@
 //! How a [`Manager`] creates tasks in a transaction of sqlx.
 
+use std::borrow::Cow;
+
+use ::sqlx::error::DatabaseError;
+use ::sqlx::postgres::PgRow;
+use ::sqlx::{PgConnection, Row};
 use jiff::Timestamp;
 use pgmill_schema::{Json, QueueName, Status, Task, TaskMeta};
 use pgmill_store::{Enqueued, NewTask, foreign};
-use ::sqlx::postgres::PgRow;
-use ::sqlx::{PgConnection, Row};
 
 use crate::enqueue::Wake;
 use crate::error::EnqueueError;
@@ -149,6 +152,6 @@ fn given<T>(value: Option<T>, column: &str) -> Result<T, ::sqlx::Error> {
 }
 
 fn store(error: ::sqlx::Error) -> EnqueueError {
-    let sqlstate = error.as_database_error().and_then(|report| report.code()).map(|code| code.into_owned());
+    let sqlstate = error.as_database_error().and_then(DatabaseError::code).map(Cow::into_owned);
     EnqueueError::Store(foreign::error(error, sqlstate.as_deref()).into())
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pgmill_schema::{
-    Claim, List, NameError, Outcome, QueueName, Status, Task, TaskFilter, WorkerName, days, seconds, to_micros,
+    Claim, List, NameError, Outcome, QueueName, Status, Task, TaskFilter, WorkerName, days, seconds,
+    to_micros,
 };
 use pgmill_store::{Demand, Ending, Fence};
 use tokio::sync::oneshot;

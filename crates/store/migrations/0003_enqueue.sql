@@ -77,7 +77,7 @@ BEGIN
                 WHERE f.id = ANY (p_id) AND f.finished_at > now() - interval '1 day'
                 UNION ALL
                 SELECT g.id FROM pgmill.task_gone e, unnest(e.ids) AS g(id)
-                WHERE e.ended_at > now() - interval '1 day' AND e.ids && p_id AND g.id = ANY (p_id));
+                WHERE e.ended_at > now() - interval '1 hour' AND e.ids && p_id AND g.id = ANY (p_id));
         ELSIF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
             RAISE EXCEPTION 'this batch was sent again and settled by the later sending'
                 USING ERRCODE = 'serialization_failure';

@@ -23,8 +23,8 @@
 -- next retain of the same attempt from this one.
 --
 -- The plan does not depend on statistics: a look-up stands in a LATERAL subquery that cannot be flattened (OFFSET 0, FOR
--- UPDATE), so that it cannot become the outer side of its join; and the BETWEEN, true of every row, has the planner count
--- on one row to update, for which nothing is cheaper than its ctid.
+-- UPDATE), so that it cannot become the outer side of its join; and with sequential scans off there is no way to a ctid
+-- but by the ctid.
 --
 -- Locks: the rows it retains. Never waits. Relies on: task_ready.
 CREATE FUNCTION pgmill.retain_v1(
@@ -109,7 +109,6 @@ BEGIN
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 FOR UPDATE SKIP LOCKED
             ) l
-            WHERE c.id BETWEEN 1 AND 9223372036854775807
             LIMIT v_want
         ), dealt AS MATERIALIZED (
             SELECT locked.*, v_seats[row_number() OVER ()] AS caller FROM locked

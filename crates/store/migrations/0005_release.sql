@@ -49,7 +49,6 @@ BEGIN
             x.id IS DISTINCT FROM lag(x.id) OVER () AS first
         FROM unnest(p_id, p_slot, p_attempt, p_holder, p_action, p_result, p_delay)
             WITH ORDINALITY AS x(id, slot, attempt, holder, action, result, delay, ord)
-        WHERE x.ord BETWEEN 1 AND cardinality(p_id)
     ), held AS MATERIALIZED (
         SELECT a.ord, a.action, a.result, a.delay, a.attempt IS NULL AS open_fence, l.*
         FROM asked a
@@ -200,7 +199,7 @@ BEGIN
             UNION ALL
             SELECT 0, 3::smallint, e.ended_at, NULL, a.attempt, NULL, NULL
             FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
-            WHERE p_resend AND e.ended_at > now() - interval '1 day' AND e.ids @> ARRAY[a.id]
+            WHERE p_resend AND e.ended_at > now() - interval '1 hour' AND e.ids @> ARRAY[a.id]
                 AND g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
             UNION ALL
             SELECT 1, NULL, NULL, NULL, NULL, NULL, NULL

@@ -31,7 +31,6 @@ BEGIN
             WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
             FOR UPDATE OF t SKIP LOCKED
         ) l
-        WHERE x.ord BETWEEN 1 AND cardinality(p_id)
     ), extended AS (
         UPDATE pgmill.task t
         SET lease_until = h.lease_until
@@ -46,6 +45,7 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT t.lease_until FROM pgmill.task t
         WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+            AND (SELECT true FROM pgmill.queue q WHERE q.id = t.queue_id)
         OFFSET 0
     ) t
     WHERE (SELECT count(*) FROM extended) < cardinality(p_id) AND x.ord NOT IN (SELECT e.ord FROM extended e);

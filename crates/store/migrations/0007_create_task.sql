@@ -26,7 +26,13 @@ BEGIN
             HINT = 'Allowed is 0 (first) to 9.';
     END IF;
     IF delayed_at IS NOT NULL AND delay IS NOT NULL THEN
-        RAISE EXCEPTION 'delayed_at and delay exclude each other' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'delayed_at and delay exclude each other' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Give one of them.';
+    END IF;
+    -- Nobody could read infinity.
+    IF delayed_at >= '2501-01-01 00:00:00+00' THEN
+        RAISE EXCEPTION 'delayed_at % is out of range', delayed_at USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is a time before the year 2501.';
     END IF;
     IF delay < interval '0' OR delay > interval '100 years' THEN
         RAISE EXCEPTION 'delay % is out of range', delay USING ERRCODE = 'invalid_parameter_value',
@@ -46,7 +52,8 @@ BEGIN
         RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, ns USING ERRCODE = 'no_data_found',
             HINT = 'Register the queue first.';
     ELSIF v_made.code = 2 THEN
-        RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is now, within a second, or later.';
     END IF;
     RETURN v_made.id;
 END

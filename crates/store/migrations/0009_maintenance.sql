@@ -46,7 +46,7 @@ BEGIN
                     AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))))
             FOR UPDATE SKIP LOCKED
         ) l
-        WHERE (s.over OR s.retention_failed IS NULL) AND s.id BETWEEN 1 AND 9223372036854775807
+        WHERE (s.over OR s.retention_failed IS NULL)
     ), ended AS (
         DELETE FROM pgmill.task t
         USING locked l
@@ -143,7 +143,7 @@ BEGIN
     ), locked AS MATERIALIZED (
         SELECT l.tid
         FROM seen s
-        LEFT JOIN pgmill.queue q ON q.id = s.queue_id
+        LEFT JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = s.queue_id OFFSET 0) q ON true
         CROSS JOIN LATERAL (
             SELECT k.ctid AS tid FROM pgmill.task_key k WHERE k.ctid = s.tid AND k.id = s.id FOR UPDATE SKIP LOCKED
         ) l

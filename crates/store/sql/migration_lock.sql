@@ -1,2 +1,3 @@
--- Lets one process at a time migrate; released at the end of its transaction.
-SELECT pg_advisory_xact_lock(1886219628, 0)
+-- Lets one process at a time migrate; released at the end of its transaction. Those that start at once wait for it longer
+-- than a session waits for other locks.
+SELECT set_config('lock_timeout', '25s', true), pg_advisory_xact_lock(1886219628, 0)

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::error::StoreError;
 use crate::row::Reader;
-use crate::statement::{ENSURE_PARTITIONS, FOLD_COUNTS, PRUNE_KEYS, SWEEP};
+use crate::statement::{ENSURE_PARTITIONS, FOLD_COUNTS, PRUNE_KEYS, PRUNE_RESENT, SWEEP};
 use crate::store::Store;
 
 /// A place in the live tasks: those before it have been looked at.
@@ -90,6 +90,14 @@ impl Store {
             None => None,
         };
         Ok((row.count("pruned")?, place))
+    }
+
+    /// Forgets which enqueue statements were sent again more than a day ago.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn prune_resent(&self) -> Result<(), StoreError> {
+        self.query_again(&PRUNE_RESENT, &[]).await.map(drop)
     }
 
     /// Folds up to `limit` changes into the counts, and returns how many there were.

@@ -57,6 +57,7 @@ statements! {
     SWEEP = "sweep" (INT4, INT2, TIMESTAMPTZ, INT8, INT4);
     FOLD_COUNTS = "fold_counts" (INT4);
     PRUNE_KEYS = "prune_keys" (INT4, TEXT, INT4);
+    PRUNE_RESENT = "prune_resent" ();
     ENSURE_PARTITIONS = "ensure_partitions" (INT4);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();

@@ -13,10 +13,11 @@
 //! carries next time.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::options::BatchOptions;
 
@@ -49,8 +50,7 @@ pub(crate) struct Batcher<F: Flight> {
 struct Inner<F: Flight> {
     flight: F,
     options: BatchOptions,
-    /// Used where a call is pushed from outside of any runtime.
-    runtime: Handle,
+    home: Home,
     room: Arc<Semaphore>,
     permits: u32,
     state: Mutex<State<F::Call>>,
@@ -82,15 +82,8 @@ impl<F: Flight> Batcher<F> {
             .unwrap_or(u32::MAX >> 4);
         let room = Arc::new(Semaphore::new(permits as usize));
         let state = Mutex::new(State { waiting: VecDeque::new(), flying: 0, closed: false });
-        let inner = Inner {
-            flight,
-            options,
-            runtime: Handle::current(),
-            room,
-            permits,
-            state,
-            landed: Notify::new(),
-        };
+        let inner =
+            Inner { flight, options, home: Home::current(), room, permits, state, landed: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -147,7 +140,7 @@ impl<F: Flight> Inner<F> {
 
     /// Starts a flight that was counted as flying already.
     fn depart(self: &Arc<Self>) {
-        let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
+        let runtime = self.home.runtime();
         let landing = Landing { inner: Arc::clone(self), landed: false };
         runtime.spawn(async move {
             // As a whole: its parts alone would be moved in otherwise.
@@ -177,6 +170,45 @@ impl<F: Flight> Inner<F> {
             }
         }
         (!calls.is_empty()).then_some(calls)
+    }
+}
+
+/// The runtime the batcher was made in. Flights run there rather than where a call comes from, for that runtime may end
+/// with the caller, and must not take the calls of others with it.
+struct Home {
+    runtime: Handle,
+    ended: Arc<AtomicBool>,
+    /// Ends the task that watches over the runtime.
+    _watched: oneshot::Sender<()>,
+}
+
+impl Home {
+    fn current() -> Self {
+        let (watched, unwatched) = oneshot::channel();
+        let runtime = Handle::current();
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = End(Arc::clone(&ended));
+        runtime.spawn(async move {
+            let _end = end;
+            // Never sent: resolves when the batcher is dropped.
+            let _ = unwatched.await;
+        });
+        Self { runtime, ended, _watched: watched }
+    }
+
+    /// Where to start a flight: once the home has ended, in the runtime of the caller.
+    fn runtime(&self) -> Handle {
+        let ended = self.ended.load(Ordering::Relaxed);
+        ended.then(Handle::try_current).and_then(Result::ok).unwrap_or_else(|| self.runtime.clone())
+    }
+}
+
+/// Tells that the task which holds it is dropped.
+struct End(Arc<AtomicBool>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -98,4 +98,3 @@ impl EnqueueFlight {
         self.wakes.wake(&task.namespace, &task.queue);
     }
 }
-

@@ -15,7 +15,13 @@ pub struct BatchOptions {
 
 impl Default for BatchOptions {
     fn default() -> Self {
-        Self { flights: 3, max_rows: 1_000, max_bytes: 1 << 20, room: 64 << 20, settle: Duration::from_secs(30) }
+        Self {
+            flights: 3,
+            max_rows: 1_000,
+            max_bytes: 1 << 20,
+            room: 64 << 20,
+            settle: Duration::from_secs(30),
+        }
     }
 }
 

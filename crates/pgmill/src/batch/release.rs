@@ -68,9 +68,13 @@ impl Rows for ReleaseFlight {
     type Answer = Option<Ended>;
 
     async fn send(&self, calls: &[ReleaseCall], sending: Sending) -> Result<Vec<Option<Ended>>, StoreError> {
-        let sent: Vec<&Ending> = calls.iter().map(Borrow::borrow).filter(|it| may_send(it, sending)).collect();
+        let sent: Vec<&Ending> =
+            calls.iter().map(Borrow::borrow).filter(|it| may_send(it, sending)).collect();
         let mut ended = self.send_endings(&sent, sending).await?.into_iter();
-        Ok(calls.iter().map(|call| if may_send(&call.ending, sending) { ended.next() } else { None }).collect())
+        Ok(calls
+            .iter()
+            .map(|call| if may_send(&call.ending, sending) { ended.next() } else { None })
+            .collect())
     }
 
     fn answer(&self, call: ReleaseCall, end: Result<Option<Ended>, Unsettled>) {
@@ -114,7 +118,9 @@ impl ReleaseFlight {
                     Some(Ended::Locked) | None => {}
                     Some(end) => break Ok(end),
                 },
-                Err(StoreError::Lost(_)) if !may_send(&ending, Sending::Again) => break Err(Unsettled::Unknown),
+                Err(StoreError::Lost(_)) if !may_send(&ending, Sending::Again) => {
+                    break Err(Unsettled::Unknown);
+                }
                 Err(StoreError::Lost(_)) => sending = Sending::Again,
                 Err(error) if error.is_transient() => {}
                 Err(error) => break Err(Unsettled::Failed(error.into())),
@@ -144,7 +150,10 @@ impl ReleaseFlight {
             Some(answer) => drop(answer.send(result)),
             None => {
                 if let Err(error) = result {
-                    tracing::warn!(task.id = id, "task {id} could not be given back, its lease will lapse: {error}");
+                    tracing::warn!(
+                        task.id = id,
+                        "task {id} could not be given back, its lease will lapse: {error}"
+                    );
                 }
             }
         }

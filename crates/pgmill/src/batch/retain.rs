@@ -50,7 +50,9 @@ impl Drop for Handoff {
     fn drop(&mut self) {
         for call in self.tasks.iter().filter_map(give_back) {
             if self.releases.push(call).is_err() {
-                tracing::warn!("a task could not be given back, for the manager is closed: its lease will lapse");
+                tracing::warn!(
+                    "a task could not be given back, for the manager is closed: its lease will lapse"
+                );
             }
         }
     }

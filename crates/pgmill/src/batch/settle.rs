@@ -61,8 +61,7 @@ pub(crate) trait Batch: Sync {
     type Answer: Send;
 
     /// Sends all rows in one transaction.
-    fn send(&self, sending: Sending)
-    -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
+    fn send(&self, sending: Sending) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
 
 /// Calls that travel as batches of rows.

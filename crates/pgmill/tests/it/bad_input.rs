@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pgmill::{
-    Claim, EnqueueError, Json, JsonError, ListRequest, ListRequestError, LookupError, Manager, NameError, NameKind,
-    Outcome, OutcomeError, QueueError, QueueMeta, QueueMetaError, ReleaseError, Retain, RetainError, TaskFilter,
-    TaskMeta, TaskMetaError, days, seconds,
+    Claim, EnqueueError, Json, JsonError, ListRequest, ListRequestError, LookupError, Manager, NameError,
+    NameKind, Outcome, OutcomeError, QueueError, QueueMeta, QueueMetaError, ReleaseError, Retain,
+    RetainError, TaskFilter, TaskMeta, TaskMetaError, days, seconds,
 };
 
 use crate::fixture::{Fixture, done, task};
@@ -22,7 +22,10 @@ async fn fixture() -> (Fixture, Claim) {
 }
 
 fn text_of<T: Debug, E: Display>(result: Result<T, E>) -> String {
-    result.map(|value| panic!("accepted: {value:?}")).unwrap_or_else(|error| error.to_string())
+    match result {
+        Ok(value) => panic!("accepted: {value:?}"),
+        Err(error) => error.to_string(),
+    }
 }
 
 #[tokio::test]
@@ -98,7 +101,8 @@ async fn a_payload_or_result_over_the_limit_is_refused() {
     let mebibyte = 1 << 20;
     fixture.create(TaskMeta::raw(text_of_length(mebibyte))).await;
     let before = fixture.stored().await;
-    let error = fixture.manager.create_task("q", TaskMeta::raw(text_of_length(mebibyte + 1))).await.unwrap_err();
+    let error =
+        fixture.manager.create_task("q", TaskMeta::raw(text_of_length(mebibyte + 1))).await.unwrap_err();
     assert!(matches!(
         error,
         EnqueueError::Meta(TaskMetaError::PayloadTooLarge { bytes: 1_048_577, limit: 1_048_576 })
@@ -115,7 +119,8 @@ async fn a_payload_or_result_over_the_limit_is_refused() {
 #[tokio::test]
 async fn the_limit_of_payloads_can_be_set_lower_and_higher() {
     let fixture = Fixture::with_queue().await;
-    let with_limit = async |bytes| Manager::connect(fixture.database.url()).namespace("app").max_payload(bytes).await;
+    let with_limit =
+        async |bytes| Manager::connect(fixture.database.url()).namespace("app").max_payload(bytes).await;
     let small = with_limit(10).await.unwrap();
     small.create_task("q", task("12345678")).await.unwrap();
     let error = small.create_task("q", task("123456789")).await.unwrap_err();
@@ -138,7 +143,11 @@ async fn a_queue_with_a_setting_out_of_range_is_told_which_and_nothing_is_writte
         (patch().ttl(Duration::from_nanos(999)), "ttl", "not 999ns"),
         (patch().ttl(century), "ttl", "not 876024h0m0s"),
         (patch().retry_delay(days(366)), "retry_delay", "must be from 0s to 8760h (1 year), not 8784h0m0s"),
-        (patch().max_retry_delay(seconds(0)), "max_retry_delay", "must be from 1µs to 876000h (100 years), not 0s"),
+        (
+            patch().max_retry_delay(seconds(0)),
+            "max_retry_delay",
+            "must be from 1µs to 876000h (100 years), not 0s",
+        ),
         (patch().max_retry_delay(century), "max_retry_delay", "not 876024h0m0s"),
         (patch().lease(Duration::from_millis(10)), "lease", "must be from 1s to 720h (30 days), not 10ms"),
         (patch().lease(days(31)), "lease", "not 744h0m0s"),
@@ -274,7 +283,10 @@ async fn a_release_that_cannot_be_is_told_why_and_changes_nothing() {
     }
     for outcome in [Outcome::Snooze(days(36_501)), Outcome::retry_in(days(36_501), &1).unwrap()] {
         let error = fixture.manager.release_task(held, outcome).await.unwrap_err();
-        assert_eq!(error.to_string(), "a task can be put off by at most 876000h (100 years), not 876024h0m0s");
+        assert_eq!(
+            error.to_string(),
+            "a task can be put off by at most 876000h (100 years), not 876024h0m0s"
+        );
     }
     assert_eq!(fixture.stored().await, before);
     fixture.manager.release_task(held, done()).await.unwrap();

@@ -10,7 +10,7 @@ use pgmill::{Claim, Manager, Outcome, QueueMeta, ReleaseError, Retain, Status, T
 use pgmill_testkit::{TestDatabase, wait_until};
 use tokio::task::JoinSet;
 
-use crate::scene::{LIMIT, QUEUE, Scene, create, payload};
+use crate::scene::{LIMIT, QUEUE, Scene, create, is_long, payload};
 
 const NAMESPACES: [&str; 4] = ["a", "b", "c", "d"];
 const TASKS: usize = 20_000;
@@ -47,8 +47,7 @@ async fn retain_all(managers: &[Manager]) -> Vec<Taken> {
         let (taken, count) = (Arc::clone(&taken), Arc::clone(&count));
         retainers.spawn(async move {
             while count.load(Ordering::Relaxed) < TASKS {
-                let tasks =
-                    manager.next_tasks(&format!("w{number}"), queues, retain.clone()).await.unwrap();
+                let tasks = manager.next_tasks(&format!("w{number}"), queues, retain.clone()).await.unwrap();
                 count.fetch_add(tasks.len(), Ordering::Relaxed);
                 for task in &tasks {
                     assert_eq!(&task.namespace, manager.namespace());
@@ -154,7 +153,7 @@ async fn eight_managers_starting_at_once_on_an_empty_database_all_come_up() {
 
 /// Short in a usual run; a minute with `PGMILL_LONG_TESTS` set.
 fn duration() -> Duration {
-    Duration::from_secs(if std::env::var_os("PGMILL_LONG_TESTS").is_some() { 60 } else { 5 })
+    Duration::from_secs(if is_long() { 60 } else { 5 })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -201,9 +200,7 @@ async fn releases_and_extensions_of_the_same_tasks_never_deadlock_and_one_releas
                         for (claim, released) in releases.join_all().await {
                             match released {
                                 Ok(_) => *wins.lock().unwrap().entry(claim).or_default() += 1,
-                                Err(
-                                    ReleaseError::NotRetained { .. } | ReleaseError::Superseded { .. },
-                                ) => {
+                                Err(ReleaseError::NotRetained { .. } | ReleaseError::Superseded { .. }) => {
                                     wins.lock().unwrap().entry(claim).or_default();
                                 }
                                 Err(error) => panic!("{error}"),
@@ -284,7 +281,9 @@ async fn retains_are_hot_updates() {
     create(&scene.manager, TASKS).await;
     drain(&scene.manager, TASKS).await;
     let column = async |column: &str| {
-        let query = format!("select {column} from pg_stat_user_tables where schemaname = 'pgmill' and relname = 'task'");
+        let query = format!(
+            "select {column} from pg_stat_user_tables where schemaname = 'pgmill' and relname = 'task'"
+        );
         scene.number(&query).await
     };
     wait_until("the statistics", LIMIT, async || {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pgmill::{
-    BatchOptions, EnqueueError, Manager, Outcome, QueueMeta, ReleaseError, Retain, Status, Task, TaskMeta, hours,
+    BatchOptions, EnqueueError, Manager, Outcome, QueueMeta, ReleaseError, Retain, Status, Task, TaskMeta,
+    hours,
 };
 use pgmill_testkit::{ChaosProxy, CutPoint, Direction, StopMode, TestDatabase, TestServer, wait_until};
 use tokio::task::JoinSet;
@@ -267,7 +268,9 @@ async fn a_release_that_is_cut_anywhere_happens_once_and_is_answered_with_what_i
                         assert_eq!(now.status, Some(usual), "{case}");
                         assert_eq!(now.attempts.len(), usize::from(usual != Status::Released), "{case}");
                     }
-                    Err(error) => assert!(retention.is_zero() && usual == Status::Released, "{case}: {error}"),
+                    Err(error) => {
+                        assert!(retention.is_zero() && usual == Status::Released, "{case}: {error}")
+                    }
                 }
             }
         }
@@ -337,8 +340,7 @@ async fn a_release_whose_server_stays_away_is_answered_as_unknown() {
         let task = take(&line.manager).await;
         let fired = line.proxy.arm(point, "release_v1");
         let (manager, held) = (line.manager.clone(), task.clone());
-        let releasing =
-            tokio::spawn(async move { manager.release_task(&held, Outcome::done_empty()).await });
+        let releasing = tokio::spawn(async move { manager.release_task(&held, Outcome::done_empty()).await });
         line.proxy.refuse(true);
         fired.await;
         let error = releasing.await.unwrap().unwrap_err();
@@ -504,7 +506,7 @@ async fn after_a_crash_that_loses_a_retain_its_holder_cannot_release_and_the_tas
     let manager = builder(database.url()).await.unwrap();
     manager.register_queue(QueueMeta::new(QUEUE)).await.unwrap();
     // The retain reaches the disk nevertheless where the WAL writer happens to be about.
-    for round in 0..10 {
+    for _ in 0..10 {
         create(&manager, 1).await;
         // Warm, so that the retain writes little.
         manager.next_task("w", &["none"]).await.unwrap();
@@ -516,7 +518,6 @@ async fn after_a_crash_that_loses_a_retain_its_holder_cannot_release_and_the_tas
             manager.release_task(&task, Outcome::done_empty()).await.unwrap();
             continue;
         }
-        println!("lost in round {round}");
         let error = manager.release_task(&task, Outcome::done_empty()).await.unwrap_err();
         assert!(matches!(error, ReleaseError::NotRetained { .. }), "{error}");
 

@@ -99,8 +99,10 @@ impl Fixture {
 
     /// As if all that is retained had been so for longer than its lease.
     pub(crate) async fn lapse_leases(&self) {
-        self.sql("UPDATE pgmill.task SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL")
-            .await;
+        self.sql(
+            "UPDATE pgmill.task SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL",
+        )
+        .await;
     }
 
     /// As if the time to live of all tasks were over.

@@ -1,7 +1,10 @@
 //! How attempts end, and the history they leave.
 
 use jiff::SignedDuration;
-use pgmill::{Attempt, AttemptOutcome, LookupError, Outcome, QueueMeta, Status, Task, TaskFilter, hours, minutes, seconds};
+use pgmill::{
+    Attempt, AttemptOutcome, LookupError, Outcome, QueueMeta, Status, Task, TaskFilter, hours, minutes,
+    seconds,
+};
 
 use crate::fixture::{Fixture, done, retry, seconds_between, task};
 
@@ -44,7 +47,11 @@ async fn each_attempt_that_did_not_succeed_is_told_first_to_last() {
     assert!(history[1..].iter().all(|attempt| attempt.error.is_none()));
     let seen = fixture.manager.get_task(created.id).await.unwrap();
     assert_eq!((seen.status, seen.attempt), (Some(Status::Released), 5));
-    assert_eq!(seen.retries, 9 - 2, "the failed and the lapsed attempt are spent, the one that succeeded is not");
+    assert_eq!(
+        seen.retries,
+        9 - 2,
+        "the failed and the lapsed attempt are spent, the one that succeeded is not"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +103,8 @@ async fn a_snooze_past_the_ttl_ends_as_expired() {
 
 #[tokio::test]
 async fn a_retry_can_say_its_own_pause() {
-    let fixture = Fixture::with(QueueMeta::new("q").retry_delay(seconds(1)).max_retry_delay(seconds(1))).await;
+    let fixture =
+        Fixture::with(QueueMeta::new("q").retry_delay(seconds(1)).max_retry_delay(seconds(1))).await;
     fixture.create(task(1)).await;
     let taken = fixture.retain().await;
     let outcome = Outcome::retry_in(minutes(10), &"later").unwrap();
@@ -165,7 +173,10 @@ async fn a_queue_with_retention_0_keeps_no_task_that_is_done() {
     let released = fixture.finish(done()).await;
     assert_eq!(released.status, Status::Released);
     let answered = released.task.unwrap();
-    assert_eq!((answered.id, answered.payload, answered.status), (created.id, created.payload, Some(Status::Released)));
+    assert_eq!(
+        (answered.id, answered.payload, answered.status),
+        (created.id, created.payload, Some(Status::Released))
+    );
     assert!(matches!(fixture.manager.get_task(created.id).await, Err(LookupError::NotFound { .. })));
     assert_eq!(fixture.manager.list_tasks(TaskFilter::new()).await.unwrap().count, 0);
     let failed = fixture.create(task(2)).await;

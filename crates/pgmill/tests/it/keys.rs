@@ -46,7 +46,7 @@ async fn a_key_stays_taken_until_the_retention_of_its_task_has_ended() {
     let again = fixture.create(task("again").key("k")).await;
     assert_eq!((again.id, again.status), (first.id, Some(Status::Released)));
     assert_eq!(again.result.unwrap().as_str(), r#""done""#);
-    fixture.sql("UPDATE pgmill.task_key SET until = now() - interval '1 s' WHERE until IS NOT NULL").await;
+    fixture.sql("UPDATE pgmill.task_finished SET finished_at = finished_at - interval '2 hours'").await;
     let second = fixture.create(task("second").key("k")).await;
     assert_ne!(second.id, first.id);
     assert_eq!(fixture.create(task("third").key("k")).await.id, second.id);

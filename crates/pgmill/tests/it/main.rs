@@ -1,17 +1,28 @@
 //! The manager on a real PostgreSQL.
-mod smoke;
+
+#![cfg(test)]
+
+mod bad_input;
+mod batchers;
+mod bulk;
 mod concurrency;
-mod scene;
+mod deletion;
 mod faults;
-#[cfg(test)]
 mod fixture;
+mod history;
+mod horizon;
+mod keys;
 mod manager;
 mod namespace;
+mod order;
 mod queue;
-mod task;
 mod reference_defects;
 mod reference_lifecycle;
-mod bad_input;
-mod history;
-mod order;
-mod keys;
+mod scene;
+mod sql_function;
+#[cfg(feature = "sqlx")]
+mod sqlx;
+mod task;
+mod transaction;
+mod model;
+mod property;

@@ -44,7 +44,8 @@ async fn test_manager_new_unreachable_server() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = Manager::connect(format!("postgres://nobody@{address}/nothing?sslmode=disable")).await.unwrap_err();
+    let error =
+        Manager::connect(format!("postgres://nobody@{address}/nothing?sslmode=disable")).await.unwrap_err();
     assert!(matches!(error, OpenError::Migrate(_)), "{error:?}");
     assert!(error.is_transient(), "{error:?}");
 }

@@ -36,7 +36,8 @@ async fn several_queues_are_one_line_by_priority_and_age() {
     fixture.manager.create_task("foreign", task(1)).await.unwrap();
     let first = fixture.manager.create_task("other", task(1).priority(0)).await.unwrap().id;
     expected.insert(0, first);
-    let taken = fixture.manager.next_tasks("worker", &["other", "q"], Retain::new().count(100)).await.unwrap();
+    let taken =
+        fixture.manager.next_tasks("worker", &["other", "q"], Retain::new().count(100)).await.unwrap();
     let mut ids: Vec<u64> = taken.iter().map(|task| task.id).collect();
     assert_eq!(ids[0], first);
     ids.sort_unstable();
@@ -48,7 +49,8 @@ async fn several_queues_are_one_line_by_priority_and_age() {
 async fn a_retain_takes_at_most_what_it_asks_for_and_at_most_1000() {
     let fixture = Fixture::with_queue().await;
     fixture.manager.create_tasks("q", (0..1_010).map(task)).await.unwrap();
-    let retain = async |count| fixture.manager.next_tasks("w", &["q"], Retain::new().count(count)).await.unwrap();
+    let retain =
+        async |count| fixture.manager.next_tasks("w", &["q"], Retain::new().count(count)).await.unwrap();
     assert_eq!(retain(3).await.len(), 3);
     assert_eq!(retain(5_000).await.len(), 1_000);
     assert_eq!(retain(100).await.len(), 7);
@@ -120,7 +122,8 @@ async fn waiting_for_a_task_ends_when_one_comes() {
     let fixture = Fixture::with_queue().await;
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none());
     let manager = fixture.manager.clone();
-    let waiting = tokio::spawn(async move { manager.wait_for_task(&["q"], Duration::from_secs(3_600)).await });
+    let waiting =
+        tokio::spawn(async move { manager.wait_for_task(&["q"], Duration::from_secs(3_600)).await });
     fixture.create(task(1)).await;
     tokio::time::timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_some());

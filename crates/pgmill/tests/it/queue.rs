@@ -1,9 +1,9 @@
 //! Queues: the reference's tests, and what goes beyond them.
 
 use pgmill::{
-    Backoff, DEFAULT_LEASE, DEFAULT_MAX_RETRY_DELAY, DEFAULT_RETENTION, DEFAULT_RETENTION_FAILED, DEFAULT_RETRIES,
-    DEFAULT_RETRY_DELAY, DEFAULT_TTL, ListRequest, NameError, NameKind, QueueError, QueueMeta, Status, Ttl, hours,
-    minutes, seconds,
+    Backoff, DEFAULT_LEASE, DEFAULT_MAX_RETRY_DELAY, DEFAULT_RETENTION, DEFAULT_RETENTION_FAILED,
+    DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, DEFAULT_TTL, ListRequest, NameError, NameKind, QueueError,
+    QueueMeta, Status, Ttl, hours, minutes, seconds,
 };
 
 use crate::fixture::{Fixture, done, retry, task};
@@ -45,7 +45,8 @@ async fn a_queue_has_the_documented_defaults() {
 #[tokio::test]
 async fn test_queue_register_queue_updates() {
     let fixture = Fixture::with(QueueMeta::new("q").ttl(hours(1)).retries(3).lease(minutes(2))).await;
-    let meta = QueueMeta::new(" Q ").ttl(hours(2)).retries(5).retry_delay(seconds(7)).backoff(Backoff::Linear);
+    let meta =
+        QueueMeta::new(" Q ").ttl(hours(2)).retries(5).retry_delay(seconds(7)).backoff(Backoff::Linear);
     let queue = fixture.manager.register_queue(meta).await.unwrap();
     assert_eq!(queue.ttl, Ttl::After(hours(2)));
     assert_eq!(queue.retries, 5);
@@ -260,7 +261,11 @@ async fn a_paused_queue_takes_tasks_and_gives_none() {
     let fixture = Fixture::with_queue().await;
     let paused = fixture.manager.pause_queue("q").await.unwrap();
     assert!(paused.paused_at.is_some());
-    assert_eq!(fixture.manager.pause_queue("q").await.unwrap().paused_at, paused.paused_at, "the first time stays");
+    assert_eq!(
+        fixture.manager.pause_queue("q").await.unwrap().paused_at,
+        paused.paused_at,
+        "the first time stays"
+    );
     let created = fixture.create(task(1)).await;
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none());
     assert!(fixture.manager.next_task("worker", &[]).await.unwrap().is_none());

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use pgmill::{
-    ListRequest, LookupError, Manager, NameError, NameKind, OpenError, QueueError, QueueMeta, QueueName, ReleaseError,
-    Status, TaskFilter, minutes, seconds,
+    ListRequest, LookupError, Manager, NameError, NameKind, OpenError, QueueError, QueueMeta, QueueName,
+    ReleaseError, Status, TaskFilter, minutes, seconds,
 };
 use pgmill_testkit::TestDatabase;
 use tokio::task::JoinSet;
@@ -248,7 +248,8 @@ async fn b22_queues_to_retain_from_are_normalised_and_all_looked_at() {
     let fixture = Fixture::with_queue().await;
     fixture.manager.register_queue(QueueMeta::new("empty")).await.unwrap();
     let created = fixture.manager.create_task(" Q ", task(1)).await.unwrap();
-    let taken = fixture.manager.next_task("worker", &["empty", "missing", " Q ", "q"]).await.unwrap().unwrap();
+    let taken =
+        fixture.manager.next_task("worker", &["empty", "missing", " Q ", "q"]).await.unwrap().unwrap();
     assert_eq!(taken.id, created.id);
 }
 
@@ -322,7 +323,10 @@ async fn b51_deleting_a_queue_deletes_its_tasks_and_a_running_one_finds_no_task(
     assert!(matches!(released, Err(ReleaseError::NotFound { .. })), "{released:?}");
     assert!(matches!(fixture.manager.get_task(waiting.id).await, Err(LookupError::NotFound { .. })));
     fixture.manager.register_queue(QueueMeta::new("q")).await.unwrap();
-    assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none(), "a new queue is another queue");
+    assert!(
+        fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none(),
+        "a new queue is another queue"
+    );
     assert_eq!(fixture.manager.maintain().await.unwrap().orphaned, 2);
     assert_eq!(fixture.manager.list_tasks(TaskFilter::new()).await.unwrap().count, 0);
 }

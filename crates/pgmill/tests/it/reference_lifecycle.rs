@@ -6,8 +6,8 @@ use std::task::Poll;
 
 use jiff::{SignedDuration, Timestamp};
 use pgmill::{
-    Backoff, EnqueueError, Outcome, QueueError, QueueMeta, QueueMetaError, Status, TaskMeta, TaskMetaError, hours,
-    minutes, seconds,
+    Backoff, EnqueueError, Outcome, QueueError, QueueMeta, QueueMetaError, Status, TaskMeta, TaskMetaError,
+    hours, minutes, seconds,
 };
 use pgmill_testkit::wait_until;
 use tokio::task::JoinSet;
@@ -31,7 +31,10 @@ async fn pauses(fixture: &Fixture, attempts: usize) -> Vec<f64> {
 fn assert_about(pauses: &[f64], expected: &[f64]) {
     assert_eq!(pauses.len(), expected.len());
     for (pause, expected) in pauses.iter().zip(expected) {
-        assert!((expected * 0.9 - 1e-5..=expected * 1.1 + 1e-5).contains(pause), "{pauses:?}, not {expected}");
+        assert!(
+            (expected * 0.9 - 1e-5..=expected * 1.1 + 1e-5).contains(pause),
+            "{pauses:?}, not {expected}"
+        );
     }
 }
 
@@ -121,7 +124,11 @@ async fn b12_backoff_has_jitter() {
 /// B12: the pause after very many attempts overflowed.
 #[tokio::test]
 async fn b12_backoff_after_very_many_attempts_does_not_overflow() {
-    let meta = QueueMeta::new("q").no_ttl().retries(1_000_000).retry_delay(hours(8_760)).max_retry_delay(hours(876_000));
+    let meta = QueueMeta::new("q")
+        .no_ttl()
+        .retries(1_000_000)
+        .retry_delay(hours(8_760))
+        .max_retry_delay(hours(876_000));
     let fixture = Fixture::with(meta).await;
     fixture.create(task(1)).await;
     fixture.sql("UPDATE pgmill.task SET attempt = 900000").await;
@@ -209,10 +216,11 @@ async fn b27_a_release_goes_on_when_its_caller_goes_away() {
         let polled = poll_fn(|context| Poll::Ready(release.as_mut().poll(context).is_ready())).await;
         assert!(!polled, "it is under way");
     }
-    wait_until("the task to be released", SOON, async || fixture.status(&taken).await == Status::Released).await;
+    wait_until("the task to be released", SOON, async || fixture.status(&taken).await == Status::Released)
+        .await;
 }
 
-/// B31: cleaning took at most 100 tasks, in no order. CleanQueue takes the oldest first, at most 1,000 a call.
+/// B31: cleaning took at most 100 tasks, in no order. `CleanQueue` takes the oldest first, at most 1,000 a call.
 #[tokio::test(flavor = "multi_thread")]
 async fn b31_clean_queue_removes_the_oldest_first_at_most_1000() {
     let fixture = Fixture::with_queue().await;
@@ -244,7 +252,12 @@ async fn b43_times_are_utc_whatever_the_zone_of_the_database() {
     assert!(seconds_between(created.created_at, Timestamp::now()).abs() < 60.0);
     let text = pgmill::Json::encode(&manager.get_task(created.id).await.unwrap()).unwrap();
     let expected = format!(r#""created_at":"{}""#, created.created_at);
-    assert!(expected.ends_with(r#"Z""#) && text.as_str().contains(&expected), "{} in {}", expected, text.as_str());
+    assert!(
+        expected.ends_with(r#"Z""#) && text.as_str().contains(&expected),
+        "{} in {}",
+        expected,
+        text.as_str()
+    );
 }
 
 /// B58: tasks came without their status.

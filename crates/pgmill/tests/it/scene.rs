@@ -56,6 +56,11 @@ impl Scene {
     }
 }
 
+/// Whether tests that go on for as long as they are let take long.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("PGMILL_LONG_TESTS").is_some()
+}
+
 pub(crate) fn builder(url: &str) -> ManagerBuilder {
     Manager::connect(url).namespace("app").migrate(false)
 }

@@ -66,7 +66,9 @@ async fn test_task_create_task_missing_payload() {
 async fn test_task_create_task_unknown_queue() {
     let fixture = Fixture::with_queue().await;
     let error = fixture.manager.create_task("missing", task(1)).await.unwrap_err();
-    assert!(matches!(&error, EnqueueError::NoQueue { namespace, queue } if namespace == "app" && queue == "missing"));
+    assert!(
+        matches!(&error, EnqueueError::NoQueue { namespace, queue } if namespace == "app" && queue == "missing")
+    );
     assert_eq!(error.to_string(), r#"queue "missing" not found in namespace "app""#);
     assert!(!error.is_transient());
 }

@@ -1,8 +1,10 @@
 //! A statement whose answer was lost is sent again, and finds out what the first sending did.
 
+use std::time::Duration;
+
 use pgmill_schema::{QueueMeta, Status};
 use pgmill_store::{Ended, Enqueued, Sending, StoreError};
-use std::time::Duration;
+use pgmill_testkit::wait_until;
 
 use crate::support::{Fixture, done, retry};
 
@@ -98,17 +100,29 @@ async fn the_first_sending_of_an_enqueue_writes_nothing_once_a_later_one_has_set
 }
 
 #[tokio::test]
-async fn two_sendings_at_once_create_a_task_once() {
+async fn a_second_sending_waits_for_a_first_that_is_under_way() {
     let fixture = Fixture::new().await;
     let queue = fixture.plain_queue().await;
-    for _ in 0..20 {
-        let tasks = fixture.new_tasks(&queue, 5).await;
-        let before = fixture.number("SELECT count(*) FROM pgmill.task").await;
-        let (_, again) = tokio::join!(
-            fixture.store.enqueue(&tasks, Sending::First),
-            fixture.store.enqueue(&tasks, Sending::Again),
-        );
-        again.unwrap();
-        assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, before + 5);
-    }
+    let tasks = fixture.new_tasks(&queue, 5).await;
+    let waiting = async |count: i64| {
+        wait_until("a sending to wait", Duration::from_secs(10), async || {
+            fixture.number("SELECT count(*) FROM pg_locks WHERE NOT granted").await == count
+        })
+        .await;
+    };
+    let send = |sending| {
+        let (store, tasks) = (fixture.store.clone(), tasks.clone());
+        tokio::spawn(async move { store.enqueue(&tasks, sending).await.unwrap() })
+    };
+    // Stops the first sending short of its rows.
+    let holder = fixture.database.connect().await;
+    holder.batch_execute("BEGIN; LOCK TABLE pgmill.task_count_delta IN SHARE MODE").await.unwrap();
+    let first = send(Sending::First);
+    waiting(1).await;
+    let again = send(Sending::Again);
+    waiting(2).await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert!(first.await.unwrap().iter().all(|answer| matches!(answer, Enqueued::Created { .. })));
+    assert_eq!(again.await.unwrap(), [Enqueued::Settled; 5]);
+    assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, 5);
 }

@@ -1,0 +1,81 @@
+//! A transaction that is held open anywhere keeps VACUUM from removing what was done since.
+
+use std::time::Instant;
+
+use pgmill::{Manager, Outcome, QueueMeta, Retain};
+use pgmill_testkit::TestDatabase;
+use tokio::task::JoinSet;
+use tokio_postgres::IsolationLevel;
+
+use crate::scene::{QUEUE, builder, number};
+
+/// Tasks that were ended since the transaction began, and such that wait.
+const ENDED: usize = 200_000;
+const WAITING: usize = 4_000;
+const BATCH: usize = 20;
+
+/// How many entries of the index of waiting tasks were read so far, with what the only connection of the pool has not
+/// reported yet.
+async fn entries_read(manager: &Manager) -> i64 {
+    let connection = manager.pool().get().await.unwrap();
+    let report = "do $$ begin
+        if to_regproc('pg_stat_force_next_flush') is not null then
+            perform pg_stat_force_next_flush();
+        else
+            perform pg_sleep(1);
+        end if;
+    end $$";
+    connection.batch_execute(report).await.unwrap();
+    number(&connection, "select idx_tup_read from pg_stat_user_indexes where indexrelname = 'task_ready'")
+        .await
+}
+
+/// Retains and ends a batch, and returns how many entries the retain read.
+async fn drain_one(manager: &Manager) -> i64 {
+    let before = entries_read(manager).await;
+    let tasks = manager.next_tasks("w", &[QUEUE], Retain::new().count(BATCH)).await.unwrap();
+    let read = entries_read(manager).await - before;
+    assert_eq!(tasks.len(), BATCH);
+    let releases: JoinSet<_> = tasks
+        .into_iter()
+        .map(|task| {
+            let manager = manager.clone();
+            async move { manager.release_task(&task, Outcome::done_empty()).await.map(drop) }
+        })
+        .collect();
+    releases.join_all().await.into_iter().for_each(Result::unwrap);
+    read
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_a_transaction_held_open_retains_do_not_walk_over_all_that_was_done_since() {
+    let database = TestDatabase::create().await;
+    let manager = builder(&format!("{}?pool_max_conns=1", database.url())).await.unwrap();
+    manager.register_queue(QueueMeta::new(QUEUE).no_ttl()).await.unwrap();
+    let client = database.connect().await;
+    // One every 10 ms, until now.
+    let fill = format!(
+        "insert into pgmill.task (id, run_at, created_at, queue_id, retries, priority, payload)
+        select nextval('pgmill.task_id'), now() - n * interval '10 ms', now() - n * interval '10 ms', q.id, 3, 5, '1'
+        from pgmill.queue q, generate_series({ENDED} + {WAITING}, 1, -1) n"
+    );
+    client.batch_execute(&fill).await.unwrap();
+    let mut other = database.connect().await;
+    let horizon =
+        other.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await.unwrap();
+    horizon.batch_execute("select count(*) from pgmill.queue").await.unwrap();
+    client.batch_execute(&format!("delete from pgmill.task where id <= {ENDED}")).await.unwrap();
+
+    let started = Instant::now();
+    let mut read = Vec::new();
+    for _ in 0..WAITING / BATCH {
+        read.push(drain_one(&manager).await);
+    }
+    // From the left edge a retain walks over all of them. It may do so once a second, lest it miss what came there.
+    let (walks, others): (Vec<i64>, Vec<i64>) = read.into_iter().partition(|read| *read > ENDED as i64 / 2);
+    let seconds = started.elapsed().as_secs() as usize;
+    assert!(walks.len() <= 2 + seconds, "{} of {} retains in {seconds} s", walks.len(), WAITING / BATCH);
+    // The others read what they want, some more, and what was ended in the tenth of a second before their floor.
+    assert!(others.iter().all(|read| *read <= 200), "{others:?}");
+    horizon.rollback().await.unwrap();
+}
