@@ -16,7 +16,7 @@ run: prerequisites
 
 # All features at once: none of them takes anything away, so there is one build to test.
 test: prerequisites
-	cargo test --workspace --all-features --locked
+	cargo test --workspace --all-features --locked --no-fail-fast
 
 check: fmt clippy doc
 

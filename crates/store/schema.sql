@@ -10,7 +10,7 @@ CREATE TABLE pgmill.task_finished (
     id bigint NOT NULL,
     finished_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    run_at timestamp with time zone NOT NULL,
+    delayed_at timestamp with time zone,
     dies_at timestamp with time zone,
     started_at timestamp with time zone,
     holder bigint,
@@ -27,6 +27,10 @@ CREATE TABLE pgmill.task_finished (
     CONSTRAINT task_finished_status_check CHECK (((status >= 3) AND (status <= 6)))
 )
 PARTITION BY RANGE (finished_at);
+
+-- Name: COLUMN task_finished.dies_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task_finished.dies_at IS 'Null for a task that is done, and so is delayed_at unless it was held back.';
 
 -- Name: COLUMN task_finished.status; Type: COMMENT; Schema: pgmill; Owner: -
 
@@ -385,6 +389,7 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT t.lease_until FROM pgmill.task t
         WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+            AND (SELECT true FROM pgmill.queue q WHERE q.id = t.queue_id)
         OFFSET 0
     ) t
     WHERE (SELECT count(*) FROM extended) < cardinality(p_id) AND x.ord NOT IN (SELECT e.ord FROM extended e);
@@ -582,9 +587,11 @@ BEGIN
             t.id, t.run_at, t.created_at, t.dies_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
             t.started_at, t.holder, t.worker, t.payload, t.key
     ), kept AS (
-        INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result)
-        SELECT e.id, now(), e.created_at, e.run_at, e.dies_at, e.started_at, e.holder, e.queue_id,
+        SELECT e.id, now(), e.created_at,
+            CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
+            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.error
         FROM ended e
         WHERE e.status <> 3 OR e.retention > 0
@@ -680,7 +687,7 @@ BEGIN
             WHERE t.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = t.queue_id) = a.ns
             UNION ALL
             SELECT CASE WHEN p_resend AND f.attempt = a.attempt AND f.holder = a.holder THEN 0 ELSE 2 END,
-                f.status, f.finished_at, f.run_at, f.attempt, f.spared, f.retries
+                f.status, f.finished_at, f.delayed_at, f.attempt, f.spared, f.retries
             FROM pgmill.task_finished f
             WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
             UNION ALL
@@ -849,9 +856,11 @@ BEGIN
         WHERE t.ctid = l.tid
         RETURNING t.*, l.orphan, l.status
     ), kept AS (
-        INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result)
-        SELECT e.id, now(), e.created_at, e.run_at, e.dies_at, e.started_at, e.holder, e.queue_id,
+        SELECT e.id, now(), e.created_at,
+            CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
+            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
             coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END)
         FROM ended e WHERE NOT e.orphan
@@ -890,7 +899,6 @@ CREATE VIEW pgmill.any_task_v1 AS
     pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status,
     t.priority,
     t.created_at,
-    t.run_at,
         CASE
             WHEN (t.run_at <> t.created_at) THEN t.run_at
             ELSE NULL::timestamp with time zone
@@ -923,15 +931,8 @@ UNION ALL
     f.status,
     f.priority,
     f.created_at,
-    f.run_at,
-        CASE
-            WHEN ((f.run_at <> f.created_at) AND (f.status <> 4)) THEN f.run_at
-            ELSE NULL::timestamp with time zone
-        END AS delayed_at,
-        CASE
-            WHEN (f.status <> 3) THEN f.dies_at
-            ELSE NULL::timestamp with time zone
-        END AS dies_at,
+    f.delayed_at,
+    f.dies_at,
         CASE
             WHEN (f.status = 3) THEN f.started_at
             ELSE NULL::timestamp with time zone

@@ -106,7 +106,7 @@ impl Manager {
                         );
                     }
                     Err(error) => {
-                        tracing::debug!(error = &error as &dyn std::error::Error, "maintenance fails")
+                        tracing::debug!(error = &error as &dyn std::error::Error, "maintenance fails");
                     }
                 }
                 tokio::time::sleep((started.elapsed() * REST_RATIO).max(SHORTEST_PAUSE)).await;

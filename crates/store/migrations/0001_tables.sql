@@ -71,7 +71,7 @@ CREATE TABLE pgmill.task_finished (
     id          bigint NOT NULL,
     finished_at timestamptz NOT NULL,
     created_at  timestamptz NOT NULL,
-    run_at      timestamptz NOT NULL,
+    delayed_at  timestamptz,
     dies_at     timestamptz,
     started_at  timestamptz,
     holder      bigint,
@@ -88,6 +88,7 @@ CREATE TABLE pgmill.task_finished (
 ) PARTITION BY RANGE (finished_at);
 CREATE INDEX task_finished_id ON pgmill.task_finished (id);
 CREATE INDEX task_finished_status ON pgmill.task_finished (queue_id, status, (id + 0));
+COMMENT ON COLUMN pgmill.task_finished.dies_at IS 'Null for a task that is done, and so is delayed_at unless it was held back.';
 COMMENT ON COLUMN pgmill.task_finished.status IS '3 released, 4 failed, 5 expired, 6 cancelled.';
 
 CREATE TABLE pgmill.task_attempt (

@@ -95,9 +95,11 @@ BEGIN
             t.id, t.run_at, t.created_at, t.dies_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
             t.started_at, t.holder, t.worker, t.payload, t.key
     ), kept AS (
-        INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result)
-        SELECT e.id, now(), e.created_at, e.run_at, e.dies_at, e.started_at, e.holder, e.queue_id,
+        SELECT e.id, now(), e.created_at,
+            CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
+            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.error
         FROM ended e
         WHERE e.status <> 3 OR e.retention > 0
@@ -193,7 +195,7 @@ BEGIN
             WHERE t.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = t.queue_id) = a.ns
             UNION ALL
             SELECT CASE WHEN p_resend AND f.attempt = a.attempt AND f.holder = a.holder THEN 0 ELSE 2 END,
-                f.status, f.finished_at, f.run_at, f.attempt, f.spared, f.retries
+                f.status, f.finished_at, f.delayed_at, f.attempt, f.spared, f.retries
             FROM pgmill.task_finished f
             WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
             UNION ALL

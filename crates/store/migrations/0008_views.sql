@@ -13,7 +13,7 @@ END)::smallint;
 -- next one runs, the start of an attempt while none runs, and the end of a task that is done has no dies_at.
 CREATE VIEW pgmill.any_task_v1 AS
 SELECT t.id, t.queue_id, pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status,
-    t.priority, t.created_at, t.run_at,
+    t.priority, t.created_at,
     CASE WHEN t.run_at <> t.created_at THEN t.run_at END AS delayed_at,
     t.dies_at,
     CASE WHEN t.lease_until IS NOT NULL THEN t.started_at END AS started_at,
@@ -24,9 +24,7 @@ SELECT t.id, t.queue_id, pgmill.live_status_v1(t.dies_at, t.lease_until, t.attem
     CASE WHEN t.lease_until IS NULL THEN t.result END AS result
 FROM pgmill.task t
 UNION ALL
-SELECT f.id, f.queue_id, f.status, f.priority, f.created_at, f.run_at,
-    CASE WHEN f.run_at <> f.created_at AND f.status <> 4 THEN f.run_at END,
-    CASE WHEN f.status <> 3 THEN f.dies_at END,
+SELECT f.id, f.queue_id, f.status, f.priority, f.created_at, f.delayed_at, f.dies_at,
     CASE WHEN f.status = 3 THEN f.started_at END,
     CASE WHEN f.status = 3 THEN f.finished_at END,
     NULL::timestamptz, NULL::bigint,

@@ -53,9 +53,11 @@ BEGIN
         WHERE t.ctid = l.tid
         RETURNING t.*, l.orphan, l.status
     ), kept AS (
-        INSERT INTO pgmill.task_finished (id, finished_at, created_at, run_at, dies_at, started_at, holder, queue_id,
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result)
-        SELECT e.id, now(), e.created_at, e.run_at, e.dies_at, e.started_at, e.holder, e.queue_id,
+        SELECT e.id, now(), e.created_at,
+            CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
+            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
             coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END)
         FROM ended e WHERE NOT e.orphan

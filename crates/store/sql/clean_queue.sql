@@ -1,7 +1,6 @@
 -- Removes finished tasks of a queue, oldest first, and answers them (migrations/0010_delete_queue.sql).
 SELECT $1 AS ns, $2 AS queue, f.id, f.status, f.priority, f.created_at,
-    CASE WHEN f.run_at <> f.created_at AND f.status <> 4 THEN f.run_at END AS delayed_at,
-    CASE WHEN f.status <> 3 THEN f.dies_at END AS dies_at,
+    f.delayed_at, f.dies_at,
     CASE WHEN f.status = 3 THEN f.started_at END AS started_at,
     CASE WHEN f.status = 3 THEN f.finished_at END AS finished_at,
     NULL::timestamptz AS lease_until, NULL::bigint AS holder, f.attempt, f.spared, f.retries, f.worker, f.key,

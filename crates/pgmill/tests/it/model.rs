@@ -116,6 +116,7 @@ impl ModelTask {
     pub(crate) fn assert_shown(&self, task: &Task, with_history: bool) {
         let id = self.id;
         let status = self.status();
+        assert_eq!(task.id, id);
         assert_eq!(task.status, Some(status), "the status of task {id}");
         assert_eq!(task.retries, self.retries(), "the attempts left of task {id}, {status:?}");
         assert_eq!(task.attempt, self.attempt, "the attempts of task {id}");
@@ -196,6 +197,13 @@ impl Model {
             self.keys.insert((queue, key.clone()), task.id);
         }
         self.tasks.insert(task.id, expected);
+    }
+
+    /// The task whose key this is: it lives, or the queue keeps such as have ended.
+    pub(crate) fn owner(&self, queue: usize, key: &str) -> Option<u64> {
+        let owner = self.tasks.get(self.keys.get(&(queue, key.to_owned()))?)?;
+        let keeps_done = self.queues[queue].as_ref().is_some_and(|queue| queue.keeps_history);
+        (owner.finished != Some(Status::Released) || keeps_done).then_some(owner.id)
     }
 
     /// The tasks that a retain is to be given, in their order.

@@ -213,7 +213,7 @@ impl Run<'_> {
         let mut meta = payload(self.model.tasks.len()).priority(priority);
         meta.delay = delay;
         meta.key = key.map(|key| format!("key {key}"));
-        let owner = meta.key.clone().and_then(|key| self.model.keys.get(&(queue, key)).copied());
+        let owner = meta.key.as_ref().and_then(|key| self.model.owner(queue, key));
         match self.manager.create_task(QUEUES[queue], meta).await {
             Ok(task) => match owner {
                 Some(owner) => self.model.tasks[&owner].assert_shown(&task, false),
