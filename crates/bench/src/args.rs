@@ -43,6 +43,10 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
+/// How many different payloads there are: more than rows on a page, for the server compresses pages that it puts into
+/// the WAL.
+pub(crate) const PAYLOADS: usize = 256;
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[value(rename_all = "snake_case")]
@@ -68,12 +72,19 @@ pub(crate) struct Plan {
     /// The same for one number of clients of the one-row INSERT.
     pub(crate) limit_window: Duration,
     pub(crate) samples: u32,
-    pub(crate) payload: Json,
+    payloads: Vec<Json>,
+}
+
+impl Plan {
+    /// The payload of one of the tasks.
+    pub(crate) fn payload(&self, task: usize) -> &Json {
+        &self.payloads[task % PAYLOADS]
+    }
 }
 
 impl Args {
     pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
-        let payload = payload(self.payload)?;
+        let payloads = (0..PAYLOADS).map(|_| payload(self.payload)).collect::<anyhow::Result<_>>()?;
         let plan = if self.quick {
             Plan {
                 rounds: 1,
@@ -81,7 +92,7 @@ impl Args {
                 window: Duration::from_millis(1_500),
                 limit_window: Duration::from_millis(900),
                 samples: 200,
-                payload,
+                payloads,
             }
         } else {
             Plan {
@@ -90,7 +101,7 @@ impl Args {
                 window: Duration::from_secs(5),
                 limit_window: Duration::from_secs(3),
                 samples: 500,
-                payload,
+                payloads,
             }
         };
         let tasks = self.tasks.unwrap_or(plan.tasks);

@@ -82,6 +82,12 @@ impl Database {
         }
     }
 
+    /// The command that keeps the embedded server running after this program.
+    pub(crate) fn start_command(&self) -> Option<String> {
+        let program = std::env::args().next().unwrap_or_else(|| env!("CARGO_BIN_NAME").to_owned());
+        self.embedded.as_ref().map(|_| format!("{program} postgres"))
+    }
+
     /// Stops an embedded server that this program has started.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         match self.embedded {
@@ -103,6 +109,11 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn manager(&self) -> &Manager {
         &self.manager
+    }
+
+    /// As [`Database::start_command`].
+    pub(crate) fn start_command(&self) -> Option<String> {
+        self.database.start_command()
     }
 
     /// As [`Database::psql`].

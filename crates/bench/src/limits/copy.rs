@@ -8,6 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt;
 use tokio_postgres::CopyInSink;
 
+use crate::args::Plan;
 use crate::bench::Bench;
 use crate::figure::Limit;
 use crate::measure::per_second;
@@ -22,7 +23,7 @@ const HOUR: i64 = 3_600_000_000;
 /// The rows a second of one COPY of `rows` rows.
 pub(crate) async fn copy(bench: &Bench, rows: u32) -> anyhow::Result<Limit> {
     let client = bench.connect().await?;
-    let chunks = encode(bench.plan.payload.as_str(), rows)?;
+    let chunks = encode(&bench.plan, rows)?;
     bench.checkpoint().await;
     let started = Instant::now();
     let sink: CopyInSink<Bytes> = client.copy_in(COPY).await?;
@@ -36,7 +37,7 @@ pub(crate) async fn copy(bench: &Bench, rows: u32) -> anyhow::Result<Limit> {
     Ok(Limit { name: "binary COPY".to_owned(), per_second: per_second(copied, took) })
 }
 
-fn encode(payload: &str, rows: u32) -> anyhow::Result<Vec<Bytes>> {
+fn encode(plan: &Plan, rows: u32) -> anyhow::Result<Vec<Bytes>> {
     let mut chunks = Vec::new();
     let mut buffer = BytesMut::from(SIGNATURE);
     for id in 1..=rows {
@@ -50,7 +51,7 @@ fn encode(payload: &str, rows: u32) -> anyhow::Result<Vec<Bytes>> {
         put(&mut buffer, &1_i32.to_be_bytes())?;
         put(&mut buffer, &3_i32.to_be_bytes())?;
         put(&mut buffer, &5_i16.to_be_bytes())?;
-        put(&mut buffer, payload.as_bytes())?;
+        put(&mut buffer, plan.payload(id as usize).as_str().as_bytes())?;
         if buffer.len() >= CHUNK {
             chunks.push(buffer.split().freeze());
         }

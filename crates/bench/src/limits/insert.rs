@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{Client, Statement};
 
+use crate::args::PAYLOADS;
 use crate::bench::Bench;
 use crate::figure::Limit;
 use crate::measure::{Caller, Until, closed_loop};
@@ -20,13 +21,14 @@ struct Inserter {
     client: Client,
     insert: Statement,
     next_id: Arc<AtomicI64>,
-    payload: Box<RawValue>,
+    payloads: Vec<Box<RawValue>>,
 }
 
 impl Caller for Inserter {
     async fn call(&mut self) -> anyhow::Result<()> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        self.client.execute(&self.insert, &[&id, &Json(&*self.payload)]).await?;
+        let payload = &self.payloads[usize::try_from(id)? % self.payloads.len()];
+        self.client.execute(&self.insert, &[&id, &Json(&**payload)]).await?;
         Ok(())
     }
 }
@@ -54,8 +56,9 @@ impl Inserter {
     async fn open(bench: &Bench, next_id: &Arc<AtomicI64>) -> anyhow::Result<Self> {
         let client = bench.connect().await?;
         let insert = client.prepare_typed(INSERT, &[Type::INT8, Type::JSON]).await?;
-        let payload = RawValue::from_string(bench.plan.payload.as_str().to_owned())?;
-        let mut inserter = Self { client, insert, next_id: Arc::clone(next_id), payload };
+        let payload = |task| RawValue::from_string(bench.plan.payload(task).as_str().to_owned());
+        let payloads = (0..PAYLOADS).map(payload).collect::<Result<_, _>>()?;
+        let mut inserter = Self { client, insert, next_id: Arc::clone(next_id), payloads };
         // The first row warms up the connection.
         inserter.call().await?;
         Ok(inserter)

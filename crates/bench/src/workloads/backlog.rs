@@ -4,8 +4,9 @@ use pgmill::TaskMeta;
 
 use crate::bench::Bench;
 
-/// The tasks of one call. They travel as one statement, as 1,000 callers' tasks do when the batcher is busy.
-const CALL: u32 = 1_000;
+/// The tasks of one call: few enough to travel as the statement that the batcher sends, not as a COPY, which writes less
+/// WAL.
+const CALL: u32 = 500;
 
 /// Makes a queue with `plan.tasks` tasks. Returns how many bytes of WAL each took.
 pub(crate) async fn backlog(bench: &Bench, queue: &str) -> anyhow::Result<f64> {
@@ -23,5 +24,5 @@ pub(crate) async fn backlog(bench: &Bench, queue: &str) -> anyhow::Result<f64> {
 
 /// So many tasks to be created.
 pub(crate) fn metas(bench: &Bench, count: u32) -> Vec<TaskMeta> {
-    (0..count).map(|_| TaskMeta::raw(bench.plan.payload.clone())).collect()
+    (0..count as usize).map(|task| TaskMeta::raw(bench.plan.payload(task).clone())).collect()
 }

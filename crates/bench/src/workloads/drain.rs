@@ -52,7 +52,7 @@ pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         wal_bytes_per_task: Some(drained.created_wal + drained.drained_wal),
         ..Figure::new(Workload::Drain, "WAL, created to finished", n)
     };
-    let fair = bench.plan.payload.len() == WAL_BAR_PAYLOAD;
+    let fair = bench.plan.payload(0).len() == WAL_BAR_PAYLOAD;
     let mut figures =
         vec![figure.against(limit).with_bar(BAR), if fair { wal.with_bar(WAL_BAR) } else { wal }];
     if bench.checkpoint().await {

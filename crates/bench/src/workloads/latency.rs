@@ -29,9 +29,12 @@ pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let (picked, mut arrivals) = mpsc::channel(1);
     let worker = tokio::spawn(work(bench.manager.clone(), picked));
     let mut latencies = Vec::new();
-    for _ in 0..bench.plan.samples {
+    for sample in 0..bench.plan.samples {
         tokio::time::sleep(IDLE).await;
-        let task = bench.manager.create_task(QUEUE, TaskMeta::raw(bench.plan.payload.clone())).await?;
+        let task = bench
+            .manager
+            .create_task(QUEUE, TaskMeta::raw(bench.plan.payload(sample as usize).clone()))
+            .await?;
         let created = Instant::now();
         let Some(Picked { id, at }) = arrivals.recv().await else { break };
         ensure!(id == task.id, "the worker got task {id}, not {}", task.id);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgmill::{Manager, Status, TaskMeta};
 
-use crate::args::Workload;
+use crate::args::{Plan, Workload};
 use crate::bench::Bench;
 use crate::figure::{Bar, Figure};
 use crate::limits;
@@ -18,12 +18,15 @@ const WARM_UP: Until = Until { calls: 256, window: Duration::from_secs(1) };
 struct Creator {
     manager: Manager,
     queue: String,
-    task: TaskMeta,
+    plan: Plan,
+    created: usize,
 }
 
 impl Caller for Creator {
     async fn call(&mut self) -> anyhow::Result<()> {
-        self.manager.create_task(&self.queue, self.task.clone()).await?;
+        self.created += 1;
+        let task = TaskMeta::raw(self.plan.payload(self.created).clone());
+        self.manager.create_task(&self.queue, task).await?;
         Ok(())
     }
 }
@@ -44,12 +47,13 @@ async fn create(bench: &Bench, callers: usize) -> anyhow::Result<Figure> {
     bench.queue(&warm).await?;
     bench.queue(&queue).await?;
     let creators = |queue: &str| {
-        let creator = || Creator {
+        let creator = |caller| Creator {
             manager: bench.manager.clone(),
             queue: queue.to_owned(),
-            task: TaskMeta::raw(bench.plan.payload.clone()),
+            plan: bench.plan.clone(),
+            created: caller,
         };
-        (0..callers).map(|_| creator()).collect::<Vec<_>>()
+        (0..callers).map(creator).collect::<Vec<_>>()
     };
     closed_loop(creators(&warm), WARM_UP).await?;
     bench.checkpoint().await;
@@ -59,12 +63,13 @@ async fn create(bench: &Bench, callers: usize) -> anyhow::Result<Figure> {
     let wal = bench.wal_position().await? - before;
     bench.verify(&queue, Status::New, calls.n).await?;
     bench.clean().await?;
+    let config = if callers == 1 { "1 caller".to_owned() } else { format!("{callers} callers") };
     Ok(Figure {
         seconds: Some(calls.took.as_secs_f64()),
         per_second: Some(calls.per_second()),
         p50_ms: calls.latencies.percentile(50),
         p99_ms: calls.latencies.percentile(99),
         wal_bytes_per_task: Some(wal as f64 / calls.n as f64),
-        ..Figure::new(Workload::EnqueueSingle, format!("{callers} callers"), calls.n)
+        ..Figure::new(Workload::EnqueueSingle, config, calls.n)
     })
 }

@@ -116,8 +116,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         output::json_line(&report);
     } else {
         output::line(&report.table());
+        let start = session.start_command().map(|start| format!("  {start}   # in another terminal\n"));
         output::line(&format!(
-            "Every result is in the database. To list them:\n\n  {}",
+            "Every result is in the database. To list them:\n\n{}  {}",
+            start.unwrap_or_default(),
             report.listing(&session.psql())
         ));
     }
