@@ -704,9 +704,9 @@ BEGIN
 END
 $$;
 
--- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], integer[], smallint[], timestamp with time zone[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text)
+CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -752,10 +752,13 @@ BEGIN
                 SELECT t.ctid AS tid, t.priority, t.run_at, t.id
                 FROM pgmill.task t
                 WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
-                    AND t.run_at >= coalesce((
-                        SELECT max(f.floor_at)
-                        FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, floor_at)
-                        WHERE f.queue_id = m.id AND f.priority = p.priority), '-infinity')
+                    AND (t.run_at, t.id + 0) >= (
+                        coalesce((
+                            SELECT f.at FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, at)
+                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), '-infinity'),
+                        coalesce((
+                            SELECT f.id FROM unnest(p_floor_queue, p_floor_priority, p_floor_id) AS f(queue_id, priority, id)
+                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), 0))
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)

@@ -9,7 +9,8 @@
 -- p_member_demand, p_member_queue   the queues of the other demands (demand number from 1, name)
 -- p_caller_demand, p_caller_want, p_caller_worker, p_caller_lease   who waits: for which demand, how many tasks, under
 --                  which name, for how many microseconds (null: the queue's lease)
--- p_floor_queue, p_floor_priority, p_floor_at   where to start looking: nothing before it was left by this process
+-- p_floor_queue, p_floor_priority, p_floor_at, p_floor_id   where to start looking: nothing before it was left by this
+--                  process; at most one for a queue and priority
 -- p_holder         the new holder of everything retained by this call: never used before
 -- p_lost           holders of earlier calls of this process whose answer was lost: nobody knows of what they retained, so
 --                  it is due again at once, and the attempt is spared
@@ -31,7 +32,7 @@ CREATE FUNCTION pgmill.retain_v1(
     p_demand_ns text[], p_demand_any boolean[],
     p_member_demand integer[], p_member_queue text[],
     p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[],
-    p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamptz[],
+    p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamptz[], p_floor_id bigint[],
     p_holder bigint, p_lost bigint[]
 ) RETURNS TABLE (
     caller integer, id bigint, queue_id integer, queue text, priority smallint,
@@ -83,10 +84,13 @@ BEGIN
                 SELECT t.ctid AS tid, t.priority, t.run_at, t.id
                 FROM pgmill.task t
                 WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
-                    AND t.run_at >= coalesce((
-                        SELECT max(f.floor_at)
-                        FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, floor_at)
-                        WHERE f.queue_id = m.id AND f.priority = p.priority), '-infinity')
+                    AND (t.run_at, t.id + 0) >= (
+                        coalesce((
+                            SELECT f.at FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, at)
+                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), '-infinity'),
+                        coalesce((
+                            SELECT f.id FROM unnest(p_floor_queue, p_floor_priority, p_floor_id) AS f(queue_id, priority, id)
+                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), 0))
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)

@@ -37,8 +37,10 @@ pub struct Floor {
     pub queue_id: i32,
     /// The priority it holds for.
     pub priority: i16,
-    /// The place.
+    /// The place: when the first task there was due,
     pub at: Timestamp,
+    /// and, of several due at that time, its id.
+    pub id: i64,
 }
 
 /// A task that was retained.
@@ -89,6 +91,7 @@ impl Store {
         let floor_queues: Vec<i32> = floors.iter().map(|floor| floor.queue_id).collect();
         let floor_priorities: Vec<i16> = floors.iter().map(|floor| floor.priority).collect();
         let floor_times: Vec<Timestamp> = floors.iter().map(|floor| floor.at).collect();
+        let floor_ids: Vec<i64> = floors.iter().map(|floor| floor.id).collect();
         let rows = self
             .query(
                 &RETAIN,
@@ -104,6 +107,7 @@ impl Store {
                     &floor_queues,
                     &floor_priorities,
                     &floor_times,
+                    &floor_ids,
                     &holder,
                     &lost,
                 ],

@@ -90,7 +90,7 @@ impl EnqueueFlight {
     fn arrived(&self, task: &NewTask, enqueued: Enqueued) {
         match enqueued {
             Enqueued::Created { run_at, .. } => {
-                self.floors.lower(&task.namespace, &task.queue, task.priority, run_at);
+                self.floors.lower(&task.namespace, &task.queue, task.priority, (run_at, task.id));
             }
             Enqueued::Settled => self.floors.forget(&task.namespace, &task.queue),
             Enqueued::KeyTaken(_) | Enqueued::NoQueue | Enqueued::DelayedInPast => return,

@@ -7,21 +7,22 @@
 //!
 //! ```text
 //!   task_ready:  x x x x x x x x x x x x x o o o o o o        x dead   o waiting
-//!                ▲ left edge            ▲ floor: the last one claimed, less a margin
+//!                ▲ left edge            ▲ floor: the last one claimed
 //! ```
 //!
 //! What lies left of the floor is not seen: a task whose enqueue began before and committed after it was passed, a lapsed
 //! lease, a row that was locked when it was passed. So floors are used only while they pay: a claim from the left edge
 //! that was slow for what it found switches them on, for 20 times the time it lost, at least a second; then the left edge
 //! is claimed from again. That bounds both what is spent on dead entries (a twentieth) and the wait of a task left of a
-//! floor. Tasks created by this process lower its floor themselves, and the margin covers the commits of others.
+//! floor. Tasks created by this process lower its floor themselves, and for the commits of others a floor stays a margin
+//! behind the present.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pgmill_schema::{Namespace, QueueName};
+use pgmill_schema::{Namespace, QueueName, Task};
 use pgmill_store::{Demand, Floor, Retained};
 use tokio::time::Instant;
 
@@ -29,7 +30,7 @@ use tokio::time::Instant;
 const MARGIN: SignedDuration = SignedDuration::from_millis(100);
 /// What a claim may take, by itself and for each task it found, before it is slow.
 const CLAIM: Duration = Duration::from_millis(5);
-const CLAIM_PER_TASK: Duration = Duration::from_micros(50);
+const CLAIM_PER_TASK: Duration = Duration::from_micros(20);
 /// How long floors are used at least, and how many times what the left edge cost.
 const SHORTEST: Duration = Duration::from_secs(1);
 const COST_RATIO: u32 = 20;
@@ -48,8 +49,11 @@ struct State {
 /// The floors of a queue, by priority.
 struct Places {
     queue_id: i32,
-    at: [Option<Timestamp>; 10],
+    at: [Option<Place>; 10],
 }
+
+/// A place in the order of tasks: when one is due, and its id.
+pub(crate) type Place = (Timestamp, i64);
 
 impl Floors {
     /// The floors to claim from; none while claims from the left edge are cheap.
@@ -58,7 +62,7 @@ impl Floors {
         if state.used_until.is_none_or(|until| Instant::now() >= until) {
             return Vec::new();
         }
-        let mut floors = Vec::new();
+        let mut floors = HashMap::new();
         for demand in demands {
             let Some(queues) = state.queues.get(&demand.namespace) else { continue };
             if demand.queues.is_empty() {
@@ -68,7 +72,7 @@ impl Floors {
                 places.collect(&mut floors);
             }
         }
-        floors
+        floors.into_values().collect()
     }
 
     /// Learns from a claim: from the places it reached, and, if it started at the left edge, from its cost.
@@ -82,9 +86,8 @@ impl Floors {
             if places.queue_id != *queue_id {
                 *places = Places { queue_id: *queue_id, at: [None; 10] };
             }
-            let place = run_at.saturating_sub(MARGIN).unwrap_or(*run_at);
             let at = &mut places.at[usize::from(task.priority.min(9))];
-            *at = (*at).max(Some(place));
+            *at = (*at).max(Some(reached(task, *run_at)));
         }
         if from_left_edge {
             let count = u32::try_from(retained.len()).unwrap_or(u32::MAX);
@@ -94,13 +97,13 @@ impl Floors {
     }
 
     /// A task has come to wait at this place.
-    pub(crate) fn lower(&self, namespace: &Namespace, queue: &QueueName, priority: i16, run_at: Timestamp) {
+    pub(crate) fn lower(&self, namespace: &Namespace, queue: &QueueName, priority: i16, place: Place) {
         let mut state = self.state();
         let places = state.queues.get_mut(namespace).and_then(|queues| queues.get_mut(queue));
         let Some(places) = places else { return };
         let priority = usize::try_from(priority).unwrap_or(0).min(9);
         if let Some(at) = &mut places.at[priority] {
-            *at = (*at).min(run_at);
+            *at = (*at).min(place);
         }
     }
 
@@ -117,11 +120,20 @@ impl Floors {
 }
 
 impl Places {
-    fn collect(&self, floors: &mut Vec<Floor>) {
-        for (priority, at) in (0_i16..).zip(self.at) {
-            if let Some(at) = at {
-                floors.push(Floor { queue_id: self.queue_id, priority, at });
+    /// A queue may be in several demands, and its floors are wanted once.
+    fn collect(&self, floors: &mut HashMap<(i32, i16), Floor>) {
+        for (priority, place) in (0_i16..).zip(self.at) {
+            if let Some((at, id)) = place {
+                let floor = Floor { queue_id: self.queue_id, priority, at, id };
+                floors.insert((self.queue_id, priority), floor);
             }
         }
     }
+}
+
+/// The place of a claimed task, or the margin before its claim, whichever comes first. Both times are the database's.
+fn reached(task: &Task, run_at: Timestamp) -> Place {
+    let id = i64::try_from(task.id).unwrap_or_default();
+    let latest = task.started_at.unwrap_or(run_at).saturating_sub(MARGIN).unwrap_or(run_at);
+    (run_at, id).min((latest, 0))
 }

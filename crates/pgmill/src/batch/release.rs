@@ -162,8 +162,9 @@ impl ReleaseFlight {
     /// Tells this process's workers of a task that waits again.
     fn returned(&self, task: &Task) {
         if task.status.is_some_and(Status::is_live) {
-            let due = task.delayed_at.unwrap_or(task.created_at);
-            self.floors.lower(&task.namespace, &task.queue, i16::from(task.priority), due);
+            let id = i64::try_from(task.id).unwrap_or_default();
+            let place = (task.delayed_at.unwrap_or(task.created_at), id);
+            self.floors.lower(&task.namespace, &task.queue, i16::from(task.priority), place);
             self.wakes.wake(&task.namespace, &task.queue);
         }
     }

@@ -119,7 +119,7 @@ async fn a_floor_hides_older_tasks_of_its_priority_and_no_others() {
         .await
         .unwrap()
         .get(0);
-    let floor = [Floor { queue_id, priority: 5, at }];
+    let floor = [Floor { queue_id, priority: 5, at, id: 0 }];
     let demand = [fixture.demand(&[&plain])];
     assert_eq!(ids(&fixture.retain_for(&demand, &[caller(0, 9)], &floor).await), [new, other_priority]);
     assert_eq!(ids(&fixture.retain_for(&demand, &[caller(0, 9)], &[]).await), [old]);
