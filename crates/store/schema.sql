@@ -67,6 +67,13 @@ BEGIN
         USING oldest o, locked l
         WHERE f.id = o.id AND f.finished_at = o.finished_at AND f.tableoid = l.part AND f.ctid = l.tid
         RETURNING f.*
+    ), receipt AS (
+        -- A repeated enqueue or release is still told that it was done.
+        INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
+        SELECT now(), array_agg(r.id), array_agg(r.attempt), array_agg(r.holder)
+        FROM removed r
+        WHERE r.finished_at > now() - interval '10 minutes'
+        HAVING count(*) > 0
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT r.queue_id, r.status, (r.finished_at AT TIME ZONE 'UTC')::date, -count(*)
@@ -84,12 +91,18 @@ CREATE FUNCTION pgmill.create_task(ns text, queue text, payload json, delayed_at
     AS $$
 #variable_conflict use_variable
 DECLARE
-    v_queue text := lower(btrim(queue));
+    v_ns text := btrim(ns, E' \t\n\r');
+    v_queue text := lower(btrim(queue, E' \t\n\r'));
+    v_limit bigint := coalesce(nullif(current_setting('pgmill.max_payload', true), ''), '1048576');
     v_made record;
 BEGIN
     IF payload IS NULL THEN
         RAISE EXCEPTION 'missing payload' USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Any JSON value is allowed, also ''null''::json.';
+    END IF;
+    IF octet_length(payload::text) > v_limit THEN
+        RAISE EXCEPTION 'payload has % bytes, at most % are allowed', octet_length(payload::text), v_limit
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'The setting pgmill.max_payload changes the limit.';
     END IF;
     IF priority IS NULL OR priority NOT BETWEEN 0 AND 9 THEN
         RAISE EXCEPTION 'priority % is out of range', priority USING ERRCODE = 'invalid_parameter_value',
@@ -115,11 +128,11 @@ BEGIN
     -- json takes an escaped NUL and a lone surrogate, which no reader could decode; jsonb refuses them.
     PERFORM payload::jsonb;
     SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
-        ARRAY[ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
+        ARRAY[v_ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
         CASE WHEN key IS NOT NULL THEN ARRAY[key] END, NULL, false, false) AS e;
     IF v_made.code = 1 THEN
-        RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, ns USING ERRCODE = 'no_data_found',
+        RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, v_ns USING ERRCODE = 'no_data_found',
             HINT = 'Register the queue first.';
     ELSIF v_made.code = 2 THEN
         RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value',
@@ -175,16 +188,25 @@ COMMENT ON COLUMN pgmill.queue.backoff IS '0 exponential, 1 polynomial, 2 linear
 CREATE FUNCTION pgmill.delete_queue_v1(p_ns text, p_queue text) RETURNS SETOF pgmill.queue
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET lock_timeout TO '5s'
+    SET lock_timeout TO '50ms'
     AS $$
 DECLARE
     v_id integer;
     v_gone pgmill.queue;
+    v_until timestamptz := clock_timestamp() + interval '5 s';
 BEGIN
     LOOP
         SELECT q.id INTO v_id FROM pgmill.queue q WHERE q.ns = p_ns AND q.queue = p_queue;
         EXIT WHEN NOT FOUND;
-        PERFORM pg_advisory_xact_lock(1886219625, v_id);
+        BEGIN
+            PERFORM pg_advisory_xact_lock(1886219625, v_id);
+        EXCEPTION WHEN lock_not_available THEN
+            IF clock_timestamp() > v_until THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(0.1);
+            CONTINUE;
+        END;
         DELETE FROM pgmill.queue q WHERE q.id = v_id AND q.ns = p_ns AND q.queue = p_queue RETURNING q.* INTO v_gone;
         IF FOUND THEN
             DELETE FROM pgmill.task_count c WHERE c.queue_id = v_id;
@@ -226,6 +248,12 @@ BEGIN
         v_locked := v_locked || v_found;
     END LOOP;
 
+    -- A transaction that reads by an old snapshot does not see what became of a queue before it was locked. This asks for
+    -- the rows as they are now: one that is gone is a serialization failure (40001).
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM pgmill.queue q WHERE q.id = ANY (v_locked) FOR KEY SHARE;
+    END IF;
+
     IF p_flight IS NOT NULL THEN
         PERFORM pg_advisory_xact_lock(1886219626, (p_flight % 2147483647)::integer);
         IF p_resend THEN
@@ -236,8 +264,9 @@ BEGIN
                 SELECT f.id FROM pgmill.task_finished f
                 WHERE f.id = ANY (p_id) AND f.finished_at > now() - interval '1 day'
                 UNION ALL
+                -- IS TRUE keeps the look-up a hashed one: there may be many that are gone.
                 SELECT g.id FROM pgmill.task_gone e, unnest(e.ids) AS g(id)
-                WHERE e.ended_at > now() - interval '1 hour' AND e.ids && p_id AND g.id = ANY (p_id));
+                WHERE e.ended_at > now() - interval '10 minutes' AND (g.id IN (SELECT unnest(p_id))) IS TRUE);
         ELSIF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
             RAISE EXCEPTION 'this batch was sent again and settled by the later sending'
                 USING ERRCODE = 'serialization_failure';
@@ -419,6 +448,8 @@ BEGIN
         ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
     )
     SELECT count(*) INTO v_folded FROM change;
+    -- A fold that began before a queue was deleted may have written its counts after it.
+    DELETE FROM pgmill.task_count c WHERE NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = c.queue_id);
     RETURN v_folded;
 END
 $$;
@@ -642,6 +673,11 @@ BEGIN
         ) AS s(status, day, n)
         WHERE s.n <> 0
         GROUP BY c.queue_id, s.status, s.day
+    ), receipt AS MATERIALIZED (
+        -- Looked up once for the whole batch. IS TRUE keeps the look-up a hashed one: there may be many that are gone.
+        SELECT e.ended_at, g.id, g.attempt, g.holder
+        FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
+        WHERE p_resend AND e.ended_at > now() - interval '10 minutes' AND (g.id IN (SELECT unnest(p_id))) IS TRUE
     )
     SELECT e.ord, 0::smallint, e.status, now(), e.run_at, e.attempt, e.spared, e.retries,
         e.queue_id, e.queue, e.priority, e.created_at, e.dies_at, e.started_at, e.worker, e.key,
@@ -691,10 +727,9 @@ BEGIN
             FROM pgmill.task_finished f
             WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
             UNION ALL
-            SELECT 0, 3::smallint, e.ended_at, NULL, a.attempt, NULL, NULL
-            FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
-            WHERE p_resend AND e.ended_at > now() - interval '1 hour' AND e.ids @> ARRAY[a.id]
-                AND g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
+            SELECT 0, 3::smallint, g.ended_at, NULL, a.attempt, NULL, NULL
+            FROM receipt g
+            WHERE g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
             UNION ALL
             SELECT 1, NULL, NULL, NULL, NULL, NULL, NULL
         ) b

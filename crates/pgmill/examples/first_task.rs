@@ -11,6 +11,7 @@ use std::error::Error;
 
 use pgmill::{Manager, Outcome, QueueMeta, Status, TaskMeta, hours, minutes};
 use pgmill_embedded::Embedded;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -19,6 +20,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     manager
         .register_queue(QueueMeta::new("emails").ttl(hours(24)).retries(3).retry_delay(minutes(1)))
         .await?;
+
+    // In one process at least: nothing else ends tasks that have expired or whose last lease has lapsed.
+    let shutdown = CancellationToken::new();
+    let maintenance = tokio::spawn({
+        let (manager, shutdown) = (manager.clone(), shutdown.clone());
+        async move { manager.run(shutdown).await }
+    });
 
     // Once this returns, the task is on disk: it survives a crash of this program and of the database.
     let created = manager.create_task("emails", TaskMeta::json(&"a@example.com")?).await?;
@@ -34,6 +42,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let kept = manager.get_task(created.id).await?;
     assert_eq!(kept.status, Some(Status::Released));
     println!("the history says: {:?} at {:?}", kept.result, kept.finished_at);
+    shutdown.cancel();
+    maintenance.await?;
     manager.close().await;
     Ok(())
 }

@@ -107,8 +107,8 @@ COMMENT ON TABLE pgmill.task_attempt IS 'One row for each attempt that did not s
 COMMENT ON COLUMN pgmill.task_attempt.holder IS 'Who released it; null where the lease lapsed.';
 COMMENT ON COLUMN pgmill.task_attempt.outcome IS '0 retry, 1 failed, 2 lapsed, 3 given_back, 4 snoozed, 5 cancelled, 6 expired.';
 
--- Tasks that ended without a row in task_finished (retention 0): one row a batch, just enough to tell a repeated
--- enqueue or release that it was done already.
+-- Tasks that ended without a row in task_finished (retention 0), or were cleaned away at once: one row a batch, just
+-- enough to tell a repeated enqueue or release that it was done already.
 CREATE TABLE pgmill.task_gone (
     ended_at timestamptz NOT NULL,
     ids      bigint[] NOT NULL,

@@ -66,6 +66,12 @@ BEGIN
         v_locked := v_locked || v_found;
     END LOOP;
 
+    -- A transaction that reads by an old snapshot does not see what became of a queue before it was locked. This asks for
+    -- the rows as they are now: one that is gone is a serialization failure (40001).
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM pgmill.queue q WHERE q.id = ANY (v_locked) FOR KEY SHARE;
+    END IF;
+
     IF p_flight IS NOT NULL THEN
         PERFORM pg_advisory_xact_lock(1886219626, (p_flight % 2147483647)::integer);
         IF p_resend THEN
@@ -76,8 +82,9 @@ BEGIN
                 SELECT f.id FROM pgmill.task_finished f
                 WHERE f.id = ANY (p_id) AND f.finished_at > now() - interval '1 day'
                 UNION ALL
+                -- IS TRUE keeps the look-up a hashed one: there may be many that are gone.
                 SELECT g.id FROM pgmill.task_gone e, unnest(e.ids) AS g(id)
-                WHERE e.ended_at > now() - interval '1 hour' AND e.ids && p_id AND g.id = ANY (p_id));
+                WHERE e.ended_at > now() - interval '10 minutes' AND (g.id IN (SELECT unnest(p_id))) IS TRUE);
         ELSIF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
             RAISE EXCEPTION 'this batch was sent again and settled by the later sending'
                 USING ERRCODE = 'serialization_failure';

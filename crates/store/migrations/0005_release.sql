@@ -150,6 +150,11 @@ BEGIN
         ) AS s(status, day, n)
         WHERE s.n <> 0
         GROUP BY c.queue_id, s.status, s.day
+    ), receipt AS MATERIALIZED (
+        -- Looked up once for the whole batch. IS TRUE keeps the look-up a hashed one: there may be many that are gone.
+        SELECT e.ended_at, g.id, g.attempt, g.holder
+        FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
+        WHERE p_resend AND e.ended_at > now() - interval '10 minutes' AND (g.id IN (SELECT unnest(p_id))) IS TRUE
     )
     SELECT e.ord, 0::smallint, e.status, now(), e.run_at, e.attempt, e.spared, e.retries,
         e.queue_id, e.queue, e.priority, e.created_at, e.dies_at, e.started_at, e.worker, e.key,
@@ -199,10 +204,9 @@ BEGIN
             FROM pgmill.task_finished f
             WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
             UNION ALL
-            SELECT 0, 3::smallint, e.ended_at, NULL, a.attempt, NULL, NULL
-            FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
-            WHERE p_resend AND e.ended_at > now() - interval '1 hour' AND e.ids @> ARRAY[a.id]
-                AND g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
+            SELECT 0, 3::smallint, g.ended_at, NULL, a.attempt, NULL, NULL
+            FROM receipt g
+            WHERE g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
             UNION ALL
             SELECT 1, NULL, NULL, NULL, NULL, NULL, NULL
         ) b

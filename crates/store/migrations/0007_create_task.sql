@@ -4,6 +4,7 @@
 --
 -- delayed_at or delay hold the task back; priority goes from 0 (first) to 9; a second task with the same key in the
 -- same queue is not created while the first lives or is retained, and the first one's id is answered.
+-- A payload has at most 1 MiB of text, or as many bytes as the setting pgmill.max_payload says.
 -- Errors: P0002 no such queue; 22023 a value out of range; 22004 no payload.
 CREATE FUNCTION pgmill.create_task(
     ns text, queue text, payload json,
@@ -14,12 +15,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    v_queue text := lower(btrim(queue));
+    v_ns text := btrim(ns, E' \t\n\r');
+    v_queue text := lower(btrim(queue, E' \t\n\r'));
+    v_limit bigint := coalesce(nullif(current_setting('pgmill.max_payload', true), ''), '1048576');
     v_made record;
 BEGIN
     IF payload IS NULL THEN
         RAISE EXCEPTION 'missing payload' USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Any JSON value is allowed, also ''null''::json.';
+    END IF;
+    IF octet_length(payload::text) > v_limit THEN
+        RAISE EXCEPTION 'payload has % bytes, at most % are allowed', octet_length(payload::text), v_limit
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'The setting pgmill.max_payload changes the limit.';
     END IF;
     IF priority IS NULL OR priority NOT BETWEEN 0 AND 9 THEN
         RAISE EXCEPTION 'priority % is out of range', priority USING ERRCODE = 'invalid_parameter_value',
@@ -45,11 +52,11 @@ BEGIN
     -- json takes an escaped NUL and a lone surrogate, which no reader could decode; jsonb refuses them.
     PERFORM payload::jsonb;
     SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
-        ARRAY[ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
+        ARRAY[v_ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
         CASE WHEN key IS NOT NULL THEN ARRAY[key] END, NULL, false, false) AS e;
     IF v_made.code = 1 THEN
-        RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, ns USING ERRCODE = 'no_data_found',
+        RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, v_ns USING ERRCODE = 'no_data_found',
             HINT = 'Register the queue first.';
     ELSIF v_made.code = 2 THEN
         RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value',

@@ -113,6 +113,8 @@ BEGIN
         ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
     )
     SELECT count(*) INTO v_folded FROM change;
+    -- A fold that began before a queue was deleted may have written its counts after it.
+    DELETE FROM pgmill.task_count c WHERE NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = c.queue_id);
     RETURN v_folded;
 END
 $$;

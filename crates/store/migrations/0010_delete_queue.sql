@@ -2,20 +2,31 @@
 -- statement joins the queue; maintenance deletes their rows and keys.
 --
 -- Locks: the queue's advisory transaction lock, exclusively: it waits for every enqueue under way, so that none of them
--- commits a task into a queue that is gone. Given up after 5 s with 55P03 (a transaction that enqueued is still open).
+-- commits a task into a queue that is gone. It stands in line for it only 50 ms at a time, for behind it all enqueues into
+-- the queue stand too, and with them the batches they are in. Given up after 5 s with 55P03 (a transaction that enqueued
+-- is still open).
 CREATE FUNCTION pgmill.delete_queue_v1(p_ns text, p_queue text) RETURNS SETOF pgmill.queue
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET lock_timeout = '5s'
+SET lock_timeout = '50ms'
 AS $$
 DECLARE
     v_id integer;
     v_gone pgmill.queue;
+    v_until timestamptz := clock_timestamp() + interval '5 s';
 BEGIN
     LOOP
         SELECT q.id INTO v_id FROM pgmill.queue q WHERE q.ns = p_ns AND q.queue = p_queue;
         EXIT WHEN NOT FOUND;
-        PERFORM pg_advisory_xact_lock(1886219625, v_id);
+        BEGIN
+            PERFORM pg_advisory_xact_lock(1886219625, v_id);
+        EXCEPTION WHEN lock_not_available THEN
+            IF clock_timestamp() > v_until THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(0.1);
+            CONTINUE;
+        END;
         DELETE FROM pgmill.queue q WHERE q.id = v_id AND q.ns = p_ns AND q.queue = p_queue RETURNING q.* INTO v_gone;
         IF FOUND THEN
             DELETE FROM pgmill.task_count c WHERE c.queue_id = v_id;
@@ -58,6 +69,13 @@ BEGIN
         USING oldest o, locked l
         WHERE f.id = o.id AND f.finished_at = o.finished_at AND f.tableoid = l.part AND f.ctid = l.tid
         RETURNING f.*
+    ), receipt AS (
+        -- A repeated enqueue or release is still told that it was done.
+        INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
+        SELECT now(), array_agg(r.id), array_agg(r.attempt), array_agg(r.holder)
+        FROM removed r
+        WHERE r.finished_at > now() - interval '10 minutes'
+        HAVING count(*) > 0
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT r.queue_id, r.status, (r.finished_at AT TIME ZONE 'UTC')::date, -count(*)

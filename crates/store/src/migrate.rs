@@ -66,8 +66,8 @@ pub enum MigrateError {
     )]
     Forbidden(#[source] StoreError),
 
-    /// The statement failed otherwise.
-    #[error("the database could not be migrated")]
+    /// There was no connection to be had, or a statement failed otherwise.
+    #[error("the database could not be {}", if matches!(.0, StoreError::Unavailable(_)) { "reached" } else { "migrated" })]
     Store(#[from] StoreError),
 }
 

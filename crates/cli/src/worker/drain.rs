@@ -15,8 +15,13 @@ impl<H: Handler> Worker<H> {
     /// Waits for the attempts under way, then asks them to end, then ends them. Returns how many are left unrecorded.
     pub(super) async fn drain(&self) -> usize {
         self.attempts.close();
-        if !self.attempts.is_empty() {
-            tracing::info!("waiting for {} tasks", self.attempts.len());
+        // At the end of `--until-empty` there is nothing to wait for but a few lines of output.
+        if self.shutdown.stop.is_cancelled() {
+            match self.attempts.len() {
+                0 => {}
+                1 => output::note("pgmill: waiting for 1 task"),
+                count => output::note(&format!("pgmill: waiting for {count} tasks")),
+            }
         }
         self.ended_within(self.options.grace).await;
         self.interrupt.soon.cancel();

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use pgmill::{Retain, RetainError, Status, Task};
+use pgmill::{Retain, RetainError, Task};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::worker::attempt::Place;
 use crate::worker::outage::Outage;
 use crate::worker::pace::Pace;
+use crate::worker::waiting::Paused;
 use crate::worker::{Handler, Worker};
 
 /// How long to wait for the answer of a retain that is under way when the worker is asked to stop.
@@ -23,6 +24,7 @@ impl<H: Handler> Worker<H> {
         let queues: Vec<&str> = self.options.queues.iter().map(String::as_str).collect();
         let mut idle = Pace::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut outage = Outage::new("tasks cannot be retained");
+        let mut paused = Paused::default();
         while let Some(places) = stop.run_until_cancelled(self.free_places()).await {
             let asked = Instant::now();
             let retain = Retain::new().count(places.len()).lease(self.leases.length());
@@ -40,9 +42,17 @@ impl<H: Handler> Worker<H> {
                 Ok(tasks) if tasks.is_empty() => {
                     outage.over();
                     drop(places);
-                    if self.options.until_empty && self.leases.is_empty() && self.is_empty(&mut outage).await
-                    {
-                        return Ok(());
+                    let until_empty = self.options.until_empty;
+                    let look = if until_empty { self.leases.is_empty() } else { paused.is_due() };
+                    if look {
+                        match self.have_nothing_to_give(&mut paused).await {
+                            Ok(true) if until_empty => return Ok(()),
+                            Ok(_) => {}
+                            Err(error) => {
+                                stop.run_until_cancelled(sleep(outage.failed(&error))).await;
+                                continue;
+                            }
+                        }
                     }
                     stop.run_until_cancelled(self.manager.wait_for_task(&queues, idle.pause())).await;
                     continue;
@@ -83,24 +93,6 @@ impl<H: Handler> Worker<H> {
         // The semaphores are never closed, so there is always an answer.
         let (slots, room) = (all_free(&self.slots).await, all_free(&self.room).await);
         slots.into_iter().zip(room).map(|(slot, room)| Place { slot, room }).collect()
-    }
-
-    /// Whether no task of the queues waits, neither for its first attempt nor for another.
-    async fn is_empty(&self, outage: &mut Outage) -> bool {
-        let queues = &self.options.queues;
-        match self.manager.list_queue_statuses().await {
-            Ok(statuses) => statuses
-                .iter()
-                .filter(|status| {
-                    queues.is_empty() || queues.iter().any(|queue| queue == status.queue.as_str())
-                })
-                .filter(|status| matches!(status.status, Status::New | Status::Retry))
-                .all(|status| status.count == 0),
-            Err(error) => {
-                sleep(outage.failed(&error)).await;
-                false
-            }
-        }
     }
 }
 

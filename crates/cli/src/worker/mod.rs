@@ -4,6 +4,7 @@
 //! - `attempt` runs one task with a [`Handler`] and releases it.
 //! - `lease` keeps the leases of everything held, and stops what has lost its own.
 //! - `drain` ends it all in stages.
+//! - `waiting` tells whether the queues have anything left to give, and mentions those that are paused.
 //! - `outage` and `pace` say when to try again.
 //!
 //! What a task does is the business of the handler: `process` runs a command, and `pgmill demo` has its own.
@@ -15,6 +16,7 @@ mod lease;
 mod outage;
 mod pace;
 mod process;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +108,7 @@ pub(crate) struct Options {
     pub(crate) lease: Duration,
     /// How long tasks may run on after the worker was asked to stop.
     pub(crate) grace: Duration,
-    /// Whether to end when no task waits any more.
+    /// Whether to end when no task waits any more, but for those of paused queues.
     pub(crate) until_empty: bool,
 }
 

@@ -17,6 +17,7 @@ async fn sigterm_lets_running_commands_end() {
     bench.sign("begun").await;
     worker.signal(Signal::SIGTERM);
     worker.says("stopping").await;
+    worker.says("waiting for 1 task").await;
     let late = bench.create("null").await;
     std::fs::write(bench.path("go"), "").unwrap();
     assert_eq!(worker.end().await, Some(0));

@@ -56,6 +56,7 @@ async fn a_database_that_cannot_be_reached_is_an_error_with_its_cause_and_withou
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(1));
         assert!(said.starts_with("Error: ") && said.contains("127.0.0.1:1"), "{said}");
+        assert!(said.contains("could not be reached") && !said.contains("migrated"), "{said}");
         assert!(!said.contains("geheim"), "{said}");
     }
 }

@@ -206,6 +206,32 @@ async fn a_queue_that_does_not_exist_is_mentioned_and_waited_for() {
 }
 
 #[tokio::test]
+async fn until_empty_does_not_wait_for_a_paused_queue_and_says_that_it_is() {
+    let bench = Bench::new().await;
+    let id = bench.create("null").await;
+    bench.manager.pause_queue(QUEUE).await.unwrap();
+    let output = output(&mut bench.work(&["--until-empty"], "cat")).await;
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("queue `jobs` is paused").count(), 1, "{said}");
+    assert_eq!(bench.task(id).await.status, Some(Status::New));
+}
+
+#[tokio::test]
+async fn a_worker_mentions_a_paused_queue_once_and_goes_on_when_it_is_resumed() {
+    let bench = Bench::new().await;
+    let id = bench.create("null").await;
+    bench.manager.pause_queue(QUEUE).await.unwrap();
+    let mut worker = Program::start(&mut bench.work(&[], "cat"));
+    worker.says("queue `jobs` is paused").await;
+    bench.manager.resume_queue(QUEUE).await.unwrap();
+    bench.wait_for(id, Status::Released).await;
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.end().await, Some(0));
+    assert_eq!(worker.count("is paused"), 1);
+}
+
+#[tokio::test]
 async fn a_worker_outlives_a_crash_of_the_database_and_mentions_it_once() {
     let server = TestServer::own();
     let bench = Bench::on(&server).await;

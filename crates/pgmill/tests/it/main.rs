@@ -15,6 +15,7 @@ mod fixture;
 mod history;
 mod horizon;
 mod keys;
+mod maintenance;
 mod manager;
 mod model;
 mod namespace;

@@ -151,3 +151,17 @@ async fn the_counts_of_a_queue_that_is_deleted_go_with_it() {
     assert_eq!(counts.len(), 7);
     assert!(counts.iter().all(|count| count.count == 0), "{counts:?}");
 }
+
+#[tokio::test]
+async fn counts_of_a_queue_that_is_gone_are_dropped_by_the_next_fold() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    fixture.create(&queue, 2).await;
+    // As a fold leaves them that had read the queue before its deletion and commits after it.
+    fixture
+        .sql("insert into pgmill.task_count (queue_id, status, day, n) values (4711, 0, '-infinity', 9)")
+        .await;
+    fixture.store.fold_counts(100).await.unwrap();
+    assert_eq!(fixture.number("select count(*) from pgmill.task_count where queue_id = 4711").await, 0);
+    fixture.assert_counts_are_true().await;
+}

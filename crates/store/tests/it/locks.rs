@@ -1,7 +1,10 @@
 //! One row that somebody holds does not stop the others.
 
-use pgmill_schema::Status;
-use pgmill_store::{Ended, Sending};
+use std::time::Duration;
+
+use pgmill_schema::{QueueMeta, Status};
+use pgmill_store::{Ended, Sending, Store, StoreError};
+use pgmill_testkit::wait_until;
 
 use crate::support::{Fixture, done, ids, retry};
 
@@ -80,4 +83,50 @@ async fn an_extension_of_a_locked_row_does_not_wait_and_tells_that_the_lease_sti
     let answers = fixture.store.extend(&leases).await.unwrap();
     assert_eq!(answers[0], tasks[0].task.lease_until, "as it was");
     assert!(answers[1] > tasks[1].task.lease_until, "extended");
+}
+
+#[tokio::test]
+async fn a_deletion_that_waits_does_not_stop_those_who_enqueue() {
+    let fixture = Fixture::new().await;
+    let (doomed, other) = (fixture.plain_queue().await, fixture.queue(QueueMeta::new("other")).await);
+    let mut client = fixture.database.connect().await;
+    let transaction = client.transaction().await.unwrap();
+    Store::enqueue_in(&transaction, &fixture.new_task(&doomed).await).await.unwrap();
+
+    let deletion = tokio::spawn({
+        let (store, namespace, doomed) = (fixture.store.clone(), fixture.namespace.clone(), doomed.clone());
+        async move { store.delete_queue(&namespace, &doomed).await }
+    });
+    wait_until("the deletion waits", Duration::from_secs(10), async || {
+        let waiting = "select count(*) from pg_stat_activity where query like '%delete_queue_v1%' \
+            and state = 'active' and pid <> pg_backend_pid()";
+        fixture.number(waiting).await > 0
+    })
+    .await;
+    let mut both = fixture.new_tasks(&doomed, 2).await;
+    both[1].queue = other.clone();
+    // It would have to wait for as long as the transaction is open if the deletion stood in line all the time.
+    fixture.create_all(&both).await;
+
+    transaction.rollback().await.unwrap();
+    assert!(deletion.await.unwrap().unwrap().is_some());
+    assert!(fixture.store.get_queue(&fixture.namespace, &doomed).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_transaction_with_an_old_snapshot_does_not_create_tasks_in_a_queue_that_is_gone() {
+    for isolation in ["repeatable read", "serializable"] {
+        let fixture = Fixture::new().await;
+        let queue = fixture.plain_queue().await;
+        let task = fixture.new_task(&queue).await;
+        let client = fixture.database.connect().await;
+        client.batch_execute(&format!("begin isolation level {isolation}; select 1")).await.unwrap();
+        fixture.store.delete_queue(&fixture.namespace, &queue).await.unwrap();
+        let created = Store::enqueue_in(&client, &task).await;
+        assert!(
+            matches!(&created, Err(StoreError::Contended(_))),
+            "{isolation}: the transaction is to be tried again: {created:?}"
+        );
+        assert_eq!(created.unwrap_err().sqlstate(), Some("40001"));
+    }
 }

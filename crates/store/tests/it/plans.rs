@@ -153,7 +153,7 @@ async fn explain(fixture: &Fixture) -> Plans {
     let retained = session
         .run(
             "SELECT id, attempt FROM pgmill.retain_v1($1, '{false}', '{1}', $2, '{1}', $3, '{worker}', '{null}', '{}',
-                '{}', '{}', 4711, '{}') ORDER BY id",
+                '{}', '{}', '{}', 4711, '{}') ORDER BY id",
             &[&namespaces, &queues, &vec![BATCH]],
         )
         .await;
@@ -161,7 +161,7 @@ async fn explain(fixture: &Fixture) -> Plans {
     session
         .run(
             "SELECT FROM pgmill.retain_v1($1, '{true}', '{}', '{}', '{1}', '{10}', '{worker}', '{null}', '{}', '{}',
-                '{}', 4712, '{}')",
+                '{}', '{}', 4712, '{}')",
             &[&namespaces],
         )
         .await;

@@ -126,3 +126,20 @@ async fn a_second_sending_waits_for_a_first_that_is_under_way() {
     assert_eq!(again.await.unwrap(), [Enqueued::Settled; 5]);
     assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, 5);
 }
+
+#[tokio::test]
+async fn an_enqueue_and_a_release_sent_again_are_settled_also_once_the_task_was_cleaned_away() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    let created = fixture.new_tasks(&queue, 1).await;
+    fixture.create_all(&created).await;
+    let task = fixture.retain_one(&queue).await;
+    let ending = [fixture.ending(&task, done())];
+    fixture.store.release(&ending, Sending::First).await.unwrap();
+    assert_eq!(fixture.store.clean_queue(&fixture.namespace, &queue, 10).await.unwrap().len(), 1);
+
+    assert_eq!(fixture.store.enqueue(&created, Sending::Again).await.unwrap(), [Enqueued::Settled]);
+    assert!(fixture.retain(&queue, 1).await.is_empty(), "it was not created a second time");
+    let again = fixture.store.release(&ending, Sending::Again).await.unwrap();
+    assert!(matches!(again[..], [Ended::Settled(Status::Released)]), "{again:?}");
+}

@@ -63,7 +63,8 @@ pub(crate) struct Args {
     /// How long a task stays with a worker that gives no sign of life; from 1s to 24h.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = args::lease)]
     lease: Duration,
-    /// End when no task of the queues waits any more, neither new nor for another attempt.
+    /// End when no task of the queues waits any more, neither new nor for another attempt. Tasks of a paused queue do
+    /// not count.
     #[arg(long)]
     until_empty: bool,
     /// Print one line of JSON for each attempt: id, queue, status, attempt, seconds, and error if there is one.
