@@ -3,20 +3,31 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test check fmt clippy doc bench prerequisites
+.PHONY: help run test test-long check fmt clippy doc bench prerequisites
 
 help:
-	@echo 'make run     start a PostgreSQL, and run this folder through the queue (DEMO="folder --workers 4" for others)'
-	@echo 'make test    run all tests'
-	@echo 'make check   formatting, lints and documentation'
-	@echo 'make bench   measure, on a PostgreSQL of its own'
+	@echo 'make run        start a PostgreSQL, and run this folder through the queue (DEMO="folder --workers 4" for others)'
+	@echo 'make test       run all tests'
+	@echo 'make test-long  run the contention test for its full minute'
+	@echo 'make check      formatting, lints and documentation'
+	@echo 'make bench      measure, on a PostgreSQL of its own'
 
 run: prerequisites
 	cargo run --release --locked -p pgmill-cli -- demo $(DEMO)
 
+# Databases of tests are created some five times faster in memory: where there is room for them, and programs may be run.
+IN_MEMORY = $(shell [ -z "$$TMPDIR" ] && [ -w /dev/shm ] && \
+	awk '$$2 == "/dev/shm" && $$3 == "tmpfs" && $$4 !~ /noexec/ { found = 1 } END { exit !found }' /proc/mounts && \
+	[ "$$(df -Pk /dev/shm | awk 'NR == 2 { print $$4 }')" -ge 4194304 ] && echo TMPDIR=/dev/shm)
+
 # All features at once: none of them takes anything away, so there is one build to test.
 test: prerequisites
-	cargo test --workspace --all-features --locked --no-fail-fast
+	$(IN_MEMORY) cargo test --workspace --all-features --locked --no-fail-fast
+
+# The same features and packages as in `test`, so that nothing is built anew.
+test-long: prerequisites
+	PGMILL_LONG_TESTS=1 $(IN_MEMORY) cargo test --workspace --all-features --locked --test it -- --exact \
+		concurrency::releases_and_extensions_of_the_same_tasks_never_deadlock_and_one_release_wins
 
 check: fmt clippy doc
 

@@ -1,7 +1,7 @@
 //! The three batchers: every write of the hot path passes through one of them.
 //!
 //! `batcher` gathers calls into flights; `enqueue`, `retain` and `release` are what a flight of each kind does; `settle`
-//! is what a failure means. `ids` are reserved before an enqueue is sent, `floors` tell a retain where to start.
+//! is what a failure means, `reply` the way back to a caller. `ids` are reserved before an enqueue is sent, `floors` tell a retain where to start.
 
 mod batcher;
 mod enqueue;
@@ -9,6 +9,7 @@ mod floors;
 mod ids;
 mod options;
 mod release;
+mod reply;
 mod retain;
 mod settle;
 
@@ -18,6 +19,7 @@ pub(crate) use batcher::Batcher;
 pub(crate) use enqueue::{EnqueueCall, EnqueueFlight};
 pub(crate) use floors::Floors;
 pub(crate) use ids::Ids;
-pub(crate) use release::{ReleaseAnswer, ReleaseCall, ReleaseFlight};
+pub(crate) use release::{ALONE_AT_ONCE, ReleaseAnswer, ReleaseCall, ReleaseFlight};
+pub(crate) use reply::Reply;
 pub(crate) use retain::{RetainCall, RetainFlight};
 pub(crate) use settle::{Batch, Unsettled, settle};

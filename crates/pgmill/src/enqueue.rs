@@ -6,7 +6,7 @@ use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
 use tokio::sync::oneshot;
 use tokio_postgres::GenericClient;
 
-use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Unsettled, settle};
+use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Reply, Unsettled, settle};
 use crate::error::EnqueueError;
 use crate::manager::Manager;
 
@@ -82,6 +82,11 @@ impl Manager {
         let queue = QueueName::new(queue)?;
         let mut tasks =
             metas.into_iter().map(|meta| self.new_task(&queue, meta)).collect::<Result<Vec<_>, _>>()?;
+        // Before the look whether the manager is closed, so that closing either is seen or waits.
+        let _taken = self.shared.bulks.token();
+        if self.shared.bulks.is_closed() {
+            return Err(EnqueueError::Closed);
+        }
         let ids = self.shared.ids.take(tasks.len()).await.map_err(store)?;
         tasks.iter_mut().zip(ids).for_each(|(task, id)| task.id = id);
         let answers = self.create_at_once(&queue, &tasks).await?;
@@ -157,10 +162,11 @@ impl Manager {
         let store = &self.shared.store;
         let copied = tasks.len() >= COPY_FROM && !keyed && !store.is_pooler();
         let bulk = Bulk { store, namespace: &self.namespace, queue, tasks, copied };
-        let answers = settle(self.shared.settle, Sending::First, &bulk).await.map_err(|end| match end {
-            Unsettled::Failed(error) | Unsettled::Refused(error, _) => EnqueueError::Store(error),
-            Unsettled::Unknown => EnqueueError::Unknown { id: tasks.first().map_or(0, task_id) },
-        })?;
+        let (answers, _) =
+            settle(self.shared.settle, Sending::First, &bulk).await.map_err(|end| match end {
+                Unsettled::Failed(error) | Unsettled::Refused(error, _) => EnqueueError::Store(error),
+                Unsettled::Unknown => EnqueueError::Unknown { id: tasks.first().map_or(0, task_id) },
+            })?;
         // A refusal refuses all, and is told before anything else.
         for (task, enqueued) in tasks.iter().zip(&answers) {
             if matches!(enqueued, Enqueued::NoQueue | Enqueued::DelayedInPast) {
@@ -255,7 +261,7 @@ impl Batch for Bulk<'_> {
 type Answer = oneshot::Receiver<Result<(i64, Enqueued), EnqueueError>>;
 
 async fn submit(batcher: &Batcher<EnqueueFlight>, task: NewTask) -> Result<Answer, EnqueueError> {
-    let (answer, waiting) = oneshot::channel();
+    let (answer, waiting) = Reply::new(EnqueueError::Closed);
     batcher.submit(EnqueueCall { task, answer }).await.map_err(|_| EnqueueError::Closed)?;
     Ok(waiting)
 }

@@ -88,7 +88,8 @@ pub enum EnqueueError {
     /// The task was to start more than a second ago, by the database's clock.
     #[error("delayed_at is in the past")]
     DelayedInPast,
-    /// Whether the task was created could not be found out in time: look for it by its id.
+    /// Whether the task was created could not be found out in time, or before the runtime that asked ended: look for it
+    /// by its id.
     #[error(
         "it is not known whether task {id} was created: the connection was lost and did not come back in time"
     )]
@@ -96,7 +97,7 @@ pub enum EnqueueError {
         /// The id that it has, if it was created.
         id: u64,
     },
-    /// The manager is closed.
+    /// The manager is closed, or its runtime ended before the call was sent: nothing was created.
     #[error("the manager is closed")]
     Closed,
     /// The database failed, and nothing was created.
@@ -114,7 +115,8 @@ pub enum RetainError {
     /// A lease out of its range.
     #[error("lease is out of range: allowed are 1 s to 30 days")]
     Lease,
-    /// The manager is closed.
+    /// The manager is closed, or its runtime ended. A task that was retained all the same comes back when its lease
+    /// lapses.
     #[error("the manager is closed")]
     Closed,
     /// The database failed.
@@ -159,7 +161,8 @@ pub enum ReleaseError {
     /// A result that cannot be stored.
     #[error(transparent)]
     Outcome(#[from] OutcomeError),
-    /// Whether the attempt was ended could not be found out in time. If it was not, its lease will lapse.
+    /// Whether the attempt was ended could not be found out in time, or before the runtime that asked ended. If it was
+    /// not, its lease will lapse.
     #[error(
         "it is not known whether task {id} was released: the connection was lost and did not come back in time"
     )]
@@ -167,7 +170,7 @@ pub enum ReleaseError {
         /// Its id.
         id: u64,
     },
-    /// The manager is closed.
+    /// The manager is closed, or its runtime ended before the call was sent: nothing was changed.
     #[error("the manager is closed")]
     Closed,
     /// The database failed, and nothing was changed.

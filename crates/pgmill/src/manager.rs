@@ -6,9 +6,12 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use pgmill_schema::{NameError, Namespace};
 use pgmill_store::{ConnectOptions, Store};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::batch::{BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight};
+use crate::batch::{
+    ALONE_AT_ONCE, BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight,
+};
 use crate::open::ManagerBuilder;
 use crate::wakes::Wakes;
 
@@ -36,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) keyed_enqueues: Batcher<EnqueueFlight>,
     pub(crate) retains: Batcher<RetainFlight>,
     pub(crate) releases: Batcher<ReleaseFlight>,
+    /// Calls that create many tasks, in statements of their own.
+    pub(crate) bulks: TaskTracker,
     alone: TaskTracker,
 }
 
@@ -81,6 +86,7 @@ impl Manager {
             wakes: Arc::clone(&wakes),
             settle,
             alone: alone.clone(),
+            turns: Arc::new(Semaphore::new(ALONE_AT_ONCE)),
         };
         let releases = Batcher::new(release, batching.clone());
         let retain = RetainFlight::new(
@@ -98,6 +104,7 @@ impl Manager {
             // Two claims at once would pick the same tasks, and one of them would find them all locked.
             retains: Batcher::new(retain, batching.clone().flights(1)),
             releases,
+            bulks: TaskTracker::new(),
             alone,
             ids,
             floors,
@@ -130,9 +137,17 @@ impl Manager {
         &self.shared.store
     }
 
-    /// Takes no more calls that write tasks, in any namespace, and returns when those that were taken are answered.
-    /// Reading, and everything about queues, goes on working.
+    /// Takes no more calls of [`create_task`](Self::create_task), [`create_tasks`](Self::create_tasks),
+    /// [`next_task`](Self::next_task), [`next_tasks`](Self::next_tasks) and [`release_task`](Self::release_task), in any
+    /// namespace, and returns when those that were taken are answered.
+    ///
+    /// All else goes on working and is not waited for: reading, everything about queues with
+    /// [`clean_queue`](Self::clean_queue), [`extend_leases`](Self::extend_leases), [maintenance](Self::maintain), and
+    /// what creates tasks in a caller's transaction ([`create_task_in`](Self::create_task_in), `create_task_sqlx`), which
+    /// is the caller's to end.
     pub async fn close(&self) {
+        self.shared.bulks.close();
+        self.shared.bulks.wait().await;
         self.shared.enqueues.close().await;
         self.shared.keyed_enqueues.close().await;
         self.shared.retains.close().await;

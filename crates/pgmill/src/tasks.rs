@@ -10,7 +10,7 @@ use pgmill_schema::{
 use pgmill_store::{Demand, Ending, Fence};
 use tokio::sync::oneshot;
 
-use crate::batch::{ReleaseAnswer, ReleaseCall, RetainCall};
+use crate::batch::{ReleaseAnswer, ReleaseCall, Reply, RetainCall};
 use crate::error::{LookupError, ReleaseError, RetainError};
 use crate::manager::Manager;
 
@@ -174,7 +174,7 @@ impl Manager {
         let Attempted { fence, task } = attempted.into();
         let fence = fence.map_err(|id| ReleaseError::Id { id })?;
         outcome.validate(self.shared.max_payload)?;
-        let (answer, waiting) = oneshot::channel();
+        let (answer, waiting) = Reply::new(ReleaseError::Closed);
         let ending = Ending { namespace: self.namespace.clone(), fence, outcome };
         let call = ReleaseCall { ending, answer: Some(answer) };
         self.shared.releases.submit(call).await.map_err(|_| ReleaseError::Closed)?;

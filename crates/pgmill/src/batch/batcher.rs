@@ -13,8 +13,11 @@
 //! carries next time.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -31,6 +34,11 @@ pub(crate) trait Flight: Send + Sync + 'static {
 
     /// The bytes of its payload.
     fn bytes(call: &Self::Call) -> usize;
+
+    /// The rows that it writes.
+    fn rows(_: &Self::Call) -> usize {
+        1
+    }
 
     /// Whether nobody waits for the answer any more, so that the call need not depart.
     fn is_abandoned(call: &Self::Call) -> bool;
@@ -146,7 +154,7 @@ impl<F: Flight> Inner<F> {
             // As a whole: its parts alone would be moved in otherwise.
             let mut landing = landing;
             while let Some(calls) = landing.inner.take() {
-                landing.inner.flight.fly(calls).await;
+                outlive_panics(landing.inner.flight.fly(calls)).await;
             }
             landing.landed = true;
         });
@@ -156,21 +164,32 @@ impl<F: Flight> Inner<F> {
     fn take(&self) -> Option<Vec<F::Call>> {
         let mut state = self.state();
         let mut calls = Vec::with_capacity(state.waiting.len().min(self.options.max_rows));
-        let mut bytes = 0;
-        while let Some(next) = state.waiting.front() {
+        let (mut rows, mut bytes) = (0, 0);
+        while let Some(next) = state.waiting.pop_front() {
+            if F::is_abandoned(&next.call) {
+                continue;
+            }
+            rows += F::rows(&next.call);
             bytes += F::bytes(&next.call);
-            let full = calls.len() >= self.options.max_rows || bytes > self.options.max_bytes;
+            let full = rows > self.options.max_rows || bytes > self.options.max_bytes;
             if full && !calls.is_empty() {
+                state.waiting.push_front(next);
                 break;
             }
-            if let Some(next) = state.waiting.pop_front()
-                && !F::is_abandoned(&next.call)
-            {
-                calls.push(next.call);
-            }
+            calls.push(next.call);
         }
         (!calls.is_empty()).then_some(calls)
     }
+}
+
+/// Ends where a future panics, as if it had ended itself. The panic hook has told of it then, and the calls that were in
+/// the air are dropped; those that wait are not to be harmed.
+async fn outlive_panics(flight: impl Future<Output = ()>) {
+    let mut flight = pin!(flight);
+    std::future::poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| flight.as_mut().poll(context))).unwrap_or(Poll::Ready(()))
+    })
+    .await;
 }
 
 /// The runtime the batcher was made in. Flights run there rather than where a call comes from, for that runtime may end
@@ -212,9 +231,8 @@ impl Drop for End {
     }
 }
 
-/// Ends a flight. What was handed over since it last looked departs with another one, and so it does after a panic.
-/// If the runtime went away, though, another flight would get no further: then the calls are dropped, which their callers
-/// see.
+/// Ends a flight. What was handed over since it last looked departs with another one. If the runtime went away, though,
+/// another flight would get no further: then the calls are dropped, which their callers see.
 struct Landing<F: Flight> {
     inner: Arc<Inner<F>>,
     landed: bool,
@@ -222,10 +240,9 @@ struct Landing<F: Flight> {
 
 impl<F: Flight> Drop for Landing<F> {
     fn drop(&mut self) {
-        let go_on = self.landed || std::thread::panicking();
         let (again, dropped) = {
             let mut state = self.inner.state();
-            let dropped = if go_on { VecDeque::new() } else { std::mem::take(&mut state.waiting) };
+            let dropped = if self.landed { VecDeque::new() } else { std::mem::take(&mut state.waiting) };
             let again = !state.waiting.is_empty();
             if !again {
                 state.flying -= 1;
@@ -239,5 +256,51 @@ impl<F: Flight> Drop for Landing<F> {
         } else {
             self.inner.landed.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Carries numbers, all in one flight at a time, and panics over a zero.
+    struct Numbers;
+
+    impl Flight for Numbers {
+        type Call = (u32, oneshot::Sender<u32>);
+
+        fn bytes(_: &Self::Call) -> usize {
+            0
+        }
+
+        fn is_abandoned(_: &Self::Call) -> bool {
+            false
+        }
+
+        async fn fly(&self, calls: Vec<Self::Call>) {
+            for (number, answer) in calls {
+                if number == 0 {
+                    std::panic::resume_unwind(Box::new("on purpose"));
+                }
+                answer.send(number).unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_panics_harms_no_call_but_its_own() {
+        let batcher = Batcher::new(Numbers, BatchOptions::default().flights(1).max_rows(1));
+        let mut waiting = Vec::new();
+        for number in [1, 0, 2] {
+            let (answer, waits) = oneshot::channel();
+            batcher.submit((number, answer)).await.unwrap();
+            waiting.push(waits);
+        }
+        let mut answers = Vec::new();
+        for one in waiting {
+            answers.push(one.await.ok());
+        }
+        assert_eq!(answers, [Some(1), None, Some(2)]);
+        batcher.close().await;
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
-use tokio::sync::oneshot;
 
 use super::batcher::Flight;
 use super::floors::Floors;
 use super::ids::Ids;
+use super::reply::Reply;
 use super::settle::{Rows, Unsettled, settle_each};
 use crate::error::EnqueueError;
 use crate::wakes::Wakes;
@@ -18,7 +18,7 @@ use crate::wakes::Wakes;
 pub(crate) struct EnqueueCall {
     /// Its id is set when it departs.
     pub(crate) task: NewTask,
-    pub(crate) answer: oneshot::Sender<Result<(i64, Enqueued), EnqueueError>>,
+    pub(crate) answer: Reply<(i64, Enqueued), EnqueueError>,
 }
 
 impl Borrow<NewTask> for EnqueueCall {
@@ -48,11 +48,13 @@ impl Flight for EnqueueFlight {
 
     async fn fly(&self, mut calls: Vec<EnqueueCall>) {
         match self.ids.take(calls.len()).await {
-            Ok(ids) => calls.iter_mut().zip(ids).for_each(|(call, id)| call.task.id = id),
+            Ok(ids) => calls.iter_mut().zip(ids).for_each(|(call, id)| {
+                call.task.id = id;
+                call.answer.depart(unknown(id));
+            }),
             Err(error) => {
                 let error = EnqueueError::Store(error.into());
-                // A caller that went away does not need its answer.
-                calls.into_iter().for_each(|call| drop(call.answer.send(Err(error.clone()))));
+                calls.into_iter().for_each(|call| call.answer.send(Err(error.clone())));
                 return;
             }
         }
@@ -68,20 +70,17 @@ impl Rows for EnqueueFlight {
         self.store.enqueue(calls, sending).await
     }
 
-    fn answer(&self, call: EnqueueCall, end: Result<Enqueued, Unsettled>) {
+    fn answer(&self, call: EnqueueCall, end: Result<(Enqueued, Sending), Unsettled>) {
         let EnqueueCall { task, answer } = call;
         let result = match end {
-            Ok(enqueued) => {
+            Ok((enqueued, _)) => {
                 self.arrived(&task, enqueued);
                 Ok((task.id, enqueued))
             }
             Err(Unsettled::Failed(error) | Unsettled::Refused(error, _)) => Err(EnqueueError::Store(error)),
-            Err(Unsettled::Unknown) => {
-                Err(EnqueueError::Unknown { id: u64::try_from(task.id).unwrap_or_default() })
-            }
+            Err(Unsettled::Unknown) => Err(unknown(task.id)),
         };
-        // A caller that went away does not need its answer; its task is created all the same.
-        drop(answer.send(result));
+        answer.send(result);
     }
 }
 
@@ -97,4 +96,8 @@ impl EnqueueFlight {
         }
         self.wakes.wake(&task.namespace, &task.queue);
     }
+}
+
+fn unknown(id: i64) -> EnqueueError {
+    EnqueueError::Unknown { id: u64::try_from(id).unwrap_or_default() }
 }

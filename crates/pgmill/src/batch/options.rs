@@ -33,7 +33,8 @@ impl BatchOptions {
         self
     }
 
-    /// How many rows a statement carries at most. Default 1,000, at least 1.
+    /// How many rows a statement carries, or retains for all its callers together, at most; a single call that asks for
+    /// more tasks still travels alone. Default 1,000, at least 1.
     #[must_use]
     pub fn max_rows(mut self, rows: usize) -> Self {
         self.max_rows = rows.max(1);
@@ -41,7 +42,8 @@ impl BatchOptions {
     }
 
     /// How many bytes of payloads or results a statement carries at most; a single larger one still travels alone.
-    /// Default 1 MiB.
+    /// Default 1 MiB. What a retain brings back is not bounded by this, but by [`max_rows`](Self::max_rows) alone: by so
+    /// many of the largest payloads there are.
     #[must_use]
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
@@ -56,7 +58,9 @@ impl BatchOptions {
         self
     }
 
-    /// How long a call whose outcome is unknown is asked about again before it is answered as unknown. Default 30 s.
+    /// How long a call whose outcome has become unknown is asked about again before it is answered as unknown, and one
+    /// that others are in the way of is tried again. Default 30 s. What the first sending took before, up to the
+    /// [deadline](crate::ManagerBuilder::deadline), is not counted.
     #[must_use]
     pub fn settle(mut self, limit: Duration) -> Self {
         self.settle = limit;

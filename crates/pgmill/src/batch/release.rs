@@ -6,20 +6,25 @@ use std::time::Duration;
 
 use pgmill_schema::{Json, Outcome, Status, Task};
 use pgmill_store::{Ended, Ending, Fence, Sending, Store, StoreError};
-use tokio::sync::oneshot;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::batcher::Flight;
 use super::floors::Floors;
+use super::reply::Reply;
 use super::settle::{Pauses, Rows, Unsettled, settle_each};
 use crate::error::ReleaseError;
 use crate::maintenance::ensure_partitions;
 use crate::wakes::Wakes;
 
+/// How many releases of locked rows are sent at once. There may be thousands of them, which must leave the connections to
+/// the flights.
+pub(crate) const ALONE_AT_ONCE: usize = 2;
+
 /// An attempt to be ended, and who waits for it: nobody, if it is given back on behalf of a caller that went away.
 pub(crate) struct ReleaseCall {
     pub(crate) ending: Ending,
-    pub(crate) answer: Option<oneshot::Sender<Result<ReleaseAnswer, ReleaseError>>>,
+    pub(crate) answer: Option<Reply<ReleaseAnswer, ReleaseError>>,
 }
 
 /// What a release came to.
@@ -43,6 +48,8 @@ pub(crate) struct ReleaseFlight {
     pub(crate) settle: Duration,
     /// Releases of locked rows, which outlive their flight.
     pub(crate) alone: TaskTracker,
+    /// Whose turn it is among them.
+    pub(crate) turns: Arc<Semaphore>,
 }
 
 impl Flight for ReleaseFlight {
@@ -57,7 +64,12 @@ impl Flight for ReleaseFlight {
         false
     }
 
-    async fn fly(&self, calls: Vec<ReleaseCall>) {
+    async fn fly(&self, mut calls: Vec<ReleaseCall>) {
+        for ReleaseCall { ending, answer } in &mut calls {
+            if let Some(answer) = answer {
+                answer.depart(ReleaseError::Unknown { id: id(ending) });
+            }
+        }
         settle_each(self.settle, calls, self).await;
     }
 }
@@ -77,13 +89,15 @@ impl Rows for ReleaseFlight {
             .collect())
     }
 
-    fn answer(&self, call: ReleaseCall, end: Result<Option<Ended>, Unsettled>) {
-        let end = end.and_then(|ended| ended.ok_or(Unsettled::Unknown));
-        if matches!(end, Ok(Ended::Locked)) {
-            // Somebody outside holds the row, for as long as they like: it must not keep the flight in the air.
-            self.alone.spawn(self.clone().release_alone(call));
-        } else {
-            self.tell(call, end);
+    fn answer(&self, call: ReleaseCall, end: Result<(Option<Ended>, Sending), Unsettled>) {
+        match end {
+            // Somebody holds the row, for as long as they like: it must not keep the flight in the air. It may be an
+            // earlier sending of this release, which the server is still at.
+            Ok((Some(Ended::Locked), sending)) => {
+                self.alone.spawn(self.clone().release_alone(call, sending));
+            }
+            Ok((ended, _)) => self.tell(call, ended.ok_or(Unsettled::Unknown)),
+            Err(end) => self.tell(call, Err(end)),
         }
     }
 }
@@ -102,26 +116,29 @@ impl ReleaseFlight {
     }
 
     /// Tries a locked row again and again, until the limit.
-    async fn release_alone(self, call: ReleaseCall) {
+    async fn release_alone(self, call: ReleaseCall, mut sending: Sending) {
         let mut pauses = Pauses::within(self.settle);
-        let mut sending = Sending::First;
-        let ending = call.ending.clone();
+        let ending = &call.ending;
         let end = loop {
-            if !pauses.pause().await {
+            let Some(answer) = self.send_alone(ending, sending, &mut pauses).await else {
                 break match sending {
                     Sending::First => Ok(Ended::Locked),
                     Sending::Again => Err(Unsettled::Unknown),
                 };
-            }
-            match self.send_endings(&[&ending], sending).await {
+            };
+            match answer {
                 Ok(answers) => match answers.into_iter().next() {
                     Some(Ended::Locked) | None => {}
                     Some(end) => break Ok(end),
                 },
-                Err(StoreError::Lost(_)) if !may_send(&ending, Sending::Again) => {
+                Err(StoreError::Lost(_)) if !may_send(ending, Sending::Again) => {
                     break Err(Unsettled::Unknown);
                 }
-                Err(StoreError::Lost(_)) => sending = Sending::Again,
+                Err(StoreError::Lost(_)) if sending == Sending::First => {
+                    sending = Sending::Again;
+                    pauses = Pauses::within(self.settle);
+                }
+                Err(StoreError::Lost(_)) => {}
                 Err(error) if error.is_transient() => {}
                 Err(error) => break Err(Unsettled::Failed(error.into())),
             }
@@ -129,9 +146,25 @@ impl ReleaseFlight {
         self.tell(call, end);
     }
 
+    /// Sends one ending after a pause, when it is its turn; `None` if the limit was reached before.
+    async fn send_alone(
+        &self,
+        ending: &Ending,
+        sending: Sending,
+        pauses: &mut Pauses,
+    ) -> Option<Result<Vec<Ended>, StoreError>> {
+        if !pauses.pause().await {
+            return None;
+        }
+        let turn = pauses.wait_for(self.turns.acquire()).await?;
+        let answer = self.send_endings(&[ending], sending).await;
+        drop(turn);
+        Some(answer)
+    }
+
     fn tell(&self, call: ReleaseCall, end: Result<Ended, Unsettled>) {
         let ReleaseCall { ending, answer } = call;
-        let id = u64::try_from(ending.fence.id()).unwrap_or_default();
+        let id = id(&ending);
         let result = match end {
             Ok(Ended::Released(task)) => {
                 self.returned(&task);
@@ -146,8 +179,7 @@ impl ReleaseFlight {
             Err(Unsettled::Unknown) => Err(ReleaseError::Unknown { id }),
         };
         match answer {
-            // A caller that went away does not need its answer.
-            Some(answer) => drop(answer.send(result)),
+            Some(answer) => answer.send(result),
             None => {
                 if let Err(error) = result {
                     tracing::warn!(
@@ -168,6 +200,10 @@ impl ReleaseFlight {
             self.wakes.wake(&task.namespace, &task.queue);
         }
     }
+}
+
+fn id(ending: &Ending) -> u64 {
+    u64::try_from(ending.fence.id()).unwrap_or_default()
 }
 
 /// Without a fence, a repetition could not tell the attempt that it has ended from the next one, and would end that too.

@@ -90,6 +90,11 @@ impl Flight for RetainFlight {
         0
     }
 
+    /// The tasks it asks for.
+    fn rows(call: &RetainCall) -> usize {
+        usize::try_from(call.want).unwrap_or_default()
+    }
+
     fn is_abandoned(call: &RetainCall) -> bool {
         call.answer.is_closed()
     }

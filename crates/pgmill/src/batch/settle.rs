@@ -33,25 +33,37 @@ pub(crate) enum Unsettled {
     Unknown,
 }
 
-/// The pauses between sendings.
+/// The pauses between sendings. Their limit begins with the first of them: what a sending takes until it is known to have
+/// failed is not taken from the time in which it is asked about.
 pub(crate) struct Pauses {
+    limit: Duration,
     next: Duration,
-    until: Instant,
+    until: Option<Instant>,
 }
 
 impl Pauses {
     pub(crate) fn within(limit: Duration) -> Self {
-        Self { next: FIRST_PAUSE, until: Instant::now() + limit }
+        Self { limit, next: FIRST_PAUSE, until: None }
     }
 
     /// Waits before the next sending; `false` once the limit is reached.
     pub(crate) async fn pause(&mut self) -> bool {
-        if Instant::now() + self.next > self.until {
+        let now = Instant::now();
+        let until = *self.until.get_or_insert(now + self.limit);
+        if now + self.next > until {
             return false;
         }
         tokio::time::sleep(self.next).await;
         self.next = (self.next * 2).min(LONGEST_PAUSE);
         true
+    }
+
+    /// Waits for what the next sending needs; `None` once the limit is reached.
+    pub(crate) async fn wait_for<F: Future>(&self, what: F) -> Option<F::Output> {
+        match self.until {
+            Some(until) => tokio::time::timeout_at(until, what).await.ok(),
+            None => Some(what.await),
+        }
     }
 }
 
@@ -76,8 +88,8 @@ pub(crate) trait Rows: Sync {
         sending: Sending,
     ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 
-    /// Answers a call.
-    fn answer(&self, call: Self::Call, end: Result<Self::Answer, Unsettled>);
+    /// Answers a call with what the database answered to this sending of it.
+    fn answer(&self, call: Self::Call, end: Result<(Self::Answer, Sending), Unsettled>);
 }
 
 struct Part<'a, R: Rows> {
@@ -93,7 +105,9 @@ impl<R: Rows> Batch for Part<'_, R> {
     }
 }
 
-/// Sends a batch until its outcome is known or the limit is reached.
+/// Sends a batch until its outcome is known or the limit is reached, and tells which sending was answered.
+///
+/// The limit begins when others are first in the way, and anew when the outcome becomes unknown.
 ///
 /// An error without a connection is final unless an earlier sending is unknown: nothing was sent, and the caller decides
 /// whether to wait.
@@ -101,16 +115,19 @@ pub(crate) async fn settle<B: Batch>(
     limit: Duration,
     mut sending: Sending,
     batch: &B,
-) -> Result<Vec<B::Answer>, Unsettled> {
+) -> Result<(Vec<B::Answer>, Sending), Unsettled> {
     let mut pauses = Pauses::within(limit);
     loop {
         let error = match batch.send(sending).await {
-            Ok(answers) => return Ok(answers),
+            Ok(answers) => return Ok((answers, sending)),
             Err(error) => error,
         };
         let again = match &error {
             StoreError::Lost(_) => {
-                sending = Sending::Again;
+                if sending == Sending::First {
+                    sending = Sending::Again;
+                    pauses = Pauses::within(limit);
+                }
                 true
             }
             StoreError::Contended(_) | StoreError::PartitionMissing(_) => true,
@@ -132,7 +149,9 @@ pub(crate) async fn settle_each<R: Rows>(limit: Duration, calls: Vec<R::Call>, r
     let mut batches = vec![(calls, Sending::First)];
     while let Some((mut calls, sending)) = batches.pop() {
         match settle(limit, sending, &Part { rows, calls: &calls }).await {
-            Ok(answers) => calls.into_iter().zip(answers).for_each(|(call, one)| rows.answer(call, Ok(one))),
+            Ok((answers, sending)) => {
+                calls.into_iter().zip(answers).for_each(|(call, one)| rows.answer(call, Ok((one, sending))));
+            }
             Err(Unsettled::Refused(_, sending)) if calls.len() > 1 => {
                 let second = calls.split_off(calls.len() / 2);
                 batches.push((second, sending));

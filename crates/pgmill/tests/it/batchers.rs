@@ -14,12 +14,12 @@ use tokio::task::JoinSet;
 use crate::scene::{LIMIT, QUEUE, Scene, create, payload, take, take_many};
 
 /// One statement at a time, so that all who call at once travel together.
-fn one_flight() -> BatchOptions {
+pub(crate) fn one_flight() -> BatchOptions {
     BatchOptions::default().flights(1)
 }
 
 /// Creates a task for each payload, all at once.
-async fn create_at_once(
+pub(crate) async fn create_at_once(
     manager: &Manager,
     metas: impl IntoIterator<Item = TaskMeta>,
 ) -> Vec<Result<Task, EnqueueError>> {
@@ -340,44 +340,36 @@ async fn a_manager_that_closes_answers_what_it_took_and_takes_no_more() {
     assert_eq!(scene.manager.get_task(held.id).await.unwrap().status, Some(Status::Released));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_callers_runtime_that_ends_takes_nobody_elses_calls_with_it() {
-    let scene = Scene::with(one_flight()).await;
-    scene.instrument("enqueue_v1", "PERFORM pg_sleep(0.02);").await;
-    create(&scene.manager, 1).await;
-    for round in 0..10 {
-        let manager = scene.manager.clone();
-        // Its call departs first; those of the others wait behind it when it goes.
-        let (departed, seen) = tokio::sync::oneshot::channel();
-        let short = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let creating = manager.create_task(QUEUE, payload("short"));
-                let mut creating = pin!(creating);
-                let limit = tokio::time::timeout(Duration::from_millis(1), &mut creating).await;
-                departed.send(()).unwrap();
-                drop(tokio::time::timeout(Duration::from_millis(10), creating).await);
-                drop(limit);
-            });
-        });
-        seen.await.unwrap();
-        for result in create_at_once(&scene.manager, (0..20).map(payload)).await {
-            assert!(result.is_ok(), "round {round}: {}", result.unwrap_err());
-        }
-        short.join().unwrap();
-    }
+#[tokio::test]
+async fn what_callers_retain_together_has_at_most_so_many_rows() {
+    let scene = Scene::new().await;
+    create(&scene.manager, 5_000).await;
+    scene.client.batch_execute("create table public.batch (want integer)").await.unwrap();
+    let note = "INSERT INTO public.batch SELECT sum(want) FROM unnest(p_caller_want) AS x(want);";
+    scene.instrument("retain_v1", note).await;
+    let callers: JoinSet<_> = (0..5)
+        .map(|_| {
+            let manager = scene.manager.clone();
+            async move { manager.next_tasks("w", &[QUEUE], Retain::new().count(1_000)).await.unwrap().len() }
+        })
+        .collect();
+    assert_eq!(callers.join_all().await, [1_000; 5]);
+    assert_eq!(scene.number("select count(*) from public.batch").await, 5);
+    assert_eq!(scene.number("select max(want)::bigint from public.batch").await, 1_000);
 }
 
-#[test]
-fn a_manager_outlives_the_runtime_it_was_made_in() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let first = runtime();
-    let scene = first.block_on(Scene::new());
-    drop(first);
-    runtime().block_on(async {
-        create(&scene.manager, 1).await;
-        let task = take(&scene.manager).await;
-        scene.manager.create_task(QUEUE, payload("later")).await.unwrap();
-        scene.manager.release_task(&task, Outcome::done_empty()).await.unwrap();
-    });
+#[tokio::test]
+async fn a_manager_that_closes_waits_for_tasks_that_are_created_at_once() {
+    let scene = Scene::new().await;
+    scene.instrument("enqueue_v1", "PERFORM pg_sleep(0.3);").await;
+    let manager = scene.manager.clone();
+    let creating = tokio::spawn(async move { manager.create_tasks(QUEUE, (0..10).map(payload)).await });
+    let under_way = "select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event = 'PgSleep'";
+    wait_until("the statement", LIMIT, async || scene.number(under_way).await == 1).await;
+    scene.manager.close().await;
+    assert_eq!(scene.number("select count(*) from pgmill.task").await, 10);
+    assert_eq!(creating.await.unwrap().unwrap().len(), 10);
+    let refused = scene.manager.create_tasks(QUEUE, [payload(1)]).await;
+    assert!(matches!(refused, Err(EnqueueError::Closed)), "{refused:?}");
 }

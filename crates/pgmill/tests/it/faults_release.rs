@@ -7,7 +7,7 @@ use pgmill_testkit::CutPoint;
 use tokio::task::JoinSet;
 
 use crate::faults::{Line, POINTS, TwoLines};
-use crate::scene::{LIMIT, QUEUE, builder, create, payload, take, take_many};
+use crate::scene::{LIMIT, QUEUE, builder, create, number, payload, rewrite, take, take_many};
 
 fn outcomes() -> [Outcome; 6] {
     [
@@ -183,4 +183,35 @@ async fn a_release_of_a_row_that_others_keep_is_answered_as_locked() {
     transaction.rollback().await.unwrap();
     line.manager.release_task(&task, Outcome::done_empty()).await.unwrap();
     take(&line.manager).await;
+}
+
+#[tokio::test]
+async fn releases_of_rows_that_others_hold_leave_the_connections_to_the_others() {
+    const LOCKED: usize = 100;
+    let line = Line::with(BatchOptions::default().flights(1), LIMIT).await;
+    create(&line.manager, LOCKED).await;
+    let tasks = take_many(&line.manager, LOCKED).await;
+    let mut holder = line.database.connect().await;
+    let transaction = holder.transaction().await.unwrap();
+    transaction.query("select from pgmill.task for update", &[]).await.unwrap();
+    let sleep = "BEGIN\n PERFORM pg_sleep(0.02); PERFORM nextval('public.calls');";
+    line.client.batch_execute("create sequence public.calls").await.unwrap();
+    rewrite(&line.client, "release_v1", "BEGIN", sleep).await;
+    let releases: JoinSet<_> = tasks
+        .into_iter()
+        .map(|task| {
+            let manager = line.manager.clone();
+            async move { manager.release_task(&task, Outcome::done_empty()).await.unwrap().status }
+        })
+        .collect();
+    let under_way = "select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event = 'PgSleep'";
+    let (mut most, mut calls) = (0, 0);
+    while calls < 50 {
+        most = most.max(number(&line.client, under_way).await);
+        calls = number(&line.client, "select last_value from public.calls").await;
+    }
+    assert!((1..=3).contains(&most), "{most} statements at once");
+    transaction.commit().await.unwrap();
+    assert_eq!(releases.join_all().await, [Status::Released; LOCKED]);
 }

@@ -8,6 +8,7 @@ mod bulk;
 mod concurrency;
 mod deletion;
 mod faults;
+mod faults_deadline;
 mod faults_enqueue;
 mod faults_outage;
 mod faults_release;
@@ -24,6 +25,7 @@ mod property;
 mod queue;
 mod reference_defects;
 mod reference_lifecycle;
+mod runtimes;
 mod scene;
 mod sql_function;
 #[cfg(feature = "sqlx")]
