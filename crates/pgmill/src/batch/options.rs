@@ -16,7 +16,7 @@ pub struct BatchOptions {
 impl Default for BatchOptions {
     fn default() -> Self {
         Self {
-            flights: 3,
+            flights: 2,
             max_rows: 1_000,
             max_bytes: 1 << 20,
             room: 64 << 20,
@@ -26,7 +26,7 @@ impl Default for BatchOptions {
 }
 
 impl BatchOptions {
-    /// How many statements of one kind may be under way at once. Default 3, at least 1. Each holds a connection.
+    /// How many statements of one kind may be under way at once. Default 2, at least 1; claims always take turns. Each holds a connection.
     #[must_use]
     pub fn flights(mut self, flights: usize) -> Self {
         self.flights = flights.max(1);

@@ -1,7 +1,7 @@
 //! The release batcher.
 
 use std::borrow::Borrow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pgmill_schema::{Json, Outcome, Status, Task};
@@ -17,6 +17,8 @@ use crate::error::ReleaseError;
 use crate::maintenance::ensure_partitions;
 use crate::wakes::Wakes;
 
+/// How long a claim of another process may hold a row that it looks at.
+const BRIEFLY: Duration = Duration::from_millis(2);
 /// How many releases of locked rows are sent at once. There may be thousands of them, which must leave the connections to
 /// the flights.
 pub(crate) const ALONE_AT_ONCE: usize = 2;
@@ -70,11 +72,39 @@ impl Flight for ReleaseFlight {
                 answer.depart(ReleaseError::Unknown { id: id(ending) });
             }
         }
-        settle_each(self.settle, calls, self).await;
+        let round = Round::of(self);
+        settle_each(self.settle, calls, &round).await;
+        let locked = round.locked();
+        if locked.is_empty() {
+            return;
+        }
+        // Mostly by a claim of another process, which has looked at the row and let go of it by now.
+        tokio::time::sleep(BRIEFLY).await;
+        let round = Round::of(self);
+        settle_each(self.settle, locked, &round).await;
+        for call in round.locked() {
+            self.alone.spawn(self.clone().release_alone(call, Sending::First));
+        }
     }
 }
 
-impl Rows for ReleaseFlight {
+/// The releases of a flight, and those of them whose rows were found locked.
+struct Round<'a> {
+    flight: &'a ReleaseFlight,
+    locked: Mutex<Vec<ReleaseCall>>,
+}
+
+impl<'a> Round<'a> {
+    fn of(flight: &'a ReleaseFlight) -> Self {
+        Self { flight, locked: Mutex::default() }
+    }
+
+    fn locked(self) -> Vec<ReleaseCall> {
+        self.locked.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rows for Round<'_> {
     type Call = ReleaseCall;
     /// `None`: unknown, for good.
     type Answer = Option<Ended>;
@@ -82,7 +112,7 @@ impl Rows for ReleaseFlight {
     async fn send(&self, calls: &[ReleaseCall], sending: Sending) -> Result<Vec<Option<Ended>>, StoreError> {
         let sent: Vec<&Ending> =
             calls.iter().map(Borrow::borrow).filter(|it| may_send(it, sending)).collect();
-        let mut ended = self.send_endings(&sent, sending).await?.into_iter();
+        let mut ended = self.flight.send_endings(&sent, sending).await?.into_iter();
         Ok(calls
             .iter()
             .map(|call| if may_send(&call.ending, sending) { ended.next() } else { None })
@@ -91,13 +121,16 @@ impl Rows for ReleaseFlight {
 
     fn answer(&self, call: ReleaseCall, end: Result<(Option<Ended>, Sending), Unsettled>) {
         match end {
+            Ok((Some(Ended::Locked), Sending::First)) => {
+                self.locked.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+            }
             // Somebody holds the row, for as long as they like: it must not keep the flight in the air. It may be an
             // earlier sending of this release, which the server is still at.
-            Ok((Some(Ended::Locked), sending)) => {
-                self.alone.spawn(self.clone().release_alone(call, sending));
+            Ok((Some(Ended::Locked), Sending::Again)) => {
+                self.flight.alone.spawn(self.flight.clone().release_alone(call, Sending::Again));
             }
-            Ok((ended, _)) => self.tell(call, ended.ok_or(Unsettled::Unknown)),
-            Err(end) => self.tell(call, Err(end)),
+            Ok((ended, _)) => self.flight.tell(call, ended.ok_or(Unsettled::Unknown)),
+            Err(end) => self.flight.tell(call, Err(end)),
         }
     }
 }
