@@ -84,8 +84,7 @@ impl Json {
     ///
     /// [`JsonError::Syntax`] if the text is not one JSON value.
     pub fn from_stored(text: impl Into<String>) -> Result<Json, JsonError> {
-        let raw =
-            RawValue::from_string(text.into()).map_err(|error| JsonError::Syntax(error.to_string()))?;
+        let raw = RawValue::from_string(text.into()).map_err(|error| JsonError::Syntax(error.to_string()))?;
         Ok(Json(raw.into()))
     }
 
