@@ -379,9 +379,9 @@ BEGIN
 END
 $$;
 
--- Name: extend_v1(bigint[], integer[], bigint[], bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: extend_v1(text, bigint[], integer[], bigint[], bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.extend_v1(p_id bigint[], p_attempt integer[], p_holder bigint[], p_lease bigint[]) RETURNS TABLE(ord integer, lease_until timestamp with time zone)
+CREATE FUNCTION pgmill.extend_v1(p_ns text, p_id bigint[], p_attempt integer[], p_holder bigint[], p_lease bigint[]) RETURNS TABLE(ord integer, lease_until timestamp with time zone)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -403,7 +403,8 @@ BEGIN
                 least(now() + coalesce(x.lease, q.lease) * interval '1 microsecond', t.dies_at) AS lease_until
             FROM pgmill.task t
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
-            WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+            WHERE q.ns = p_ns AND t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder
+                AND t.lease_until IS NOT NULL
             FOR UPDATE OF t SKIP LOCKED
         ) l
     ), extended AS (
@@ -420,7 +421,7 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT t.lease_until FROM pgmill.task t
         WHERE t.id = x.id AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
-            AND (SELECT true FROM pgmill.queue q WHERE q.id = t.queue_id)
+            AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = t.queue_id) = p_ns
         OFFSET 0
     ) t
     WHERE (SELECT count(*) FROM extended) < cardinality(p_id) AND x.ord NOT IN (SELECT e.ord FROM extended e);

@@ -206,7 +206,11 @@ impl Manager {
     ) -> Result<Vec<Option<Timestamp>>, RetainError> {
         let lease = lease_micros(lease)?;
         let leases: Vec<_> = claims.iter().map(|claim| (*claim, lease)).collect();
-        self.shared.store.extend(&leases).await.map_err(|error| RetainError::Store(error.into()))
+        self.shared
+            .store
+            .extend(&self.namespace, &leases)
+            .await
+            .map_err(|error| RetainError::Store(error.into()))
     }
 
     /// Waits until a task may have come into one of these queues since the last call of [`next_task`](Self::next_task)

@@ -123,12 +123,14 @@ impl Store {
     }
 
     /// Extends leases to so many microseconds from now (`None`: the queue's lease), never past `dies_at`, and tells until
-    /// when each runs now: a row that another transaction is changing keeps the end it had. `None`: the attempt is over.
+    /// when each runs now: a row that another transaction is changing keeps the end it had. `None`: the attempt is over, or
+    /// of another namespace.
     ///
     /// # Errors
     /// Those of any statement.
     pub async fn extend(
         &self,
+        namespace: &Namespace,
         leases: &[(Claim, Option<i64>)],
     ) -> Result<Vec<Option<Timestamp>>, StoreError> {
         let mut sorted: Vec<usize> = (0..leases.len()).collect();
@@ -138,7 +140,8 @@ impl Store {
         let attempts: Vec<i32> = claims().map(Claim::attempt).collect();
         let holders: Vec<i64> = claims().map(Claim::holder).collect();
         let micros: Vec<Option<i64>> = sorted.iter().map(|&index| leases[index].1).collect();
-        let rows = self.query_again(&EXTEND, &[&ids, &attempts, &holders, &micros]).await?;
+        let rows =
+            self.query_again(&EXTEND, &[&namespace.as_str(), &ids, &attempts, &holders, &micros]).await?;
         let mut answers = vec![None; leases.len()];
         for row in rows.iter().map(Reader) {
             let ord = row.unsigned("ord")? as usize;

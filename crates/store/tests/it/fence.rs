@@ -96,12 +96,33 @@ async fn only_the_running_attempt_extends_its_lease() {
     assert_eq!(first.id, again.id);
     let (lapsed, running) = (first.claim().unwrap(), again.claim().unwrap());
     let hour = 3_600_000_000;
-    let answers = fixture.store.extend(&[(running, Some(hour)), (lapsed, Some(hour))]).await.unwrap();
+    let answers = fixture
+        .store
+        .extend(&fixture.namespace, &[(running, Some(hour)), (lapsed, Some(hour))])
+        .await
+        .unwrap();
     assert!(answers[0] > again.lease_until, "{answers:?}");
     assert_eq!(answers[1], None);
 
     released(fixture.release(&again, done()).await);
-    assert_eq!(fixture.store.extend(&[(running, None)]).await.unwrap(), [None], "it is over");
+    assert_eq!(
+        fixture.store.extend(&fixture.namespace, &[(running, None)]).await.unwrap(),
+        [None],
+        "it is over"
+    );
+}
+
+#[tokio::test]
+async fn a_lease_is_extended_only_in_its_namespace() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    fixture.create(&queue, 1).await;
+    let task = fixture.retain_one(&queue).await;
+    let other = namespace("other");
+    let answers = fixture.store.extend(&other, &[(task.claim().unwrap(), None)]).await.unwrap();
+    assert_eq!(answers, [None]);
+    let unchanged = fixture.task(task.id.cast_signed()).await.unwrap();
+    assert_eq!(unchanged.lease_until, task.lease_until);
 }
 
 #[tokio::test]
@@ -111,6 +132,7 @@ async fn a_lease_is_never_extended_past_the_end_of_the_task() {
     fixture.create(&queue, 1).await;
     let task = fixture.retain_one(&queue).await;
     let years = 100 * 365 * 86_400_000_000;
-    let answers = fixture.store.extend(&[(task.claim().unwrap(), Some(years))]).await.unwrap();
+    let answers =
+        fixture.store.extend(&fixture.namespace, &[(task.claim().unwrap(), Some(years))]).await.unwrap();
     assert_eq!(answers, [task.dies_at]);
 }

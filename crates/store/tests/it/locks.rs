@@ -80,7 +80,7 @@ async fn an_extension_of_a_locked_row_does_not_wait_and_tells_that_the_lease_sti
     let _holder = fixture.lock_row(tasks[0].task.id.cast_signed()).await;
     let leases: Vec<_> =
         tasks.iter().map(|retained| (retained.task.claim().unwrap(), Some(3_000_000_000))).collect();
-    let answers = fixture.store.extend(&leases).await.unwrap();
+    let answers = fixture.store.extend(&fixture.namespace, &leases).await.unwrap();
     assert_eq!(answers[0], tasks[0].task.lease_until, "as it was");
     assert!(answers[1] > tasks[1].task.lease_until, "extended");
 }

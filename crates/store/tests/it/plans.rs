@@ -172,7 +172,10 @@ async fn explain(fixture: &Fixture) -> Plans {
     let attempts: Vec<i32> = retained.iter().map(|row| row.get(1)).collect();
     let holders = vec![4711_i64; ids.len()];
     let extended = session
-        .run("SELECT FROM pgmill.extend_v1($1, $2, $3, $4)", &[&ids, &attempts, &holders, &no_numbers])
+        .run(
+            "SELECT FROM pgmill.extend_v1($1, $2, $3, $4, $5)",
+            &[&namespaces[0], &ids, &attempts, &holders, &no_numbers],
+        )
         .await;
     plans.push(("extend", session.plans()));
     assert_eq!(extended.len(), ids.len());

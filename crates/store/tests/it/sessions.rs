@@ -13,7 +13,7 @@ async fn main_cycle(fixture: &Fixture) {
     let queue = fixture.plain_queue().await;
     let created = fixture.create(&queue, 3).await;
     let task = fixture.retain_one(&queue).await;
-    fixture.store.extend(&[(task.claim().unwrap(), None)]).await.unwrap();
+    fixture.store.extend(&fixture.namespace, &[(task.claim().unwrap(), None)]).await.unwrap();
     fixture.release(&task, done()).await;
     fixture.finish_one(&queue, retry()).await;
     assert_eq!(fixture.status(created[0]).await, Some(Status::Released));
