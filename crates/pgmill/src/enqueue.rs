@@ -94,7 +94,9 @@ impl Manager {
         self.shared.wakes.wake(&self.namespace, &queue);
         let mut created = Vec::with_capacity(tasks.len());
         for (new, enqueued) in tasks.iter().zip(answers) {
-            created.push(match self.task_of(new, enqueued).await? {
+            // Only the owner of a key may fail to be looked at, and by now the others are created.
+            let unseen = |_| EnqueueError::Unknown { id: task_id(new) };
+            created.push(match self.task_of(new, enqueued).await.map_err(unseen)? {
                 Some(task) => task,
                 None => self.created(new, Enqueued::Settled)?,
             });
@@ -181,10 +183,11 @@ impl Manager {
         let store_of = &self.shared.store;
         match enqueued {
             Enqueued::KeyTaken(id) => store_of.get_task(&self.namespace, id).await.map_err(store),
-            // It may have gone on meanwhile, even to its end.
-            Enqueued::Settled => match store_of.get_task(&self.namespace, new.id).await.map_err(store)? {
-                Some(task) => Ok(Some(task)),
-                None => self.created(new, Enqueued::Settled).map(Some),
+            // It may have gone on meanwhile, even to its end. That it cannot be looked at just now is no reason to say that
+            // it was not created.
+            Enqueued::Settled => match store_of.get_task(&self.namespace, new.id).await {
+                Ok(Some(task)) => Ok(Some(task)),
+                Ok(None) | Err(_) => self.created(new, Enqueued::Settled).map(Some),
             },
             enqueued => self.created(new, enqueued).map(Some),
         }
@@ -221,7 +224,7 @@ impl Manager {
                 task.retries = retries;
                 Ok(task)
             }
-            // Created, done, and gone without history: all that is left is what was asked for.
+            // Created, and gone without history or out of reach: all that is known is what was asked for.
             Enqueued::Settled | Enqueued::KeyTaken(_) => Ok(Task { status: None, ..task }),
             Enqueued::NoQueue => Err(EnqueueError::NoQueue {
                 namespace: self.namespace.to_string(),

@@ -32,6 +32,27 @@ async fn an_enqueue_that_is_cut_anywhere_creates_one_task_and_is_answered_with_i
 }
 
 #[tokio::test]
+async fn a_task_that_is_created_but_cannot_be_looked_at_is_not_told_as_failed() {
+    let line = Line::new().await;
+    create(&line.manager, 1).await;
+    for count in [1, 100] {
+        let before = line.tasks().await;
+        let lost = line.proxy.arm(CutPoint::BeforeAnswer, "enqueue_v1");
+        // A look is tried twice.
+        let unseen = [1, 2].map(|n| line.proxy.arm_nth(CutPoint::BeforeAnswer, "any_task_v1", n));
+        let created = match count {
+            1 => vec![line.manager.create_task(QUEUE, payload("seen")).await.unwrap()],
+            _ => line.manager.create_tasks(QUEUE, (0..count).map(payload)).await.unwrap(),
+        };
+        lost.await;
+        for one in unseen {
+            one.await;
+        }
+        assert_eq!((created.len(), line.tasks().await), (count, before + count as i64));
+    }
+}
+
+#[tokio::test]
 async fn a_batch_that_is_cut_anywhere_creates_each_task_once() {
     let line = Line::new().await;
     for point in POINTS {
