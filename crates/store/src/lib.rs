@@ -17,6 +17,8 @@ mod session;
 mod statement;
 mod store;
 mod tasks;
+mod tickers;
+mod ticks;
 
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
 pub use enqueue::{Enqueued, NewTask, Sending};
@@ -26,3 +28,5 @@ pub use migrate::{MigrateError, Migrated, Migrator};
 pub use release::{Ended, Ending, Fence};
 pub use retain::{Caller, Demand, Floor, Retained};
 pub use store::Store;
+pub use tickers::{CronSchedule, KnownTicker};
+pub use ticks::{ClaimTicks, ClaimedTicks, CronDecision, Tick, TickLease, Undecided};
