@@ -10,6 +10,7 @@ mod queues;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod tasks;
+mod tickers;
 mod wakes;
 
 pub use batch::BatchOptions;
@@ -21,6 +22,7 @@ pub use maintenance::Maintained;
 pub use manager::Manager;
 pub use open::ManagerBuilder;
 pub use tasks::{Attempted, Released, Retain};
+pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
 
 #[doc(no_inline)]
 pub use pgmill_schema::*;

@@ -11,6 +11,7 @@ use pgmill_store::{ConnectOptions, Migrator, Store};
 use crate::batch::BatchOptions;
 use crate::error::OpenError;
 use crate::manager::Manager;
+use crate::tickers::Clock;
 
 /// The largest payload or result that is taken by default: 1 MiB.
 pub(crate) const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
@@ -40,6 +41,7 @@ pub struct ManagerBuilder {
     max_payload: usize,
     deadline: Option<Duration>,
     batching: BatchOptions,
+    ticker_clock: Clock,
 }
 
 impl ManagerBuilder {
@@ -64,6 +66,7 @@ impl ManagerBuilder {
             max_payload: DEFAULT_MAX_PAYLOAD,
             deadline: None,
             batching: BatchOptions::default(),
+            ticker_clock: Clock::database(),
         }
     }
 
@@ -106,6 +109,12 @@ impl ManagerBuilder {
         self
     }
 
+    /// The clock that tickers go by. Default [`Clock::database`]; another one is for tests.
+    pub fn ticker_clock(mut self, clock: Clock) -> Self {
+        self.ticker_clock = clock;
+        self
+    }
+
     async fn open(self) -> Result<Manager, OpenError> {
         let namespace = Namespace::new(&self.namespace)?;
         let store = match self.source {
@@ -120,7 +129,7 @@ impl ManagerBuilder {
         if self.migrate {
             Migrator::new(&store).run().await?;
         }
-        Ok(Manager::assemble(store, namespace, self.max_payload, &self.batching))
+        Ok(Manager::assemble(store, namespace, self.max_payload, &self.batching, self.ticker_clock))
     }
 }
 

@@ -31,4 +31,5 @@ mod sql_function;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod task;
+mod ticker;
 mod transaction;
