@@ -32,4 +32,6 @@ mod sql_function;
 mod sqlx;
 mod task;
 mod ticker;
+mod ticker_clock;
+mod ticker_loops;
 mod transaction;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use pgmill_schema::TickPolicy;
 
-use super::{Cron, CronError, Decided};
+use super::{Cron, CronError, Decided, INSTANT};
 
 const BERLIN: &str = "Europe/Berlin";
 const NEW_YORK: &str = "America/New_York";
@@ -136,22 +136,27 @@ fn any_hour_goes_on_through_both_changes() {
 #[test]
 fn over_a_year_and_more_times_increase_and_each_is_found_from_any_moment_before_it() {
     let expressions =
-        ["*/20 * * * *", "30 2 * * *", "0 */5 * * *", "15,45 1-3 * * *", "0 0 * * SUN#L", "0 12 29 2 *"];
+        ["*/20 * * * *", "30 2 * * *", "0 */5 * * *", "15,45 1-3 * * *", "0 0 * * SUN#2", "0 12 29 2 *"];
     for zone in [BERLIN, NEW_YORK, LORD_HOWE, "Asia/Kathmandu", "UTC"] {
         for expression in expressions {
-            let Ok(cron) = Cron::parse(expression, zone) else { continue };
+            let cron = Cron::parse(expression, zone).unwrap();
             let end = time("2027-03-01T00:00:00Z");
             let mut at = time("2025-12-31T00:00:00Z");
-            while at < end {
+            for turn in 0.. {
                 let next = cron.next(at).unwrap();
                 assert!(next > at, "{expression} in {zone} after {at}");
-                for gap in [1, 2, 3] {
-                    let between = at + next.duration_since(at) * gap / 4;
-                    assert_eq!(cron.next(between), Some(next), "{expression} in {zone} after {between}");
+                if turn % 10 == 0 {
+                    for part in [1, 2, 3] {
+                        let between = at + next.duration_since(at) * part / 4;
+                        assert_eq!(cron.next(between), Some(next), "{expression} in {zone} after {between}");
+                    }
+                    assert_eq!(cron.latest(at, next), next);
+                    assert_eq!(cron.latest(at, next - INSTANT), at);
                 }
-                assert_eq!(cron.latest(at, next), next);
-                assert_eq!(cron.latest(at, next - SignedDuration::from_micros(1)), at);
                 at = next;
+                if at > end {
+                    break;
+                }
             }
         }
     }
