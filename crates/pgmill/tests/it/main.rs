@@ -34,4 +34,6 @@ mod task;
 mod ticker;
 mod ticker_clock;
 mod ticker_loops;
+mod ticker_once;
+mod ticker_tasks;
 mod transaction;
