@@ -85,6 +85,11 @@ impl Claimer {
         self.shared.store.pool().is_closed()
     }
 
+    /// How many ticks to take at most from now on.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
     /// Takes what is due, at most the limit.
     pub(crate) async fn claim(&mut self) -> Result<Claimed, StoreError> {
         let decisions = std::mem::take(&mut self.decisions);

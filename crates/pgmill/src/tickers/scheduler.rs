@@ -16,6 +16,6 @@ impl Manager {
     pub(crate) async fn fire_tickers(&self, shutdown: &CancellationToken) {
         let claimer = Claimer::new(Arc::clone(&self.shared), None, None, BATCH);
         let mut puller = Puller::new("firing tickers", claimer, PERIOD, shutdown.clone());
-        while matches!(puller.pull().await, Pulled::Ticks(_)) {}
+        while matches!(puller.pull(BATCH).await, Pulled::Ticks(_)) {}
     }
 }
