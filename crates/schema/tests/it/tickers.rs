@@ -7,10 +7,10 @@ const LIMIT: usize = 1 << 20;
 
 fn ticker(name: &str) -> Ticker {
     Ticker {
-        ticker: TickerName::new(name).unwrap(),
-        payload: Json::from_text("{}").unwrap(),
+        ticker: TickerName::new(name).expect("a ticker name"),
+        payload: Json::from_text("{}").expect("JSON"),
         interval: Some(minutes(1)),
-        namespace: Namespace::new("default").unwrap(),
+        namespace: Namespace::new("default").expect("a namespace"),
         timestamp: None,
         cron: None,
         time_zone: None,
