@@ -1,5 +1,7 @@
 //! How a [`Manager`] creates tasks.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use pgmill_schema::{Namespace, QueueName, Status, Task, TaskMeta, TaskMetaError, to_micros};
 use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
@@ -27,7 +29,7 @@ impl Wake {
     /// Tells them. To be called after the commit: before it, they would find nothing.
     pub fn send(self, manager: &Manager) {
         manager.shared.floors.forget(&self.namespace, &self.queue);
-        manager.shared.wakes.wake(&self.namespace, &self.queue);
+        manager.shared.wakes.wake(&self.namespace, &self.queue, Duration::ZERO);
     }
 }
 
@@ -91,7 +93,7 @@ impl Manager {
         tasks.iter_mut().zip(ids).for_each(|(task, id)| task.id = id);
         let answers = self.create_at_once(&queue, &tasks).await?;
         self.shared.floors.forget(&self.namespace, &queue);
-        self.shared.wakes.wake(&self.namespace, &queue);
+        self.shared.wakes.wake(&self.namespace, &queue, Duration::ZERO);
         let mut created = Vec::with_capacity(tasks.len());
         for (new, enqueued) in tasks.iter().zip(answers) {
             // Only the owner of a key may fail to be looked at, and by now the others are created.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod arrivals;
 mod batch;
 mod enqueue;
 mod error;
@@ -12,6 +13,7 @@ mod sqlx;
 mod tasks;
 mod wakes;
 
+pub use arrivals::Arrivals;
 pub use batch::BatchOptions;
 pub use enqueue::Wake;
 pub use error::{
@@ -21,6 +23,7 @@ pub use maintenance::Maintained;
 pub use manager::Manager;
 pub use open::ManagerBuilder;
 pub use tasks::{Attempted, Released, Retain};
+pub use wakes::Arrived;
 
 #[doc(no_inline)]
 pub use pgmill_schema::*;

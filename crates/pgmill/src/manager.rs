@@ -89,13 +89,7 @@ impl Manager {
             turns: Arc::new(Semaphore::new(ALONE_AT_ONCE)),
         };
         let releases = Batcher::new(release, batching.clone());
-        let retain = RetainFlight::new(
-            store.clone(),
-            releases.clone(),
-            Arc::clone(&floors),
-            Arc::clone(&wakes),
-            settle,
-        );
+        let retain = RetainFlight::new(store.clone(), releases.clone(), Arc::clone(&floors), settle);
         let shared = Shared {
             max_payload,
             settle,

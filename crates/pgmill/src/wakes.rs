@@ -1,7 +1,7 @@
 //! Tells waiting workers of this process that a task may have come into their queues.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use pgmill_schema::{Namespace, QueueName};
@@ -9,84 +9,107 @@ use pgmill_store::Demand;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Counts arrivals. A worker waits for a count other than the one before it last looked, so that a task that came between
-/// its look and its wait is not slept through.
+/// Who in this process waits for tasks of which namespace.
 #[derive(Default)]
 pub(crate) struct Wakes {
-    state: Mutex<State>,
-    arrived: Notify,
+    waiting: Mutex<HashMap<Namespace, Vec<Weak<Waiting>>>>,
+}
+
+/// One who waits. What comes while it is not looking is kept for when it does, so that nothing is slept through.
+pub(crate) struct Waiting {
+    pub(crate) demand: Demand,
+    signal: Mutex<Signal>,
+    changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    arrivals: HashMap<Namespace, Arrivals>,
-    /// The count before the last look, by what was looked for.
-    seen: HashMap<Demand, u64>,
+struct Signal {
+    arrived: Option<Arrived>,
+    /// When the next task of which this process knows is due.
+    due: Option<Instant>,
 }
 
-#[derive(Default)]
-struct Arrivals {
-    all: u64,
-    queues: HashMap<QueueName, u64>,
-}
-
-impl State {
-    fn count(&self, demand: &Demand) -> u64 {
-        let Some(arrivals) = self.arrivals.get(&demand.namespace) else { return 0 };
-        match demand.queues.as_slice() {
-            [] => arrivals.all,
-            queues => queues.iter().filter_map(|queue| arrivals.queues.get(queue)).sum(),
-        }
-    }
+/// Where a task may have come, or become due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arrived {
+    /// In any of the queues that are waited for.
+    Anywhere,
+    /// In these.
+    In(HashSet<QueueName>),
 }
 
 impl Wakes {
-    /// A task may have come into this queue.
-    pub(crate) fn wake(&self, namespace: &Namespace, queue: &QueueName) {
+    pub(crate) fn subscribe(&self, demand: Demand) -> Arc<Waiting> {
+        let namespace = demand.namespace.clone();
+        let waiting = Arc::new(Waiting { demand, signal: Mutex::default(), changed: Notify::new() });
+        let mut all = self.waiting();
+        let list = all.entry(namespace).or_default();
+        // Those who went away make room for those who come.
+        list.retain(|other| other.strong_count() > 0);
+        list.push(Arc::downgrade(&waiting));
+        waiting
+    }
+
+    /// A task may have come into this queue, and is due after this time.
+    pub(crate) fn wake(&self, namespace: &Namespace, queue: &QueueName, delay: Duration) {
+        let all = self.waiting();
+        let Some(list) = all.get(namespace) else { return };
+        for waiting in list.iter().filter_map(Weak::upgrade) {
+            if waiting.demand.queues.is_empty() || waiting.demand.queues.contains(queue) {
+                waiting.arrive(queue, delay);
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Namespace, Vec<Weak<Waiting>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn arrive(&self, queue: &QueueName, delay: Duration) {
         {
-            let mut state = self.state();
-            if !state.arrivals.contains_key(namespace) {
-                state.arrivals.insert(namespace.clone(), Arrivals::default());
-            }
-            if let Some(arrivals) = state.arrivals.get_mut(namespace) {
-                arrivals.all += 1;
-                match arrivals.queues.get_mut(queue) {
-                    Some(count) => *count += 1,
-                    None => drop(arrivals.queues.insert(queue.clone(), 1)),
-                }
-            }
-        }
-        self.arrived.notify_waiters();
-    }
-
-    /// The queues of this demand are about to be looked at.
-    pub(crate) fn look(&self, demand: &Demand) {
-        let mut state = self.state();
-        let count = state.count(demand);
-        match state.seen.get_mut(demand) {
-            Some(seen) => *seen = count,
-            None => drop(state.seen.insert(demand.clone(), count)),
-        }
-    }
-
-    /// Waits until a task may have come since the last look, or the time is over.
-    pub(crate) async fn wait(&self, demand: &Demand, limit: Duration) {
-        let until = Instant::now() + limit;
-        loop {
-            let arrived = self.arrived.notified();
-            {
-                let state = self.state();
-                if state.seen.get(demand).copied().unwrap_or_default() != state.count(demand) {
+            let mut signal = self.signal();
+            if !delay.is_zero() {
+                let due = Instant::now() + delay;
+                if signal.due.is_some_and(|known| known <= due) {
                     return;
                 }
+                signal.due = Some(due);
+            } else {
+                match &mut signal.arrived {
+                    Some(Arrived::Anywhere) => return,
+                    Some(Arrived::In(queues)) if queues.contains(queue) => return,
+                    Some(Arrived::In(queues)) => drop(queues.insert(queue.clone())),
+                    none => *none = Some(Arrived::In(HashSet::from([queue.clone()]))),
+                }
             }
-            if tokio::time::timeout_at(until, arrived).await.is_err() {
-                return;
+        }
+        self.changed.notify_one();
+    }
+
+    /// Waits until something arrives or is due, or the time is over. What arrived before counts too.
+    pub(crate) async fn wait(&self, until: Instant) -> Option<Arrived> {
+        loop {
+            let wake_at = {
+                let mut signal = self.signal();
+                if let Some(arrived) = signal.arrived.take() {
+                    return Some(arrived);
+                }
+                if signal.due.is_some_and(|due| due <= Instant::now()) {
+                    signal.due = None;
+                    return Some(Arrived::Anywhere);
+                }
+                signal.due.map_or(until, |due| due.min(until))
+            };
+            if tokio::time::timeout_at(wake_at, self.changed.notified()).await.is_err() && wake_at == until {
+                return None;
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn signal(&self) -> MutexGuard<'_, Signal> {
+        self.signal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -94,7 +94,7 @@ impl EnqueueFlight {
             Enqueued::Settled => self.floors.forget(&task.namespace, &task.queue),
             Enqueued::KeyTaken(_) | Enqueued::NoQueue | Enqueued::DelayedInPast => return,
         }
-        self.wakes.wake(&task.namespace, &task.queue);
+        self.wakes.wake(&task.namespace, &task.queue, Duration::ZERO);
     }
 }
 

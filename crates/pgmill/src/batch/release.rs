@@ -230,7 +230,7 @@ impl ReleaseFlight {
             let id = i64::try_from(task.id).unwrap_or_default();
             let place = (task.delayed_at.unwrap_or(task.created_at), id);
             self.floors.lower(&task.namespace, &task.queue, i16::from(task.priority), place);
-            self.wakes.wake(&task.namespace, &task.queue);
+            self.wakes.wake(&task.namespace, &task.queue, Duration::ZERO);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Tasks that are created in a transaction of the caller, with tokio-postgres.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use pgmill::{
-    EnqueueError, LookupError, Outcome, QueueError, QueueMeta, Status, StoreError, TaskMeta, seconds,
+    Arrived, EnqueueError, LookupError, Outcome, QueueError, QueueMeta, QueueName, Status, StoreError,
+    TaskMeta, seconds,
 };
 use pgmill_testkit::wait_until;
 
@@ -88,17 +90,16 @@ async fn a_task_in_a_transaction_is_stamped_when_it_is_created_not_when_the_tran
 #[tokio::test]
 async fn a_wake_after_the_commit_ends_a_wait() {
     let fixture = Fixture::with_queue().await;
+    let mut arrivals = fixture.manager.arrivals(&["q"]).unwrap();
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none());
     let mut client = fixture.database.connect().await;
     let transaction = client.transaction().await.unwrap();
     let (_, wake) = fixture.manager.create_task_in(&transaction, "q", task(1)).await.unwrap();
     transaction.commit().await.unwrap();
-    let manager = fixture.manager.clone();
-    let waiting =
-        tokio::spawn(async move { manager.wait_for_task(&["q"], Duration::from_secs(3_600)).await });
     // A manager of any namespace that shares the connections will do: the wake knows its own.
     wake.send(&fixture.manager.with_namespace("other").unwrap());
-    tokio::time::timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
+    let arrived = tokio::time::timeout(SOON, arrivals.wait()).await.unwrap();
+    assert_eq!(arrived, Arrived::In(HashSet::from([QueueName::new("q").unwrap()])));
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_some());
 }
 
