@@ -1,9 +1,10 @@
 #![doc = include_str!("../README.md")]
 
-mod arrivals;
 mod batch;
 mod enqueue;
 mod error;
+mod home;
+mod jitter;
 mod maintenance;
 mod manager;
 mod open;
@@ -13,7 +14,6 @@ mod sqlx;
 mod tasks;
 mod wakes;
 
-pub use arrivals::Arrivals;
 pub use batch::BatchOptions;
 pub use enqueue::Wake;
 pub use error::{
@@ -23,7 +23,7 @@ pub use maintenance::Maintained;
 pub use manager::Manager;
 pub use open::ManagerBuilder;
 pub use tasks::{Attempted, Released, Retain};
-pub use wakes::Arrived;
+pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]
 pub use pgmill_schema::*;

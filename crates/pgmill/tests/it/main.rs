@@ -32,3 +32,4 @@ mod sql_function;
 mod sqlx;
 mod task;
 mod transaction;
+mod wakes;
