@@ -83,8 +83,7 @@ impl Manager {
     }
 
     /// Maintains the database, and makes the tasks of tickers with a target queue, until the token is cancelled, then
-    /// returns within a second. An error is logged, and does not
-    /// end it.
+    /// returns within a second. An error is logged, and does not end it.
     pub async fn run(&self, shutdown: CancellationToken) {
         let rounds = async {
             let mut failing = false;

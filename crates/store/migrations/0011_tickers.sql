@@ -171,7 +171,7 @@ BEGIN
             p_ns => a.ns, p_queue => a.queue, p_id => a.task_id,
             p_slot => ARRAY(SELECT generate_series(1, cardinality(a.id))), p_payload => a.payload,
             p_delayed_at => a.delayed_at, p_delay => a.delay, p_priority => a.priority, p_key => NULL,
-            p_flight => NULL, p_resend => false, p_all => false) e
+            p_traceparent => NULL, p_flight => NULL, p_resend => false, p_all => false) e
         WHERE e.code = 0
     )
     SELECT 0::smallint, t.id, t.ns, t.ticker, t.payload::text, t.interval, t.cron, t.time_zone, t.policy, t.catch_up,

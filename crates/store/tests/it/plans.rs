@@ -175,9 +175,10 @@ async fn explain(fixture: &Fixture) -> Plans {
     let keys: Vec<Option<String>> = new.iter().map(|id| Some(id.to_string())).collect();
     let (no_times, no_numbers) = (vec![None::<jiff::Timestamp>; new.len()], vec![None::<i64>; new.len()]);
     let priorities = vec![5_i16; new.len()];
+    let no_text = None::<Vec<String>>;
     let mut plans = Vec::new();
     for (name, again) in [("enqueue", false), ("enqueue again", true)] {
-        let params: [&(dyn ToSql + Sync); 12] = [
+        let params: [&(dyn ToSql + Sync); 13] = [
             &namespaces,
             &queues,
             &new,
@@ -187,12 +188,16 @@ async fn explain(fixture: &Fixture) -> Plans {
             &no_numbers,
             &priorities,
             &keys,
+            &no_text,
             &new[0],
             &again,
             &false,
         ];
         session
-            .run("SELECT FROM pgmill.enqueue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", &params)
+            .run(
+                "SELECT FROM pgmill.enqueue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                &params,
+            )
             .await;
         plans.push((name, session.plans()));
     }
@@ -237,6 +242,13 @@ async fn explain(fixture: &Fixture) -> Plans {
         )
         .await;
     plans.push(("release", session.plans()));
+
+    session.run("SELECT pgmill.sleep_v1(4711, 'app', '{plain}', 30000000)", &[]).await;
+    plans.push(("sleep", session.plans()));
+    session.run("SELECT pgmill.sleep_v1(4711, 'app', '{}', NULL)", &[]).await;
+    plans.push(("sleep for any queue", session.plans()));
+    session.run("SELECT pgmill.wake_v1(4712, '{app}', '{plain}', '{0}')", &[]).await;
+    plans.push(("wake", session.plans()));
 
     session.run("SELECT FROM pgmill.sweep_v1(0, -1::smallint, 'epoch', 0, $1)", &[&BATCH]).await;
     plans.push(("sweep", session.plans()));
