@@ -21,6 +21,8 @@ mod manager;
 mod model;
 mod namespace;
 mod order;
+mod pool_run;
+mod pool_scene;
 mod property;
 mod queue;
 mod reference_defects;
