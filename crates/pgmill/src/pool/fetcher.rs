@@ -14,9 +14,9 @@ use super::book::{Ask, serves};
 use super::engine::Engine;
 use super::error::RunError;
 use super::outage::Outage;
-use crate::arrivals::Arrivals;
 use crate::error::RetainError;
 use crate::tasks::Retain;
+use crate::wakes::Arrivals;
 use crate::wakes::Arrived;
 
 /// The answer to a claim.
@@ -115,9 +115,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     fn believe(&self, arrived: &Arrived) {
         self.book().believe(|lane| match arrived {
             Arrived::Anywhere => true,
-            Arrived::In(queues) => {
-                queues.iter().any(|queue| serves(&self.lanes[lane].queues, queue))
-            }
+            Arrived::In(queues) => queues.iter().any(|queue| serves(&self.lanes[lane].queues, queue)),
         });
     }
 
