@@ -33,5 +33,6 @@ mod sql_function;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod task;
+mod trace;
 mod transaction;
 mod wakes;
