@@ -33,6 +33,11 @@ mod sql_function;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod task;
+mod ticker;
+mod ticker_clock;
+mod ticker_loops;
+mod ticker_once;
+mod ticker_tasks;
 mod trace;
 mod transaction;
 mod wakes;

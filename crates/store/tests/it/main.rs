@@ -19,4 +19,5 @@ mod schema;
 mod sessions;
 mod support;
 mod sweep;
+mod tickers;
 mod waiter;
