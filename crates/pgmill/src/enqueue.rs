@@ -98,7 +98,9 @@ impl Manager {
         let ids = self.shared.ids.take(tasks.len()).await.map_err(store)?;
         tasks.iter_mut().zip(ids).for_each(|(task, id)| task.id = id);
         let answers = self.create_at_once(&queue, &tasks).await?;
-        self.shared.floors.forget(&self.namespace, &queue);
+        for (new, enqueued) in tasks.iter().zip(&answers) {
+            self.shared.floors.arrived(new, enqueued);
+        }
         if let Some(due_in) = answers.iter().filter_map(due_in).min() {
             self.shared.wakes.wake(&self.namespace, &queue, due_in);
         }

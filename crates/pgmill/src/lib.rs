@@ -8,9 +8,11 @@ mod jitter;
 mod maintenance;
 mod manager;
 mod open;
+mod pool;
 mod queues;
 #[cfg(feature = "sqlx")]
 mod sqlx;
+mod task_loop;
 mod tasks;
 mod tickers;
 mod wakes;
@@ -23,6 +25,11 @@ pub use error::{
 pub use maintenance::Maintained;
 pub use manager::Manager;
 pub use open::ManagerBuilder;
+pub use pool::{
+    BuildError, Context, End, Ended, Prefetch, QueueOptions, RegisterError, RunError, RunReport, TaskError,
+    TaskResultExt, WorkerPool, WorkerPoolBuilder,
+};
+pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
 pub use wakes::{Arrivals, Arrived};

@@ -14,8 +14,8 @@ use crate::batch::{ReleaseAnswer, ReleaseCall, Reply, RetainCall};
 use crate::error::{LookupError, ReleaseError, RetainError};
 use crate::manager::Manager;
 
-const SHORTEST_LEASE: Duration = seconds(1);
-const LONGEST_LEASE: Duration = days(30);
+pub(crate) const SHORTEST_LEASE: Duration = seconds(1);
+pub(crate) const LONGEST_LEASE: Duration = days(30);
 
 /// How many tasks are retained, and for how long.
 #[derive(Debug, Clone)]
@@ -214,6 +214,25 @@ impl Manager {
             .extend(&self.namespace, &leases)
             .await
             .map_err(|error| RetainError::Store(error.into()))
+    }
+
+    /// Extends the lease of one task by its queue's lease from now, for who runs a task that takes longer: at most every
+    /// third of the lease. Tells whether the task is still held; if not, stop.
+    ///
+    /// # Errors
+    /// [`RetainError`]. The lease may or may not have been extended then.
+    ///
+    /// ```no_run
+    /// # async fn example(manager: pgmill::Manager, task: pgmill::Task) -> Result<(), pgmill::RetainError> {
+    /// if !manager.heartbeat(&task).await? {
+    ///     println!("somebody else runs task {} by now", task.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn heartbeat(&self, task: &Task) -> Result<bool, RetainError> {
+        let Some(claim) = task.claim() else { return Ok(false) };
+        Ok(self.extend_leases(&[claim], None).await?.first().is_some_and(Option::is_some))
     }
 
     /// A task, live or finished, with the history of its attempts.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use pgmill_schema::{Claim, Json, Namespace, Outcome, QueueName, Status, Task, to_micros};
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::enqueue::Sending;
 use crate::error::StoreError;
@@ -140,19 +141,45 @@ impl Store {
         namespace: &Namespace,
         leases: &[(Claim, Option<i64>)],
     ) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let extension = Extension::of(leases);
+        let rows = self.query_again(&EXTEND, &extension.params(&namespace.as_str())).await?;
+        extension.read(&rows)
+    }
+}
+
+/// The parameters of an extension, by id, so that locks are taken in one order everywhere.
+pub(crate) struct Extension {
+    sorted: Vec<usize>,
+    ids: Vec<i64>,
+    attempts: Vec<i32>,
+    holders: Vec<i64>,
+    micros: Vec<Option<i64>>,
+}
+
+impl Extension {
+    pub(crate) fn of(leases: &[(Claim, Option<i64>)]) -> Self {
         let mut sorted: Vec<usize> = (0..leases.len()).collect();
         sorted.sort_by_key(|&index| leases[index].0.id());
         let claims = || sorted.iter().map(|&index| leases[index].0);
-        let ids: Vec<i64> = claims().map(Claim::id).collect();
-        let attempts: Vec<i32> = claims().map(Claim::attempt).collect();
-        let holders: Vec<i64> = claims().map(Claim::holder).collect();
-        let micros: Vec<Option<i64>> = sorted.iter().map(|&index| leases[index].1).collect();
-        let rows =
-            self.query_again(&EXTEND, &[&namespace.as_str(), &ids, &attempts, &holders, &micros]).await?;
-        let mut answers = vec![None; leases.len()];
+        Self {
+            ids: claims().map(Claim::id).collect(),
+            attempts: claims().map(Claim::attempt).collect(),
+            holders: claims().map(Claim::holder).collect(),
+            micros: sorted.iter().map(|&index| leases[index].1).collect(),
+            sorted,
+        }
+    }
+
+    pub(crate) fn params<'a>(&'a self, namespace: &'a &str) -> [&'a (dyn ToSql + Sync); 5] {
+        [namespace, &self.ids, &self.attempts, &self.holders, &self.micros]
+    }
+
+    /// The answers, in the order of the entries as they were given.
+    pub(crate) fn read(&self, rows: &[Row]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let mut answers = vec![None; self.sorted.len()];
         for row in rows.iter().map(Reader) {
             let ord = row.unsigned("ord")? as usize;
-            let index = *sorted.get(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
+            let index = *self.sorted.get(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
             answers[index] = Some(row.get("lease_until")?);
         }
         Ok(answers)

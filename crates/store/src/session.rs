@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::future;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{GenericClient, Row};
@@ -35,35 +35,46 @@ impl Session {
         params: &Params<'_>,
         deadline: Duration,
     ) -> Result<Vec<Row>, StoreError> {
-        let answer = async {
-            if self.pooler {
-                self.query_pooled(statement, params).await
-            } else {
-                let prepared = self.connection.prepare_typed_cached(statement.text, statement.types).await?;
-                Ok(self.connection.query(&prepared, params).await?)
-            }
-        };
+        let answer = query_on(&self.connection, self.pooler, statement, params);
         let Ok(rows) = tokio::time::timeout(deadline, answer).await else {
             drop(Object::take(self.connection));
             return Err(StoreError::deadline());
         };
         rows
     }
+}
 
-    async fn query_pooled(&self, statement: &Statement, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
-        let typed: Vec<(&(dyn ToSql + Sync), Type)> =
-            params.iter().copied().zip(statement.types.iter().cloned()).collect();
-        let (begun, rows, committed) = future::join3(
-            self.connection.batch_execute(POOLER_BEGIN),
-            self.connection.query_typed(statement.text, &typed),
-            self.connection.batch_execute(POOLER_COMMIT),
-        )
-        .await;
-        begun?;
-        let rows = rows?;
-        committed?;
-        Ok(rows)
+/// Runs a statement in a transaction of its own on a connection that is not given back after it.
+pub(crate) async fn query_on(
+    connection: &ClientWrapper,
+    pooler: bool,
+    statement: &Statement,
+    params: &Params<'_>,
+) -> Result<Vec<Row>, StoreError> {
+    if pooler {
+        return query_pooled(connection, statement, params).await;
     }
+    let prepared = connection.prepare_typed_cached(statement.text, statement.types).await?;
+    Ok(connection.query(&prepared, params).await?)
+}
+
+async fn query_pooled(
+    connection: &ClientWrapper,
+    statement: &Statement,
+    params: &Params<'_>,
+) -> Result<Vec<Row>, StoreError> {
+    let typed: Vec<(&(dyn ToSql + Sync), Type)> =
+        params.iter().copied().zip(statement.types.iter().cloned()).collect();
+    let (begun, rows, committed) = future::join3(
+        connection.batch_execute(POOLER_BEGIN),
+        connection.query_typed(statement.text, &typed),
+        connection.batch_execute(POOLER_COMMIT),
+    )
+    .await;
+    begun?;
+    let rows = rows?;
+    committed?;
+    Ok(rows)
 }
 
 /// Runs a statement on a connection, or in a transaction, that somebody else opened. Unnamed, so that it leaves nothing

@@ -72,6 +72,7 @@ statements! {
     PRUNE_KEYS = "prune_keys" (INT4, TEXT, INT4);
     PRUNE_RESENT = "prune_resent" ();
     ENSURE_PARTITIONS = "ensure_partitions" (INT4);
+    WANTED_QUEUES = "wanted_queues" (TEXT, TEXT_ARRAY);
     SLEEP = "sleep" (INT8, TEXT, TEXT_ARRAY, INT8);
     WAKE = "wake" (INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY);
     TEST_LISTENER = "test_listener" (TEXT);

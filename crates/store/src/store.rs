@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::error::StoreError;
+use crate::reserved::Reserved;
 use crate::session::{Params, Session};
 use crate::statement::Statement;
 
@@ -57,6 +58,11 @@ impl Store {
     /// Whether statements are sent as a pooler in transaction mode needs them.
     pub fn is_pooler(&self) -> bool {
         self.pooler
+    }
+
+    /// A connection for oneself, beside the pool.
+    pub fn reserve(&self) -> Reserved {
+        Reserved::new(self.clone())
     }
 
     pub(crate) async fn session(&self) -> Result<Session, StoreError> {

@@ -93,14 +93,8 @@ impl Rows for Round<'_> {
 impl Round<'_> {
     /// Tells workers of a task that was committed.
     fn arrived(&self, task: &NewTask, enqueued: Enqueued) {
-        let floors = &self.flight.floors;
-        if let Enqueued::Created { run_at, .. } = enqueued {
-            floors.lower(&task.namespace, &task.queue, task.priority, (run_at, task.id));
-        }
+        self.flight.floors.arrived(task, &enqueued);
         let Some(due_in) = due_in(&enqueued) else { return };
-        if enqueued == Enqueued::Settled {
-            floors.forget(&task.namespace, &task.queue);
-        }
         let known = |told: &Arrival| told.0 == task.namespace && told.1 == task.queue && told.2 <= due_in;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if !told.iter().rev().any(known) {

@@ -1,0 +1,172 @@
+//! One attempt: runs the handler, then sees to it that its end is recorded.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use pgmill_schema::{Claim, Outcome, Status, Task};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::book::{Finished, Why};
+use super::context::Context;
+use super::ended::End;
+use super::engine::Engine;
+use super::handler::{self, Said, unstorable};
+use super::outage::Outage;
+use super::task_error::chain;
+use crate::error::ReleaseError;
+
+/// A task that the pool holds.
+pub(super) struct Attempt {
+    pub(super) claim: Claim,
+    pub(super) task: Task,
+    pub(super) lane: usize,
+    /// Before the call that retained it: its lease counts from here.
+    pub(super) asked: Instant,
+    pub(super) arrived: Instant,
+    /// When the task expires.
+    pub(super) deadline: Option<Instant>,
+    started: OnceLock<Instant>,
+    /// Asks the handler to come to an end.
+    pub(super) token: CancellationToken,
+    /// The handler is not waited for any longer.
+    pub(super) dropped: Notify,
+}
+
+impl Attempt {
+    /// `None` for a task that came without a holder, and cannot be released.
+    pub(super) fn new(task: Task, lane: usize, asked: Instant) -> Option<Arc<Self>> {
+        // Both times are the database's, so that only their difference counts here.
+        let left = task
+            .dies_at
+            .zip(task.started_at)
+            .map(|(dies_at, now)| Duration::try_from(dies_at.duration_since(now)).unwrap_or(Duration::ZERO));
+        Some(Arc::new(Self {
+            claim: task.claim()?,
+            deadline: left.and_then(|left| asked.checked_add(left)),
+            lane,
+            asked,
+            arrived: Instant::now(),
+            started: OnceLock::new(),
+            token: CancellationToken::new(),
+            dropped: Notify::new(),
+            task,
+        }))
+    }
+
+    /// From when the task was due until it was started, or until now if it has not been.
+    pub(super) fn waited(&self) -> Duration {
+        let due = self.task.delayed_at.unwrap_or(self.task.created_at);
+        let before = self.task.started_at.map(|retained| retained.duration_since(due));
+        let before = before.and_then(|before| Duration::try_from(before).ok()).unwrap_or_default();
+        let here = self.started.get().copied().unwrap_or_else(Instant::now);
+        before + here.saturating_duration_since(self.arrived)
+    }
+
+    /// For how long the handler has run.
+    pub(super) fn running_for(&self) -> Duration {
+        self.started.get().map(Instant::elapsed).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").field("claim", &self.claim).finish_non_exhaustive()
+    }
+}
+
+impl<S: Send + Sync + 'static> Engine<S> {
+    /// Starts an attempt that has been given a slot.
+    pub(super) fn start(self: &Arc<Self>, attempt: Arc<Attempt>) {
+        let engine = Arc::clone(self);
+        self.spawn(async move { engine.attempt(&attempt).await });
+    }
+
+    async fn attempt(self: &Arc<Self>, attempt: &Arc<Attempt>) {
+        let context = Context::new(Arc::clone(attempt), Arc::clone(&self.common));
+        attempt.started.get_or_init(Instant::now);
+        let said = tokio::select! {
+            biased;
+            said = handler::run(&self.lanes[attempt.lane].handler, context) => Some(said),
+            () = attempt.dropped.notified() => None,
+        };
+        let ran = attempt.running_for();
+        match (said, self.finish(attempt, ran)) {
+            (Some(said), Some(Finished { why: Some(Why::Lost), .. })) => {
+                warn_dropped(attempt, "its lease was lost");
+                self.end(attempt, Some(&outcome(said, None)), &End::Lost, ran);
+            }
+            (Some(said), Some(finished)) => self.release(attempt, outcome(said, finished.why), ran).await,
+            // The slot was taken from it, and whoever did that sees to the task.
+            (Some(_), None) => warn_dropped(attempt, "the handler had been given up"),
+            (None, _) => {}
+        }
+    }
+
+    /// Records the outcome, however long it takes, unless the attempt turns out to be another's.
+    pub(super) async fn release(&self, attempt: &Attempt, mut outcome: Outcome, ran: Duration) {
+        let mut outage: Option<Outage> = None;
+        let mut unknown = false;
+        let end = loop {
+            match self.common.manager.release_task(attempt.claim, outcome.clone()).await {
+                Ok(_) if outcome == Outcome::GiveBack => break End::GivenBack,
+                Ok(released) => {
+                    break End::Recorded { status: released.status, task: released.task.map(Box::new) };
+                }
+                Err(ReleaseError::Outcome(error)) => {
+                    let Task { id, queue, .. } = &attempt.task;
+                    tracing::warn!(task.id = id, "task {id} of queue {queue}: {error}");
+                    outcome = unstorable(&error);
+                }
+                Err(
+                    error @ (ReleaseError::Superseded { .. }
+                    | ReleaseError::NotRetained { .. }
+                    | ReleaseError::NotFound { .. }
+                    | ReleaseError::Id { .. }
+                    | ReleaseError::Closed),
+                ) => break self.settle(attempt, unknown, &error).await,
+                Err(error) => {
+                    unknown |= matches!(error, ReleaseError::Unknown { .. });
+                    let outage = outage.get_or_insert_with(|| Outage::new("a result cannot be recorded"));
+                    if self.over.run_until_cancelled(sleep(outage.failed(&error))).await.is_none() {
+                        return;
+                    }
+                }
+            }
+        };
+        self.end(attempt, Some(&outcome), &end, ran);
+    }
+
+    /// The attempt is not ours to end. If an earlier try of ours may have ended it, that is looked up.
+    async fn settle(&self, attempt: &Attempt, unknown: bool, error: &ReleaseError) -> End {
+        if unknown
+            && let Ok(found) = self.common.manager.get_task(attempt.task.id).await
+            && found.attempt == attempt.task.attempt
+            && let Some(status) = found.status.filter(|status| *status != Status::Retained)
+        {
+            return End::Recorded { status, task: Some(Box::new(found)) };
+        }
+        warn_dropped(attempt, &chain(error));
+        End::Lost
+    }
+}
+
+/// What a handler said, as it is released.
+fn outcome(said: Said, why: Option<Why>) -> Outcome {
+    match said {
+        // It only failed because it was interrupted: somebody else goes on with it, at no cost.
+        Said::Error(error) if why == Some(Why::Stopping) && error.is_plain_retry() => Outcome::GiveBack,
+        Said::Error(error) => error.outcome(),
+        Said::Outcome(outcome) => outcome,
+    }
+}
+
+pub(super) fn warn_dropped(attempt: &Attempt, why: &str) {
+    let Task { id, queue, attempt: number, .. } = &attempt.task;
+    tracing::warn!(
+        task.id = id,
+        "task {id} of queue {queue}: the result of attempt {number} is dropped: {why}"
+    );
+}

@@ -1,0 +1,105 @@
+//! Handlers of all types as one type.
+
+use std::any::Any;
+use std::future::ready;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
+
+use pgmill_schema::{Json, JsonError, Outcome};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::context::Context;
+use super::task_error::{TaskError, message_json};
+
+/// What a handler says when it has come to its end.
+#[derive(Debug)]
+pub(super) enum Said {
+    Outcome(Outcome),
+    Error(TaskError),
+}
+
+pub(super) type Running = Pin<Box<dyn Future<Output = Said> + Send>>;
+pub(super) type Handler<S> = Box<dyn Fn(Context<S>) -> Running + Send + Sync>;
+
+/// One that takes a payload of its own type, and returns a result of its own type.
+pub(super) fn typed<S, T, R, F, Fut>(handler: F) -> Handler<S>
+where
+    S: 'static,
+    T: DeserializeOwned,
+    R: Serialize,
+    F: Fn(Context<S>, T) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, TaskError>> + Send + 'static,
+{
+    Box::new(move |context| {
+        let payload = match &context.task().payload {
+            Some(payload) => payload.decode(),
+            None => Json::null().decode(),
+        };
+        match payload {
+            Ok(payload) => {
+                let running = handler(context, payload);
+                Box::pin(async move {
+                    match running.await {
+                        Ok(result) => Said::Outcome(done(&result)),
+                        Err(error) => Said::Error(error),
+                    }
+                })
+            }
+            Err(error) => Box::pin(ready(Said::Error(undecoded(&error)))),
+        }
+    })
+}
+
+/// One that takes the task as it is, and returns the outcome as it is.
+pub(super) fn raw<S, F, Fut>(handler: F) -> Handler<S>
+where
+    F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Outcome> + Send + 'static,
+{
+    Box::new(move |context| {
+        let running = handler(context);
+        Box::pin(async move { Said::Outcome(running.await) })
+    })
+}
+
+fn undecoded(error: &JsonError) -> TaskError {
+    TaskError::retry(format!("the payload is not what the handler takes: {error}"))
+}
+
+fn done<R: Serialize>(result: &R) -> Outcome {
+    Outcome::done(result).unwrap_or_else(|error| unstorable(&error))
+}
+
+/// The outcome of an attempt that did its work, but whose result cannot be stored. To do the work again would not help.
+pub(super) fn unstorable(error: &dyn std::error::Error) -> Outcome {
+    Outcome::Failed(message_json(&format!("the result cannot be stored: {error}")))
+}
+
+/// Runs a handler to its end. A panic, wherever in it, is an error of the attempt.
+pub(super) async fn run<S>(handler: &Handler<S>, context: Context<S>) -> Said {
+    let mut running = match catch_unwind(AssertUnwindSafe(|| handler(context))) {
+        Ok(running) => running,
+        Err(panic) => return panicked(panic.as_ref()),
+    };
+    let poll = std::future::poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)))
+            .unwrap_or_else(|panic| Poll::Ready(panicked(panic.as_ref())))
+    });
+    let said = poll.await;
+    // What it holds may panic too when it is dropped.
+    match catch_unwind(AssertUnwindSafe(|| drop(running))) {
+        Ok(()) => said,
+        Err(panic) => panicked(panic.as_ref()),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Said {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message");
+    Said::Error(TaskError::retry(format!("the handler panicked: {message}")))
+}

@@ -1,0 +1,304 @@
+//! The worker pool: retains tasks, runs a handler for each, and releases them.
+//!
+//! Who does what:
+//!
+//! - `fetcher` asks for tasks, as many as can be started; `allotment` says which queue may have how many slots.
+//! - `book` knows everything that is held, and its state. It is changed under one lock, and does nothing by itself.
+//! - `attempt` runs one handler, in a tokio task of its own, and releases the task; `handler` makes handlers of all types
+//!   one type, and catches panics.
+//! - `leases` extends what is held, and stops what is lost, expired or overdue.
+//! - `stages` ends it all.
+//!
+//! # The states of an attempt
+//!
+//! ```text
+//!                 retained
+//!                    │
+//!                    ▼   a slot is free                 the handler ends
+//!                 Waiting ─────────────────▶ Running ─────────────────────▶ Releasing ──▶ ended, told once
+//!                    │                        │  ▲                              ▲ ▲
+//!                    │                        │  └ token cancelled:             │ │
+//!                    │                        │    Lost, Lapsing,               │ │
+//!                    │                        │    Expired, Stopping            │ │
+//!                    │                        └── and does not end in time ─────┘ │
+//!                    │                            (the slot is taken from it)     │
+//!                    └── the pool stops, or it waited for a second: given back ───┘
+//! ```
+//!
+//! A slot is taken from `Waiting` to `Running`, and freed by whoever moves the attempt on to `Releasing`: its own task
+//! when the handler has come to its end, or the watch when the handler does not. Only one of the two finds it `Running`.
+//! So a handler that never ends, or blocks its thread, cannot keep its slot. The lease is extended until the release has
+//! committed, in every state.
+//!
+//! # A handler that blocks its thread
+//!
+//! A handler must not block the thread that it runs on; work that does belongs in `spawn_blocking`. What happens if it
+//! does all the same:
+//!
+//! - On a runtime with several threads the rest of the pool goes on, leases too. The token is cancelled when the task
+//!   expires or the pool stops, and after the grace the slot is taken from the handler, though not the thread: a warning
+//!   says so. When all threads of the runtime are blocked, it is as with one thread.
+//! - On a runtime with one thread nothing else runs: no lease is extended. When it is blocked for longer than the lease,
+//!   the database offers the task again to others, and so everything else that the pool holds. When the thread is free
+//!   again, the release is refused by the fence, or the handler finds its token cancelled; its result is dropped, and that
+//!   is logged once.
+//!
+//! # The end of a pool
+//!
+//! ```text
+//!   token cancelled
+//!        │  nothing is retained any more; what waits for a slot, and what still arrives, is given back at once
+//!        ▼
+//!   handlers go on ──── shutdown_grace ───▶ their tokens are cancelled ──── cancel_grace ───▶ their tasks are given back
+//!        │                                       │                                            │ at once, and they are
+//!        └── all have ended ─────────────────────┴──────────────┐                             │ dropped
+//!                                                               ▼                             ▼
+//!                                                        releases are flushed, at most flush_timeout
+//! ```
+//!
+//! What is given back costs its task no attempt. An error that a handler returns after its token was cancelled by the end
+//! of the pool counts as given back, unless the error says itself what is to become of the task. The `now` token ends each
+//! of the waits.
+
+mod allotment;
+mod attempt;
+mod book;
+mod builder;
+mod context;
+mod emptiness;
+mod ended;
+mod engine;
+mod error;
+mod fetcher;
+mod handler;
+mod lane;
+mod leases;
+mod options;
+pub(crate) mod outage;
+mod pace;
+mod stages;
+mod task_error;
+
+use std::fmt;
+use std::sync::Arc;
+
+use pgmill_schema::{Outcome, Queue, QueueMeta, QueueName};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+pub use self::builder::WorkerPoolBuilder;
+pub use self::context::Context;
+pub use self::ended::{End, Ended, RunReport};
+pub use self::error::{BuildError, RegisterError, RunError};
+pub use self::options::{Prefetch, QueueOptions};
+pub use self::task_error::{TaskError, TaskResultExt};
+
+use self::context::Common;
+use self::engine::{Engine, Registered};
+use self::fetcher::Claims;
+use self::handler::Handler;
+use self::options::Settings;
+use self::stages::{Aborting, Halt};
+use crate::error::QueueError;
+use crate::manager::Manager;
+
+/// The largest weight of a queue.
+const HEAVIEST: u32 = 1_000;
+
+/// Runs a handler for each task of some queues, a number of them at a time.
+///
+/// A pool holds its tasks under leases, which it extends for as long as it runs them, so that a task may take any time. If
+/// the process dies, they run elsewhere when their leases have lapsed. The database may be away for a while: the pool
+/// waits for it, and goes on.
+///
+/// A task runs at least once, not exactly once: a handler whose process dies before its result is committed runs again.
+///
+/// ```no_run
+/// # #[derive(serde::Deserialize)] struct Email { to: String }
+/// # async fn send(to: &str) -> Result<u64, std::io::Error> { Ok(1) }
+/// # async fn example(manager: pgmill::Manager) -> Result<(), Box<dyn std::error::Error>> {
+/// use pgmill::{Context, QueueMeta, TaskError, WorkerPool};
+/// use tokio_util::sync::CancellationToken;
+///
+/// let pool = WorkerPool::builder(&manager).workers(64).name("worker-1").build()?;
+/// let emails = QueueMeta::new("emails");
+/// pool.register_queue(emails, |_: Context, email: Email| async move {
+///     let receipt = send(&email.to).await?;
+///     Ok(receipt)
+/// })
+/// .await?;
+///
+/// let shutdown = CancellationToken::new();
+/// let report = pool.run(shutdown).await?;
+/// println!("{} done", report.done);
+/// # Ok(())
+/// # }
+/// ```
+pub struct WorkerPool<S = ()> {
+    common: Arc<Common<S>>,
+    settings: Settings,
+    /// `None` once it runs.
+    registry: Mutex<Option<Vec<Registered<S>>>>,
+}
+
+impl WorkerPool {
+    /// Starts to describe a pool for queues of the manager's namespace.
+    pub fn builder(manager: &Manager) -> WorkerPoolBuilder {
+        WorkerPoolBuilder::new(manager)
+    }
+}
+
+impl<S: Send + Sync + 'static> WorkerPool<S> {
+    fn assemble(common: Arc<Common<S>>, settings: Settings) -> Self {
+        Self { common, settings, registry: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Registers a queue in the database, as [`Manager::register_queue`] does, and its handler here.
+    ///
+    /// The handler is called with the payload of each task, and what it returns is the task's result. An error has the
+    /// task tried again as the queue's backoff says, unless it says otherwise ([`TaskError`]); so does a panic. So does a
+    /// payload that is not a `T`: it counts as a failed attempt, since the next release of a program may understand it. A
+    /// result that cannot be stored, for it has no JSON form or is too large, makes the task fail for good, since its work
+    /// is done and would only be done again.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; the queue is not changed then, unless the database failed.
+    pub async fn register_queue<T, R, F, Fut>(
+        &self,
+        queue: QueueMeta,
+        handler: F,
+    ) -> Result<Queue, RegisterError>
+    where
+        T: DeserializeOwned + 'static,
+        R: Serialize + 'static,
+        F: Fn(Context<S>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, TaskError>> + Send + 'static,
+    {
+        self.register_queue_with(queue, QueueOptions::new(), handler).await
+    }
+
+    /// As [`register_queue`](Self::register_queue), with a concurrency and a weight of the queue's own.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; the queue is not changed then, unless the database failed.
+    pub async fn register_queue_with<T, R, F, Fut>(
+        &self,
+        queue: QueueMeta,
+        options: QueueOptions,
+        handler: F,
+    ) -> Result<Queue, RegisterError>
+    where
+        T: DeserializeOwned + 'static,
+        R: Serialize + 'static,
+        F: Fn(Context<S>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, TaskError>> + Send + 'static,
+    {
+        let name = QueueName::new(&queue.queue).map_err(QueueError::from)?;
+        // Held until the end, so that of two who register the same queue one is refused before it changes anything.
+        let mut registry = self.registry.lock().await;
+        let registered = open(&mut registry, &[name.clone()], &options)?;
+        let queue = self.common.manager.register_queue(queue).await?;
+        registered.push(Registered { queues: vec![name], options, handler: handler::typed(handler) });
+        Ok(queue)
+    }
+
+    /// Registers one handler for several queues, or (`&[]`) for any queue of the namespace, which are served together: by
+    /// priority and age, whatever queue a task is in. The queues need not exist yet.
+    ///
+    /// The handler gets the task as it is, with [`Context::task`], and decides about the outcome itself. A panic has the
+    /// task tried again.
+    ///
+    /// ```no_run
+    /// # async fn example(pool: pgmill::WorkerPool) -> Result<(), pgmill::RegisterError> {
+    /// use pgmill::{Context, Outcome, QueueOptions};
+    ///
+    /// pool.register_raw(&["a", "b"], QueueOptions::new(), |context: Context| async move {
+    ///     println!("{:?}", context.task().payload);
+    ///     Outcome::done_empty()
+    /// })
+    /// .await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RegisterError`].
+    pub async fn register_raw<F, Fut>(
+        &self,
+        queues: &[&str],
+        options: QueueOptions,
+        handler: F,
+    ) -> Result<(), RegisterError>
+    where
+        F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Outcome> + Send + 'static,
+    {
+        let queues: Result<Vec<_>, _> = queues.iter().map(|queue| QueueName::new(queue)).collect();
+        let queues = queues.map_err(QueueError::from)?;
+        let handler: Handler<S> = handler::raw(handler);
+        let mut registry = self.registry.lock().await;
+        open(&mut registry, &queues, &options)?.push(Registered { queues, options, handler });
+        Ok(())
+    }
+
+    /// Works until the token is cancelled, then ends what is under way in stages: nothing new is retained, handlers may
+    /// come to their end ([`shutdown_grace`](WorkerPoolBuilder::shutdown_grace)), their tokens are cancelled
+    /// ([`cancel_grace`](WorkerPoolBuilder::cancel_grace)), what is left is given back at no cost to its task, and all
+    /// releases are committed ([`flush_timeout`](WorkerPoolBuilder::flush_timeout)).
+    ///
+    /// A database that is away does not end it. If this future is dropped, running handlers are dropped and their tasks
+    /// are given back.
+    ///
+    /// # Errors
+    /// [`RunError::AlreadyRun`] at the second call; [`RunError::Closed`] if the manager is closed meanwhile.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<RunReport, RunError> {
+        let lanes = self.registry.lock().await.take().ok_or(RunError::AlreadyRun)?;
+        let engine = Arc::new(Engine::new(Arc::clone(&self.common), self.settings.clone(), lanes));
+        let _halt = Halt(Arc::clone(&engine));
+        let _keeper = Aborting(tokio::spawn(Arc::clone(&engine).keep_leases()));
+        let _watch = Aborting(tokio::spawn(Arc::clone(&engine).watch()));
+        let maintenance = shutdown.child_token();
+        let _maintainer = self.settings.maintenance.then(|| {
+            let (manager, until) = (self.common.manager.clone(), maintenance.clone());
+            Aborting(tokio::spawn(async move { manager.run(until).await }))
+        });
+        let mut claims = Claims::new();
+        let fetched = engine.fetch(&shutdown, &mut claims).await;
+        maintenance.cancel();
+        let report = engine.stop(claims).await;
+        fetched.map(|()| report)
+    }
+}
+
+/// The list of handlers, if these queues can be added to it.
+fn open<'a, S>(
+    registry: &'a mut Option<Vec<Registered<S>>>,
+    queues: &[QueueName],
+    options: &QueueOptions,
+) -> Result<&'a mut Vec<Registered<S>>, RegisterError> {
+    let registered = registry.as_mut().ok_or(RegisterError::Running)?;
+    if options.concurrency == Some(0) {
+        return Err(RegisterError::Concurrency);
+    }
+    if !(1..=HEAVIEST).contains(&options.weight) {
+        return Err(RegisterError::Weight);
+    }
+    for known in registered.iter() {
+        let twice = if known.queues.is_empty() || queues.is_empty() {
+            Some("any queue".to_owned())
+        } else {
+            queues.iter().find(|queue| known.queues.contains(queue)).map(ToString::to_string)
+        };
+        if let Some(queue) = twice {
+            return Err(RegisterError::Registered { queue });
+        }
+    }
+    Ok(registered)
+}
+
+impl<S> fmt::Debug for WorkerPool<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerPool").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
