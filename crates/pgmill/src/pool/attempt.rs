@@ -39,9 +39,10 @@ impl Attempt {
     /// `None` for a task that came without a holder, and cannot be released.
     pub(super) fn new(task: Task, lane: usize, asked: Instant) -> Option<Arc<Self>> {
         // Both times are the database's, so that only their difference counts here.
-        let left = task.dies_at.zip(task.started_at).map(|(dies_at, now)| {
-            Duration::try_from(dies_at.duration_since(now)).unwrap_or(Duration::ZERO)
-        });
+        let left = task
+            .dies_at
+            .zip(task.started_at)
+            .map(|(dies_at, now)| Duration::try_from(dies_at.duration_since(now)).unwrap_or(Duration::ZERO));
         Some(Arc::new(Self {
             claim: task.claim()?,
             deadline: left.and_then(|left| asked.checked_add(left)),

@@ -158,11 +158,8 @@ impl Book {
         if self.stopping || self.lanes.iter().all(|lane| !lane.wants || lane.asking > 0) {
             return Vec::new();
         }
-        let shares: Vec<_> = self
-            .lanes
-            .iter()
-            .map(|lane| lane.share(self.prefetch, self.workers, &self.claim_time))
-            .collect();
+        let shares: Vec<_> =
+            self.lanes.iter().map(|lane| lane.share(self.prefetch, self.workers, &self.claim_time)).collect();
         let asking: usize = self.lanes.iter().map(|lane| lane.asking).sum();
         let mut room = (2 * self.workers + UNRELEASED).saturating_sub(self.held.len() + asking);
         let counts = allotment::asks(self.workers, &shares);

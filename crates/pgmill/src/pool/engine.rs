@@ -130,7 +130,8 @@ impl<S: Send + Sync + 'static> Engine<S> {
                 return self.end(&attempt, None, &End::Lost, ran);
             }
             Why::Expired => {
-                let error = TaskError::retry("the task expired while it ran, and its handler did not come to an end");
+                let error =
+                    TaskError::retry("the task expired while it ran, and its handler did not come to an end");
                 error.outcome()
             }
             Why::Stopping => Outcome::GiveBack,

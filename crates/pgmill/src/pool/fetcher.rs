@@ -115,9 +115,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     fn believe(&self, arrived: &Arrived) {
         self.book().believe(|lane| match arrived {
             Arrived::Anywhere => true,
-            Arrived::In(queues) => {
-                queues.iter().any(|queue| serves(&self.lanes[lane].queues, queue))
-            }
+            Arrived::In(queues) => queues.iter().any(|queue| serves(&self.lanes[lane].queues, queue)),
         });
     }
 

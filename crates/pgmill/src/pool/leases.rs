@@ -57,8 +57,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
             let asked = Instant::now();
             let namespace = self.common.manager.namespace();
             let answers = connection.extend(namespace, &leases, lease / 6).await?;
-            let (cancel, lost) =
-                self.book().extended(chunk.iter().copied().zip(answers), asked);
+            let (cancel, lost) = self.book().extended(chunk.iter().copied().zip(answers), asked);
             for token in cancel {
                 token.cancel();
             }

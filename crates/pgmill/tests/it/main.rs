@@ -23,8 +23,10 @@ mod model;
 mod namespace;
 mod order;
 mod pool_leases;
+mod pool_outage;
 mod pool_run;
 mod pool_scene;
+mod pool_shares;
 mod pool_stages;
 mod property;
 mod queue;
@@ -36,4 +38,5 @@ mod sql_function;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod task;
+mod task_loop;
 mod transaction;

@@ -84,10 +84,8 @@ async fn a_context_tells_of_the_task_and_the_pool() {
     .unwrap();
     Running::start(pool).end().await;
     let done = fixture.manager.get_task(created.id).await.unwrap();
-    let expected = format!(
-        r#"[[{},"q",1,2],2,"{}",["worker-7",42,false],"x"]"#,
-        created.id, created.created_at
-    );
+    let expected =
+        format!(r#"[[{},"q",1,2],2,"{}",["worker-7",42,false],"x"]"#, created.id, created.created_at);
     assert_eq!(done.result.unwrap().as_str(), expected);
     assert_eq!(done.worker.unwrap(), "worker-7");
     assert!(fixture.manager.next_task("w", &["follow-up"]).await.unwrap().is_some());
@@ -191,7 +189,10 @@ async fn a_payload_that_does_not_fit_is_a_failed_attempt() {
     assert_eq!(report.failed, 1);
     let failed = fixture.manager.get_task(created.id).await.unwrap();
     let message: String = failed.result.unwrap().decode().unwrap();
-    assert!(message.starts_with("the payload is not what the handler takes: cannot decode JSON"), "{message}");
+    assert!(
+        message.starts_with("the payload is not what the handler takes: cannot decode JSON"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -204,7 +205,8 @@ async fn a_result_that_cannot_be_stored_fails_the_task_for_good() {
     })
     .await;
     assert_eq!(report.failed, 2);
-    for (failed, message) in [(large, "result has 2097154 bytes, at most 1048576"), (nul, "cannot be stored")] {
+    for (failed, message) in [(large, "result has 2097154 bytes, at most 1048576"), (nul, "cannot be stored")]
+    {
         let failed = fixture.manager.get_task(failed.id).await.unwrap();
         let told: String = failed.result.unwrap().decode().unwrap();
         assert!(told.starts_with("the result cannot be stored: ") && told.contains(message), "{told}");

@@ -45,7 +45,9 @@ impl Running {
 pub(crate) struct Ends(Arc<Mutex<Vec<String>>>);
 
 impl Ends {
-    pub(crate) fn of<S: Send + Sync + 'static>(builder: WorkerPoolBuilder<S>) -> (WorkerPoolBuilder<S>, Self) {
+    pub(crate) fn of<S: Send + Sync + 'static>(
+        builder: WorkerPoolBuilder<S>,
+    ) -> (WorkerPoolBuilder<S>, Self) {
         let ends = Self::default();
         let told = ends.clone();
         let builder = builder.on_end(move |ended| {

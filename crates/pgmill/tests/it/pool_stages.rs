@@ -82,9 +82,30 @@ async fn each_stage_of_the_end_waits_for_what_it_is_for_and_no_longer() {
     let given_back = || report(|report| report.given_back = 1);
     let done = || report(|report| report.done = 1);
     let cases = [
-        Case { habit: Habit::Finishes, grace: long, cancel_grace: long, now: false, expected: done(), status: Status::Released },
-        Case { habit: Habit::ObeysAndSucceeds, grace: SHORT, cancel_grace: long, now: false, expected: done(), status: Status::Released },
-        Case { habit: Habit::ObeysAndFails, grace: SHORT, cancel_grace: long, now: false, expected: given_back(), status: Status::New },
+        Case {
+            habit: Habit::Finishes,
+            grace: long,
+            cancel_grace: long,
+            now: false,
+            expected: done(),
+            status: Status::Released,
+        },
+        Case {
+            habit: Habit::ObeysAndSucceeds,
+            grace: SHORT,
+            cancel_grace: long,
+            now: false,
+            expected: done(),
+            status: Status::Released,
+        },
+        Case {
+            habit: Habit::ObeysAndFails,
+            grace: SHORT,
+            cancel_grace: long,
+            now: false,
+            expected: given_back(),
+            status: Status::New,
+        },
         Case {
             habit: Habit::ObeysAndDiscards,
             grace: SHORT,
@@ -93,8 +114,22 @@ async fn each_stage_of_the_end_waits_for_what_it_is_for_and_no_longer() {
             expected: report(|report| report.failed = 1),
             status: Status::Failed,
         },
-        Case { habit: Habit::Ignores, grace: SHORT, cancel_grace: SHORT, now: false, expected: given_back(), status: Status::New },
-        Case { habit: Habit::Ignores, grace: long, cancel_grace: long, now: true, expected: given_back(), status: Status::New },
+        Case {
+            habit: Habit::Ignores,
+            grace: SHORT,
+            cancel_grace: SHORT,
+            now: false,
+            expected: given_back(),
+            status: Status::New,
+        },
+        Case {
+            habit: Habit::Ignores,
+            grace: long,
+            cancel_grace: long,
+            now: true,
+            expected: given_back(),
+            status: Status::New,
+        },
     ];
     for case in cases {
         let (ended, status, retries) = stop(&case).await;
@@ -150,10 +185,8 @@ async fn what_waits_for_a_slot_too_long_is_given_back() {
     fixture.create(task(())).await;
     let (running, goes_on) = busy(builder).await;
     let other = fixture.other_process().await;
-    wait_until("another to have it", LIMIT, async || {
-        other.next_task("w", &[QUEUE]).await.unwrap().is_some()
-    })
-    .await;
+    wait_until("another to have it", LIMIT, async || other.next_task("w", &[QUEUE]).await.unwrap().is_some())
+        .await;
     goes_on.cancel();
     assert_eq!(running.stop().await.done, 1);
 }
