@@ -58,6 +58,13 @@ struct Held {
     cancelled: Option<(Why, Instant)>,
 }
 
+impl Held {
+    /// Whether the lease lasts until the task expires. It is never extended beyond that.
+    fn lasts(&self) -> bool {
+        self.told.is_some() && self.told == self.attempt.task.dies_at
+    }
+}
+
 /// Tasks that are to be asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask {
@@ -298,7 +305,7 @@ impl Book {
                 None => {
                     let why = if held.attempt.deadline.is_some_and(|deadline| deadline <= now) {
                         Why::Expired
-                    } else if held.until <= now + margin {
+                    } else if held.until <= now + margin && !held.lasts() {
                         Why::Lapsing
                     } else {
                         continue;
