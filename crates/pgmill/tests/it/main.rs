@@ -17,6 +17,8 @@ mod history;
 mod horizon;
 mod keys;
 mod maintenance;
+mod maintenance_faults;
+mod maintenance_history;
 mod manager;
 mod model;
 mod namespace;
