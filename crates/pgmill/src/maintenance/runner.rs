@@ -99,7 +99,7 @@ impl Runner {
         while !self.store.pool().is_closed() {
             tokio::select! {
                 Some(ended) = self.jobs.join_next_with_id() => match ended {
-                    Ok((id, report)) => self.end(id, report),
+                    Ok((id, report)) => self.end(id, &report),
                     Err(error) => self.end_of_panic(&error),
                 },
                 () = sleep_until(self.finish_at), if !self.ended.is_empty() => self.finish().await,
@@ -168,7 +168,7 @@ impl Runner {
         }
     }
 
-    fn end(&mut self, id: Id, report: JobReport) {
+    fn end(&mut self, id: Id, report: &JobReport) {
         report.tell();
         if self.running.get(&report.job).is_none_or(|running| running.id != id) {
             return;
