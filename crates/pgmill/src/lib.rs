@@ -3,6 +3,8 @@
 mod batch;
 mod enqueue;
 mod error;
+mod home;
+mod jitter;
 mod maintenance;
 mod manager;
 mod open;
@@ -23,6 +25,7 @@ pub use manager::Manager;
 pub use open::ManagerBuilder;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
+pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]
 pub use pgmill_schema::*;

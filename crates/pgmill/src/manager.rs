@@ -14,7 +14,7 @@ use crate::batch::{
 };
 use crate::open::ManagerBuilder;
 use crate::tickers::{Clock, TickerState};
-use crate::wakes::Wakes;
+use crate::wakes::{Listening, Wakes};
 
 /// The queues of a namespace, and their tasks.
 ///
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
     pub(crate) tickers: TickerState,
+    pub(crate) listening: Listening,
     pub(crate) enqueues: Batcher<EnqueueFlight>,
     /// Tasks with keys fly apart: they may have to wait for a foreign transaction that holds the same key.
     pub(crate) keyed_enqueues: Batcher<EnqueueFlight>,
@@ -69,11 +70,12 @@ impl Manager {
         namespace: Namespace,
         max_payload: usize,
         batching: &BatchOptions,
+        listen: Option<ConnectOptions>,
         ticker_clock: Clock,
     ) -> Self {
         let ids = Arc::new(Ids::new(store.clone()));
         let floors = Arc::new(Floors::default());
-        let wakes = Arc::new(Wakes::default());
+        let wakes = Arc::new(Wakes::new(store.clone(), Arc::clone(&floors), batching));
         let settle = batching.settle;
         let alone = TaskTracker::new();
         let enqueue = || EnqueueFlight {
@@ -92,13 +94,7 @@ impl Manager {
             turns: Arc::new(Semaphore::new(ALONE_AT_ONCE)),
         };
         let releases = Batcher::new(release, batching.clone());
-        let retain = RetainFlight::new(
-            store.clone(),
-            releases.clone(),
-            Arc::clone(&floors),
-            Arc::clone(&wakes),
-            settle,
-        );
+        let retain = RetainFlight::new(store.clone(), releases.clone(), Arc::clone(&floors), settle);
         let shared = Shared {
             max_payload,
             settle,
@@ -113,6 +109,7 @@ impl Manager {
             floors,
             wakes,
             tickers: TickerState::new(ticker_clock),
+            listening: Listening::new(listen),
             store,
         };
         Self { namespace, shared: Arc::new(shared) }
@@ -159,6 +156,8 @@ impl Manager {
         self.shared.releases.close().await;
         self.shared.alone.close();
         self.shared.alone.wait().await;
+        self.shared.wakes.close().await;
+        self.shared.listening.end();
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a [`Manager`] does with queues.
 
+use std::time::Duration;
+
 use pgmill_schema::{List, ListRequest, Queue, QueueMeta, QueueName, QueueStatus, Task};
 use pgmill_store::StoreError;
 
@@ -109,7 +111,7 @@ impl Manager {
         let queue = QueueName::new(queue)?;
         let resumed =
             self.found(self.shared.store.pause_queue(&self.namespace, &queue, false).await?, &queue)?;
-        self.shared.wakes.wake(&self.namespace, &queue);
+        self.shared.wakes.wake(&self.namespace, &queue, Duration::ZERO);
         Ok(resumed)
     }
 

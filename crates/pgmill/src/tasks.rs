@@ -182,7 +182,10 @@ impl Manager {
         let id = u64::try_from(fence.id()).unwrap_or_default();
         match answer {
             ReleaseAnswer::Task(mut now) => {
-                now.payload = now.payload.or_else(|| task.and_then(|task| task.payload));
+                if let Some(task) = task {
+                    now.payload = now.payload.or(task.payload);
+                    now.traceparent = task.traceparent;
+                }
                 Ok(Released { id, status: now.status.unwrap_or(Status::Released), task: Some(*now) })
             }
             ReleaseAnswer::Settled(status) => {
@@ -213,17 +216,6 @@ impl Manager {
             .map_err(|error| RetainError::Store(error.into()))
     }
 
-    /// Waits until a task may have come into one of these queues since the last call of [`next_task`](Self::next_task)
-    /// for the same ones, or the time is over. What other processes create is not noticed: poll as well.
-    ///
-    /// # Errors
-    /// If a name is one no queue can have.
-    pub async fn wait_for_task(&self, queues: &[&str], limit: Duration) -> Result<(), RetainError> {
-        let demand = self.demand(queues)?;
-        self.shared.wakes.wait(&demand, limit).await;
-        Ok(())
-    }
-
     /// A task, live or finished, with the history of its attempts.
     ///
     /// # Errors
@@ -244,7 +236,7 @@ impl Manager {
         Ok(self.shared.store.list_tasks(&self.namespace, &filter).await?)
     }
 
-    fn demand(&self, queues: &[&str]) -> Result<Demand, NameError> {
+    pub(crate) fn demand(&self, queues: &[&str]) -> Result<Demand, NameError> {
         let mut queues = queues.iter().map(|queue| QueueName::new(queue)).collect::<Result<Vec<_>, _>>()?;
         // The order of the queues does not matter, and a queue named twice is still one.
         queues.sort_unstable();

@@ -72,6 +72,7 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_material = off
 SET jit = off
 AS $$
 #variable_conflict use_column
@@ -120,24 +121,24 @@ BEGIN
 
     RETURN QUERY
     WITH decided AS MATERIALIZED (
-        SELECT l.id, d.at, d.next, d.fire
+        SELECT l.tid, d.at, d.next, d.fire
         FROM unnest(p_cron_id, p_cron_seen, p_cron_at, p_cron_next, p_cron_fire) AS d(id, seen, at, next, fire)
         CROSS JOIN LATERAL (
-            SELECT t.id FROM pgmill.ticker t
+            SELECT t.ctid AS tid FROM pgmill.ticker t
             WHERE t.id = d.id AND t.cron IS NOT NULL AND t.next_at = d.seen
                 AND (t.lease_until IS NULL OR t.lease_until <= v_now)
             FOR UPDATE SKIP LOCKED
         ) l
         WHERE d.seen <= v_now AND d.next > d.seen
     ), missed AS MATERIALIZED (
-        SELECT t.id, t.next_at, t.interval, t.policy, m.late / t.interval AS points, m.late % t.interval AS rest, t.catch_up
+        SELECT t.tid, t.next_at, t.interval, t.policy, m.late / t.interval AS points, m.late % t.interval AS rest, t.catch_up
         FROM unnest(v_moved) AS v(id)
-        CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.id = v.id OFFSET 0) t
+        CROSS JOIN LATERAL (SELECT t.ctid AS tid, t.* FROM pgmill.ticker t WHERE t.id = v.id OFFSET 0) t
         CROSS JOIN LATERAL (
             SELECT round(extract(epoch FROM v_now - t.next_at) * 1000000)::bigint AS late
         ) m
     ), step AS MATERIALIZED (
-        SELECT m.id, m.next_at + g.point * m.interval * interval '1 microsecond' AS at,
+        SELECT m.tid, m.next_at + g.point * m.interval * interval '1 microsecond' AS at,
             m.next_at + (g.point + 1) * m.interval * interval '1 microsecond' AS next,
             m.policy <> 1 OR m.rest <= least(m.interval, 60000000) AS fire
         FROM missed m
@@ -145,7 +146,7 @@ BEGIN
             SELECT CASE WHEN m.policy = 2 THEN greatest(m.points - m.catch_up + 1, 0) ELSE m.points END AS point
         ) g
         UNION ALL
-        SELECT d.id, d.at, d.next, d.fire FROM decided d
+        SELECT d.tid, d.at, d.next, d.fire FROM decided d
     ), ticked AS (
         UPDATE pgmill.ticker t
         SET next_at = s.next,
@@ -154,7 +155,7 @@ BEGIN
             lease_until = CASE WHEN s.fire THEN v_now + p_lease * interval '1 microsecond' END,
             holder = CASE WHEN s.fire AND p_lease IS NOT NULL THEN p_holder END
         FROM step s
-        WHERE t.id = s.id
+        WHERE t.ctid = s.tid
         RETURNING t.*, s.fire
     ), target AS MATERIALIZED (
         SELECT array_agg(t.id) AS id, array_agg(t.ns) AS ns, array_agg(t.queue) AS queue,
@@ -170,7 +171,7 @@ BEGIN
             p_ns => a.ns, p_queue => a.queue, p_id => a.task_id,
             p_slot => ARRAY(SELECT generate_series(1, cardinality(a.id))), p_payload => a.payload,
             p_delayed_at => a.delayed_at, p_delay => a.delay, p_priority => a.priority, p_key => NULL,
-            p_flight => NULL, p_resend => false, p_all => false) e
+            p_traceparent => NULL, p_flight => NULL, p_resend => false, p_all => false) e
         WHERE e.code = 0
     )
     SELECT 0::smallint, t.id, t.ns, t.ticker, t.payload::text, t.interval, t.cron, t.time_zone, t.policy, t.catch_up,

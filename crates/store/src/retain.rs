@@ -151,6 +151,7 @@ fn read(
             priority: row.priority()?,
             attempt: row.unsigned("attempt")?,
             key: row.get("key")?,
+            traceparent: row.get("traceparent")?,
             lease_until: row.get("lease_until")?,
             holder: Some(holder),
             attempts: Vec::new(),

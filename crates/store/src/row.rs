@@ -109,6 +109,7 @@ impl<'a> Reader<'a> {
             priority: self.priority()?,
             attempt: self.unsigned("attempt")?,
             key: self.get("key")?,
+            traceparent: self.get("traceparent")?,
             lease_until: self.get("lease_until")?,
             holder: self.get("holder")?,
             attempts: Vec::new(),

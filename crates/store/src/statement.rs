@@ -28,13 +28,13 @@ macro_rules! statements {
 
 statements! {
     ENQUEUE = "enqueue" (TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, TEXT_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY,
-        INT2_ARRAY, TEXT_ARRAY, INT8, BOOL, BOOL);
+        INT2_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8, BOOL, BOOL);
     RETAIN = "retain" (TEXT_ARRAY, BOOL_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT4_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT8_ARRAY,
         INT4_ARRAY, INT2_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY, INT8, INT8_ARRAY);
     RELEASE = "release" (TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, INT4_ARRAY, INT8_ARRAY, INT2_ARRAY, TEXT_ARRAY, INT8_ARRAY,
         BOOL);
     EXTEND = "extend" (TEXT, INT8_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY);
-    FOREIGN_ENQUEUE = "foreign_enqueue" (TEXT, TEXT, TEXT, TEXT, INT8, INT2, TEXT);
+    FOREIGN_ENQUEUE = "foreign_enqueue" (TEXT, TEXT, TEXT, TEXT, INT8, INT2, TEXT, TEXT);
     FOREIGN_GET_TASK = "foreign_get_task" (TEXT, INT8);
     RESERVE_IDS = "reserve_ids" (INT4);
     COPY_TASKS_OPEN = "copy_tasks_open" (TEXT, TEXT, INT8);
@@ -80,6 +80,9 @@ statements! {
     PRUNE_KEYS = "prune_keys" (INT4, TEXT, INT4);
     PRUNE_RESENT = "prune_resent" ();
     ENSURE_PARTITIONS = "ensure_partitions" (INT4);
+    SLEEP = "sleep" (INT8, TEXT, TEXT_ARRAY, INT8);
+    WAKE = "wake" (INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY);
+    TEST_LISTENER = "test_listener" (TEXT);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();

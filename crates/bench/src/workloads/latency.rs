@@ -14,8 +14,6 @@ use crate::measure::Latencies;
 
 const QUEUE: &str = "latency";
 const IDLE: Duration = Duration::from_millis(5);
-/// How long the worker sleeps if nobody wakes it: seen as such in the result.
-const POLL: Duration = Duration::from_secs(1);
 const BAR: Bar = Bar::Latency { p50: 1.0, p99: 5.0 };
 
 /// A task that the worker has released, and when it got it.
@@ -60,9 +58,10 @@ pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 }
 
 async fn work(manager: Manager, picked: mpsc::Sender<Picked>) -> anyhow::Result<()> {
+    let mut arrivals = manager.arrivals(&[QUEUE])?;
     loop {
         let Some(task) = manager.next_task("bench", &[QUEUE]).await? else {
-            manager.wait_for_task(&[QUEUE], POLL).await?;
+            arrivals.wait().await;
             continue;
         };
         let at = Instant::now();

@@ -24,6 +24,7 @@ impl<H: Handler> Worker<H> {
         let queues: Vec<&str> = self.options.queues.iter().map(String::as_str).collect();
         let mut idle = Pace::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut outage = Outage::new("tasks cannot be retained");
+        let mut arrivals = self.manager.arrivals(&queues)?;
         let mut paused = Paused::default();
         while let Some(places) = stop.run_until_cancelled(self.free_places()).await {
             let asked = Instant::now();
@@ -54,7 +55,7 @@ impl<H: Handler> Worker<H> {
                             }
                         }
                     }
-                    stop.run_until_cancelled(self.manager.wait_for_task(&queues, idle.pause())).await;
+                    stop.run_until_cancelled(timeout(idle.pause(), arrivals.wait())).await;
                     continue;
                 }
                 Ok(tasks) => {

@@ -16,7 +16,6 @@ use super::release::{ReleaseFlight, give_back};
 use super::settle::Pauses;
 use crate::error::RetainError;
 use crate::maintenance::ensure_partitions;
-use crate::wakes::Wakes;
 
 /// How many holders whose answer was lost are remembered. A task retained by an older one comes back when its lease
 /// lapses.
@@ -62,7 +61,6 @@ pub(crate) struct RetainFlight {
     store: Store,
     releases: Batcher<ReleaseFlight>,
     floors: Arc<Floors>,
-    wakes: Arc<Wakes>,
     settle: Duration,
     /// The next holder. Each statement has one of its own, so that a retain that is lost in a crash of the server is
     /// told from its repetition even within this process.
@@ -75,11 +73,10 @@ impl RetainFlight {
         store: Store,
         releases: Batcher<ReleaseFlight>,
         floors: Arc<Floors>,
-        wakes: Arc<Wakes>,
         settle: Duration,
     ) -> Self {
         let next_holder = AtomicI64::new(first_holder());
-        Self { store, releases, floors, wakes, settle, next_holder, lost: Mutex::default() }
+        Self { store, releases, floors, settle, next_holder, lost: Mutex::default() }
     }
 }
 
@@ -101,7 +98,6 @@ impl Flight for RetainFlight {
 
     async fn fly(&self, calls: Vec<RetainCall>) {
         let (demands, callers) = sum_up(&calls);
-        demands.iter().for_each(|demand| self.wakes.look(demand));
         let mut pauses = Pauses::within(self.settle);
         let retained = loop {
             match self.retain(&demands, &callers).await {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::cron::Cron;
-use crate::manager::{Manager, Shared};
+use crate::manager::Shared;
 
 /// When to ask again for a ticker that somebody holds just now.
 const HELD: Duration = Duration::from_millis(100);
@@ -85,6 +85,11 @@ impl Claimer {
         self.shared.store.pool().is_closed()
     }
 
+    /// How many ticks to take at most from now on.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
     /// Takes what is due, at most the limit.
     pub(crate) async fn claim(&mut self) -> Result<Claimed, StoreError> {
         let decisions = std::mem::take(&mut self.decisions);
@@ -140,8 +145,8 @@ impl Claimer {
                 "a tick made no task: its queue does not exist"
             );
         } else {
-            let manager = Manager { namespace: ticker.namespace, shared: Arc::clone(&self.shared) };
-            manager.wake(queue).send(&manager);
+            self.shared.floors.forget(&ticker.namespace, &queue);
+            self.shared.wakes.wake(&ticker.namespace, &queue, Duration::ZERO);
         }
         None
     }

@@ -61,8 +61,13 @@ impl Puller {
         Self { claimer, outage: Outage::new(what), idle, rest: Rest::Over, shutdown }
     }
 
-    /// Rests as long as is due, and asks once. May be dropped while it rests, and called again.
-    pub(super) async fn pull(&mut self) -> Pulled {
+    /// Whether more was due than was taken.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self.rest, Rest::Due(Some(Duration::ZERO)))
+    }
+
+    /// Rests as long as is due, and asks once for so many ticks. May be dropped while it rests, and called again.
+    pub(super) async fn pull(&mut self, limit: u32) -> Pulled {
         let rest = async {
             match self.rest {
                 Rest::Over => {}
@@ -75,6 +80,7 @@ impl Puller {
             return Pulled::Over;
         }
         self.idle.look();
+        self.claimer.set_limit(limit);
         match self.claimer.claim().await {
             Ok(claimed) => {
                 self.outage.end();

@@ -16,6 +16,9 @@ impl Manager {
     pub(crate) async fn fire_tickers(&self, shutdown: &CancellationToken) {
         let claimer = Claimer::new(Arc::clone(&self.shared), None, None, BATCH);
         let mut puller = Puller::new("firing tickers", claimer, PERIOD, shutdown.clone());
-        while matches!(puller.pull().await, Pulled::Ticks(_)) {}
+        let firing = async { while matches!(puller.pull(BATCH).await, Pulled::Ticks(_)) {} };
+        // A statement that is under way makes its tasks or does not, whoever waits for it: at its end nothing is lost but
+        // that workers of this process are woken.
+        shutdown.run_until_cancelled(firing).await;
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use pgmill_schema::{NameError, Ticker, TickerName};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claimer::Claimer;
@@ -17,6 +18,8 @@ use super::error::TickerError;
 use super::puller::{PERIOD, Pulled, Puller};
 use crate::manager::Manager;
 
+/// A consumer that is through with a batch of ticks within this time gets larger ones.
+const QUICK: Duration = Duration::from_millis(10);
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
 
 /// How a loop takes ticks.
@@ -31,12 +34,12 @@ pub struct TickerLoop {
 
 impl Default for TickerLoop {
     fn default() -> Self {
-        Self { period: PERIOD, batch: 1, names: Vec::new(), shutdown: None, log_errors: false }
+        Self { period: PERIOD, batch: 100, names: Vec::new(), shutdown: None, log_errors: false }
     }
 }
 
 impl TickerLoop {
-    /// Of all tickers of the namespace, one tick at a time.
+    /// Of all tickers of the namespace.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -52,9 +55,11 @@ impl TickerLoop {
         self
     }
 
-    /// How many ticks to take at once: 1 to 1,000. Default 1.
+    /// How many ticks to take at once at most: 1 to 1,000. Default 100.
     ///
-    /// More are for very many ticks. What is taken and not yet handed out when the loop is dropped is lost.
+    /// A loop takes one at a time, unless more are due than it can keep up with so, and whoever gets them asks for the next
+    /// one within a few milliseconds. What is taken and not yet handed out when the loop is dropped is lost; with 1, that is
+    /// nothing.
     #[must_use]
     pub fn batch(mut self, ticks: u32) -> Self {
         self.batch = ticks.clamp(1, 1_000);
@@ -147,7 +152,7 @@ impl Manager {
         let names = Some(names).filter(|names| !names.is_empty());
         let claimer = Claimer::new(Arc::clone(&self.shared), Some(self.namespace.clone()), names, batch);
         let puller = Puller::new("taking ticks", claimer, period, shutdown.unwrap_or_default());
-        let source = Source { puller, taken: VecDeque::new() };
+        let source = Source { puller, taken: VecDeque::new(), batch, size: 1, taken_at: Instant::now() };
         Ok(Ticks { stream: Box::pin(stream::unfold(Some(source), Source::next).fuse()) })
     }
 
@@ -213,6 +218,10 @@ struct Source {
     puller: Puller,
     /// Taken, and not yet handed out.
     taken: VecDeque<Ticker>,
+    /// How many to take at once at most, and next time.
+    batch: u32,
+    size: u32,
+    taken_at: Instant,
 }
 
 impl Source {
@@ -222,8 +231,15 @@ impl Source {
             if let Some(ticker) = source.taken.pop_front() {
                 return Some((Ok(ticker), Some(source)));
             }
-            match source.puller.pull().await {
-                Pulled::Ticks(ticks) => source.taken.extend(ticks),
+            // A consumer that takes its time leaves what is due to others.
+            let quick = source.taken_at.elapsed() < QUICK;
+            source.size =
+                if quick && source.puller.is_behind() { source.size * 2 } else { 1 }.min(source.batch);
+            match source.puller.pull(source.size).await {
+                Pulled::Ticks(ticks) => {
+                    source.taken.extend(ticks);
+                    source.taken_at = Instant::now();
+                }
                 Pulled::Closed => return Some((Err(TickerError::Closed), None)),
                 Pulled::Over => return None,
             }

@@ -39,3 +39,4 @@ mod ticker_loops;
 mod ticker_once;
 mod ticker_tasks;
 mod transaction;
+mod wakes;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgmill::{QueueMeta, Retain, Status, minutes, seconds};
 use pgmill_testkit::wait_until;
 
-use crate::fixture::{Fixture, SOON, done, seconds_between, task};
+use crate::fixture::{Fixture, SOON, done, seconds_between, task, told};
 
 #[tokio::test]
 async fn tasks_come_by_priority_0_first_then_oldest_first() {
@@ -119,12 +119,10 @@ async fn a_retain_whose_caller_goes_away_gives_its_task_back() {
 
 #[tokio::test]
 async fn waiting_for_a_task_ends_when_one_comes() {
-    let fixture = Fixture::with_queue().await;
+    let fixture = Fixture::deaf().await;
+    let mut arrivals = fixture.manager.arrivals(&["q"]).unwrap();
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none());
-    let manager = fixture.manager.clone();
-    let waiting =
-        tokio::spawn(async move { manager.wait_for_task(&["q"], Duration::from_secs(3_600)).await });
     fixture.create(task(1)).await;
-    tokio::time::timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
+    told(&mut arrivals).await;
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_some());
 }

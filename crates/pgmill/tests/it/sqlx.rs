@@ -1,11 +1,9 @@
 //! Tasks that are created in a transaction of the caller, with sqlx.
 
-use std::time::Duration;
-
 use pgmill::{EnqueueError, LookupError, QueueMeta, Status, StoreError, TaskMeta, minutes, seconds};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::fixture::{Fixture, SOON, done, retry, task};
+use crate::fixture::{Fixture, done, retry, task, told};
 
 async fn connect(fixture: &Fixture) -> PgConnection {
     PgConnection::connect(fixture.database.url()).await.unwrap()
@@ -111,15 +109,13 @@ async fn assert_same(fixture: &Fixture, task: pgmill::Task) {
 
 #[tokio::test]
 async fn a_wake_of_sqlx_ends_a_wait() {
-    let fixture = Fixture::with_queue().await;
+    let fixture = Fixture::deaf().await;
+    let mut arrivals = fixture.manager.arrivals(&["q"]).unwrap();
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none());
     let mut connection = connect(&fixture).await;
     let (_, wake) = fixture.manager.create_task_sqlx(&mut connection, "q", task(1)).await.unwrap();
-    let manager = fixture.manager.clone();
-    let waiting =
-        tokio::spawn(async move { manager.wait_for_task(&["q"], Duration::from_secs(3_600)).await });
     wake.send(&fixture.manager);
-    tokio::time::timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
+    told(&mut arrivals).await;
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_some());
 }
 

@@ -13,7 +13,7 @@ use pgmill_testkit::{StopMode, TestDatabase, TestServer};
 use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{Fixture, SOON, json};
-use crate::scene::builder;
+use crate::scene::{builder, number, rewrite};
 
 fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -232,17 +232,21 @@ async fn a_handlers_error_is_logged_and_the_loop_goes_on_where_that_is_chosen() 
 #[tokio::test]
 async fn ticks_that_were_taken_are_handled_before_a_shutdown_is_over() {
     let fixture = Fixture::new().await;
-    for name in ["a", "b", "c"] {
-        fixture.manager.register_ticker(TickerMeta::new(name).interval(hours(1))).await.unwrap();
+    for index in 0..50 {
+        let meta = TickerMeta::new(format!("t{index}")).interval(hours(1));
+        fixture.manager.register_ticker(meta).await.unwrap();
     }
-    let (handled, shutdown) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
-    let handling = fixture.manager.for_each_tick(shutdown.clone(), TickerLoop::new().batch(10), |_| {
-        shutdown.cancel();
-        handled.fetch_add(1, Ordering::Relaxed);
+    let (handled, shutdown) = (AtomicUsize::new(0), CancellationToken::new());
+    let handling = fixture.manager.for_each_tick(shutdown.clone(), TickerLoop::new(), |_| {
+        if handled.fetch_add(1, Ordering::Relaxed) == 4 {
+            shutdown.cancel();
+        }
         async { Ok::<_, std::io::Error>(()) }
     });
     tokio::time::timeout(SOON, handling).await.unwrap().unwrap();
-    assert_eq!(handled.load(Ordering::Relaxed), 3);
+    let taken = number(&fixture.client, "SELECT sum(ticks)::bigint FROM pgmill.ticker").await;
+    assert_eq!(handled.load(Ordering::Relaxed), usize::try_from(taken).unwrap());
+    assert!(taken < 50, "and no more were taken");
 }
 
 #[tokio::test]
@@ -275,13 +279,7 @@ async fn a_loop_ends_when_its_connections_are_closed() {
 async fn a_loop_asks_only_when_a_tick_is_due() {
     let fixture = Fixture::new().await;
     fixture.sql("CREATE SEQUENCE public.calls").await;
-    crate::scene::rewrite(
-        &fixture.client,
-        "claim_ticks_v1",
-        "BEGIN",
-        "BEGIN\n    PERFORM nextval('public.calls');",
-    )
-    .await;
+    rewrite(&fixture.client, "claim_ticks_v1", "BEGIN", "BEGIN\n    PERFORM nextval('public.calls');").await;
     fixture.manager.register_ticker(TickerMeta::new("t").interval(ms(400))).await.unwrap();
     let mut ticks = fixture.manager.run_ticker_loop(TickerLoop::new()).unwrap();
     let first = next(&mut ticks).await.timestamp.unwrap();
@@ -290,7 +288,7 @@ async fn a_loop_asks_only_when_a_tick_is_due() {
         last = next(&mut ticks).await.timestamp.unwrap();
     }
     let points = last.duration_since(first).as_millis() / 400;
-    let calls = crate::scene::number(&fixture.client, "SELECT last_value FROM public.calls").await;
+    let calls = number(&fixture.client, "SELECT last_value FROM public.calls").await;
     // One for each tick, and another where the loop woke up a moment too early, which may be so each time.
     assert!(i128::from(calls) <= 1 + 3 * points, "{calls} statements for {points} ticks");
 }

@@ -1,13 +1,11 @@
 //! Tasks that are created in a transaction of the caller, with tokio-postgres.
 
-use std::time::Duration;
-
 use pgmill::{
     EnqueueError, LookupError, Outcome, QueueError, QueueMeta, Status, StoreError, TaskMeta, seconds,
 };
 use pgmill_testkit::wait_until;
 
-use crate::fixture::{Fixture, SOON, done, task};
+use crate::fixture::{Fixture, SOON, done, task, told};
 
 #[tokio::test]
 async fn a_task_in_a_transaction_comes_with_its_commit() {
@@ -87,18 +85,16 @@ async fn a_task_in_a_transaction_is_stamped_when_it_is_created_not_when_the_tran
 
 #[tokio::test]
 async fn a_wake_after_the_commit_ends_a_wait() {
-    let fixture = Fixture::with_queue().await;
+    let fixture = Fixture::deaf().await;
+    let mut arrivals = fixture.manager.arrivals(&["q"]).unwrap();
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none());
     let mut client = fixture.database.connect().await;
     let transaction = client.transaction().await.unwrap();
     let (_, wake) = fixture.manager.create_task_in(&transaction, "q", task(1)).await.unwrap();
     transaction.commit().await.unwrap();
-    let manager = fixture.manager.clone();
-    let waiting =
-        tokio::spawn(async move { manager.wait_for_task(&["q"], Duration::from_secs(3_600)).await });
     // A manager of any namespace that shares the connections will do: the wake knows its own.
     wake.send(&fixture.manager.with_namespace("other").unwrap());
-    tokio::time::timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
+    told(&mut arrivals).await;
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_some());
 }
 
