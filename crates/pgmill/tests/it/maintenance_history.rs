@@ -185,7 +185,7 @@ async fn the_table_of_count_changes_stays_small_under_an_open_transaction() {
 async fn a_deleted_queue_leaves_nothing_behind() {
     let fixture = Fixture::with_queue().await;
     for n in 0..5 {
-        fixture.create(task(n).key(&n.to_string())).await;
+        fixture.create(task(n).key(n.to_string())).await;
     }
     fixture.finish(done()).await;
     fixture.finish(pgmill::Outcome::failed(&"no").unwrap()).await;

@@ -258,7 +258,7 @@ async fn a_rotation_gives_way_to_a_transaction_that_enqueued_and_is_open() {
     beside.batch_execute("SET lock_timeout = '10s'").await.unwrap();
     let error =
         beside.batch_execute("SELECT pgmill.give_way_v1('pgmill.task_count_delta')").await.unwrap_err();
-    assert_eq!(error.code().map(|code| code.code()), Some("55P03"));
+    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("55P03"));
     fixture.sql("ROLLBACK").await;
     assert!(fixture.store.rotate_counts().await.unwrap() > 0);
     fixture.assert_counts_are_true().await;
