@@ -4,6 +4,162 @@
 
 CREATE SCHEMA pgmill;
 
+-- Name: claim_ticks_v1(text, text[], integer, bigint, bigint, timestamp with time zone, integer[], timestamp with time zone[], timestamp with time zone[], timestamp with time zone[], boolean[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.claim_ticks_v1(p_ns text, p_names text[], p_limit integer, p_lease bigint, p_holder bigint, p_now timestamp with time zone, p_cron_id integer[], p_cron_seen timestamp with time zone[], p_cron_at timestamp with time zone[], p_cron_next timestamp with time zone[], p_cron_fire boolean[]) RETURNS TABLE(kind smallint, id integer, ns text, ticker text, payload text, "interval" bigint, cron text, time_zone text, policy smallint, catch_up integer, queue text, priority smallint, ts timestamp with time zone, next_at timestamp with time zone, task_id bigint, wait bigint, clock timestamp with time zone)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_now timestamptz := coalesce(p_now, now());
+    v_due integer[];
+    v_next timestamptz;
+    v_moved integer[];
+    v_left boolean;
+BEGIN
+    IF p_ns IS NULL THEN
+        v_due := ARRAY(SELECT t.id FROM pgmill.ticker t
+            WHERE t.queue IS NOT NULL AND t.next_at <= v_now AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            ORDER BY t.next_at LIMIT 1000);
+        v_next := (SELECT t.next_at FROM pgmill.ticker t
+            WHERE t.queue IS NOT NULL AND t.next_at > v_now AND t.lease_until IS NULL ORDER BY t.next_at LIMIT 1);
+    ELSIF p_names IS NULL THEN
+        v_due := ARRAY(SELECT t.id FROM pgmill.ticker t
+            WHERE t.ns = p_ns AND t.next_at <= v_now AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            ORDER BY t.next_at LIMIT 1000);
+        v_next := (SELECT t.next_at FROM pgmill.ticker t
+            WHERE t.ns = p_ns AND t.next_at > v_now AND t.lease_until IS NULL ORDER BY t.next_at LIMIT 1);
+    ELSE
+        v_due := ARRAY(SELECT t.id
+            FROM unnest(p_names) AS n(ticker)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.ns = p_ns AND t.ticker = n.ticker OFFSET 0) t
+            WHERE t.next_at <= v_now AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            ORDER BY t.next_at LIMIT 1000);
+        v_next := (SELECT min(t.next_at)
+            FROM unnest(p_names) AS n(ticker)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.ns = p_ns AND t.ticker = n.ticker OFFSET 0) t
+            WHERE t.next_at > v_now AND t.lease_until IS NULL);
+    END IF;
+
+    -- The locks come first, in a statement of their own: the next one sees the rows as they are under them.
+    v_moved := ARRAY(
+        SELECT l.id
+        FROM unnest(v_due) WITH ORDINALITY AS d(id, ord)
+        CROSS JOIN LATERAL (
+            SELECT t.id FROM pgmill.ticker t
+            WHERE t.id = d.id AND t.interval IS NOT NULL AND t.next_at <= v_now
+                AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            FOR UPDATE SKIP LOCKED
+        ) l
+        LIMIT p_limit);
+
+    RETURN QUERY
+    WITH decided AS MATERIALIZED (
+        SELECT l.tid, d.at, d.next, d.fire
+        FROM unnest(p_cron_id, p_cron_seen, p_cron_at, p_cron_next, p_cron_fire) AS d(id, seen, at, next, fire)
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid FROM pgmill.ticker t
+            WHERE t.id = d.id AND t.cron IS NOT NULL AND t.next_at = d.seen
+                AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            FOR UPDATE SKIP LOCKED
+        ) l
+        WHERE d.seen <= v_now AND d.next > d.seen
+    ), missed AS MATERIALIZED (
+        SELECT t.tid, t.next_at, t.interval, t.policy, m.late / t.interval AS points, m.late % t.interval AS rest, t.catch_up
+        FROM unnest(v_moved) AS v(id)
+        CROSS JOIN LATERAL (SELECT t.ctid AS tid, t.* FROM pgmill.ticker t WHERE t.id = v.id OFFSET 0) t
+        CROSS JOIN LATERAL (
+            SELECT round(extract(epoch FROM v_now - t.next_at) * 1000000)::bigint AS late
+        ) m
+    ), step AS MATERIALIZED (
+        SELECT m.tid, m.next_at + g.point * m.interval * interval '1 microsecond' AS at,
+            m.next_at + (g.point + 1) * m.interval * interval '1 microsecond' AS next,
+            m.policy <> 1 OR m.rest <= least(m.interval, 60000000) AS fire
+        FROM missed m
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN m.policy = 2 THEN greatest(m.points - m.catch_up + 1, 0) ELSE m.points END AS point
+        ) g
+        UNION ALL
+        SELECT d.tid, d.at, d.next, d.fire FROM decided d
+    ), ticked AS (
+        UPDATE pgmill.ticker t
+        SET next_at = s.next,
+            ts = CASE WHEN s.fire THEN s.at ELSE t.ts END,
+            ticks = t.ticks + s.fire::integer,
+            lease_until = CASE WHEN s.fire THEN v_now + p_lease * interval '1 microsecond' END,
+            holder = CASE WHEN s.fire AND p_lease IS NOT NULL THEN p_holder END
+        FROM step s
+        WHERE t.ctid = s.tid
+        RETURNING t.*, s.fire
+    ), target AS MATERIALIZED (
+        SELECT array_agg(t.id) AS id, array_agg(t.ns) AS ns, array_agg(t.queue) AS queue,
+            array_agg(nextval('pgmill.task_id')) AS task_id, array_agg(t.payload::text) AS payload,
+            array_agg(t.priority) AS priority, array_agg(NULL::timestamptz) AS delayed_at, array_agg(NULL::bigint) AS delay
+        FROM ticked t
+        WHERE t.fire AND t.queue IS NOT NULL
+        HAVING count(*) > 0
+    ), made AS MATERIALIZED (
+        SELECT a.id[e.ord] AS ticker_id, e.id AS task_id
+        FROM target a
+        CROSS JOIN LATERAL pgmill.enqueue_v1(
+            p_ns => a.ns, p_queue => a.queue, p_id => a.task_id,
+            p_slot => ARRAY(SELECT generate_series(1, cardinality(a.id))), p_payload => a.payload,
+            p_delayed_at => a.delayed_at, p_delay => a.delay, p_priority => a.priority, p_key => NULL,
+            p_traceparent => NULL, p_flight => NULL, p_resend => false, p_all => false) e
+        WHERE e.code = 0
+    )
+    SELECT 0::smallint, t.id, t.ns, t.ticker, t.payload::text, t.interval, t.cron, t.time_zone, t.policy, t.catch_up,
+        t.queue, t.priority, t.ts, t.next_at, (SELECT m.task_id FROM made m WHERE m.ticker_id = t.id), NULL::bigint, v_now
+    FROM ticked t
+    WHERE t.fire
+    ORDER BY t.ts, t.id;
+
+    RETURN QUERY
+    SELECT 1::smallint, t.id, t.ns, t.ticker, t.payload::text, t.interval, t.cron, t.time_zone, t.policy, t.catch_up,
+        t.queue, t.priority, t.ts, t.next_at, NULL::bigint, NULL::bigint, v_now
+    FROM unnest(v_due) WITH ORDINALITY AS d(id, ord)
+    CROSS JOIN LATERAL (
+        SELECT * FROM pgmill.ticker t
+        WHERE t.id = d.id AND t.cron IS NOT NULL AND t.next_at <= v_now
+            AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+        OFFSET 0
+    ) t
+    ORDER BY d.ord
+    LIMIT 100;
+
+    -- What was due and was not taken: beyond the limit, still missed, or held by somebody else just now.
+    v_left := EXISTS (SELECT
+        FROM unnest(v_due) AS d(id)
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.id = d.id OFFSET 0) t
+        WHERE t.interval IS NOT NULL AND t.next_at <= v_now AND (t.lease_until IS NULL OR t.lease_until <= v_now));
+    v_next := least(v_next,
+        (SELECT min(t.next_at)
+            FROM unnest(v_due || p_cron_id) AS d(id)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.id = d.id OFFSET 0) t
+            WHERE t.next_at > v_now AND t.lease_until IS NULL),
+        (SELECT min(greatest(t.next_at, t.lease_until)) FROM pgmill.ticker t
+            WHERE t.lease_until IS NOT NULL AND greatest(t.next_at, t.lease_until) > v_now
+                AND CASE WHEN p_ns IS NULL THEN t.queue IS NOT NULL ELSE t.ns = p_ns END
+                AND (p_names IS NULL OR t.ticker = ANY (p_names))),
+        CASE
+            WHEN v_left AND (p_limit = 0 OR cardinality(v_moved) > 0) THEN v_now
+            WHEN v_left THEN v_now + interval '100 milliseconds'
+        END);
+    kind := 2;
+    wait := round(extract(epoch FROM v_next - v_now) * 1000000);
+    clock := v_now;
+    RETURN NEXT;
+END
+$$;
+
 -- Name: task_finished; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE TABLE pgmill.task_finished (
@@ -24,6 +180,7 @@ CREATE TABLE pgmill.task_finished (
     payload json NOT NULL,
     key text,
     result json,
+    traceparent text,
     CONSTRAINT task_finished_status_check CHECK (((status >= 3) AND (status <= 6)))
 )
 PARTITION BY RANGE (finished_at);
@@ -83,12 +240,12 @@ BEGIN
 END
 $$;
 
--- Name: create_task(text, text, json, timestamp with time zone, interval, integer, text); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: create_task(text, text, json, timestamp with time zone, interval, integer, text, text); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.create_task(ns text, queue text, payload json, delayed_at timestamp with time zone DEFAULT NULL::timestamp with time zone, delay interval DEFAULT NULL::interval, priority integer DEFAULT 5, key text DEFAULT NULL::text) RETURNS bigint
+CREATE FUNCTION pgmill.create_task(ns text, queue text, payload json, delayed_at timestamp with time zone DEFAULT NULL::timestamp with time zone, delay interval DEFAULT NULL::interval, priority integer DEFAULT 5, key text DEFAULT NULL::text, traceparent text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 #variable_conflict use_variable
 DECLARE
     v_ns text := btrim(ns, E' \t\n\r');
@@ -121,6 +278,10 @@ BEGIN
         RAISE EXCEPTION 'delay % is out of range', delay USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed is 0 to 100 years.';
     END IF;
+    IF traceparent !~ '^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$' THEN
+        RAISE EXCEPTION 'traceparent "%" is not one', traceparent USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is a W3C traceparent of version 00, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.';
+    END IF;
     IF length(key) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'key has % characters', length(key) USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed are 1 to 255.';
@@ -130,7 +291,8 @@ BEGIN
     SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
         ARRAY[v_ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
-        CASE WHEN key IS NOT NULL THEN ARRAY[key] END, NULL, false, false) AS e;
+        CASE WHEN key IS NOT NULL THEN ARRAY[key] END, CASE WHEN traceparent IS NOT NULL THEN ARRAY[traceparent] END,
+        NULL, false, false) AS e;
     IF v_made.code = 1 THEN
         RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, v_ns USING ERRCODE = 'no_data_found',
             HINT = 'Register the queue first.';
@@ -138,9 +300,12 @@ BEGIN
         RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed is now, within a second, or later.';
     END IF;
+    IF v_made.code = 0 THEN
+        PERFORM pgmill.wake_in_transaction_v1(v_ns, v_queue);
+    END IF;
     RETURN v_made.id;
 END
-$$;
+$_$;
 
 -- Name: queue; Type: TABLE; Schema: pgmill; Owner: -
 
@@ -217,9 +382,9 @@ BEGIN
 END
 $$;
 
--- Name: enqueue_v1(text[], text[], bigint[], integer[], text[], timestamp with time zone[], bigint[], smallint[], text[], bigint, boolean, boolean); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: enqueue_v1(text[], text[], bigint[], integer[], text[], timestamp with time zone[], bigint[], smallint[], text[], text[], bigint, boolean, boolean); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.enqueue_v1(p_ns text[], p_queue text[], p_id bigint[], p_slot integer[], p_payload text[], p_delayed_at timestamp with time zone[], p_delay bigint[], p_priority smallint[], p_key text[], p_flight bigint, p_resend boolean, p_all boolean) RETURNS TABLE(ord integer, code smallint, id bigint, queue_id integer, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, retries integer)
+CREATE FUNCTION pgmill.enqueue_v1(p_ns text[], p_queue text[], p_id bigint[], p_slot integer[], p_payload text[], p_delayed_at timestamp with time zone[], p_delay bigint[], p_priority smallint[], p_key text[], p_traceparent text[], p_flight bigint, p_resend boolean, p_all boolean) RETURNS TABLE(ord integer, code smallint, id bigint, queue_id integer, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, retries integer)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -309,7 +474,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
         WHERE q.id = ANY (v_locked)
     ), given AS MATERIALIZED (
-        SELECT x.ord::integer AS ord, x.id, x.payload, x.priority, x.key, q.id AS queue_id, q.ttl, q.retries,
+        SELECT x.ord::integer AS ord, x.id, x.payload, x.priority, x.key, x.traceparent, q.id AS queue_id, q.ttl, q.retries,
             greatest(coalesce(x.delayed_at, v_now + x.delay * interval '1 microsecond'), v_now) AS run_at,
             CASE
                 WHEN q.id IS NULL THEN 1
@@ -319,13 +484,13 @@ BEGIN
             CASE WHEN x.key IS NOT NULL THEN
                 (SELECT k.id FROM pgmill.task_key k WHERE k.queue_id = q.id AND k.key = x.key)
             END AS owner
-        FROM unnest(p_id, p_slot, p_payload, p_delayed_at, p_delay, p_priority, p_key)
-            WITH ORDINALITY AS x(id, slot, payload, delayed_at, delay, priority, key, ord)
+        FROM unnest(p_id, p_slot, p_payload, p_delayed_at, p_delay, p_priority, p_key, p_traceparent)
+            WITH ORDINALITY AS x(id, slot, payload, delayed_at, delay, priority, key, traceparent, ord)
         LEFT JOIN queue q ON q.slot = x.slot
     ), made AS (
-        INSERT INTO pgmill.task (id, run_at, created_at, dies_at, queue_id, retries, priority, payload, key)
+        INSERT INTO pgmill.task (id, run_at, created_at, dies_at, queue_id, retries, priority, payload, key, traceparent)
         SELECT g.id, g.run_at, v_now, g.run_at + g.ttl * interval '1 microsecond', g.queue_id, g.retries, g.priority,
-            g.payload::json, g.key
+            g.payload::json, g.key, g.traceparent
         FROM given g
         WHERE NOT v_refused AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
         -- In ascending order of ids, so that the pages of the indexes fill up instead of being split in the middle.
@@ -476,6 +641,7 @@ CREATE TABLE pgmill.task (
     payload json NOT NULL,
     key text,
     result json,
+    traceparent text,
     CONSTRAINT task_attempts CHECK (((spared >= 0) AND (attempt >= spared) AND ((attempt - spared) <= retries))),
     CONSTRAINT task_lease CHECK (((lease_until IS NULL) OR ((attempt > 0) AND (started_at IS NOT NULL) AND (holder IS NOT NULL) AND (worker IS NOT NULL)))),
     CONSTRAINT task_priority CHECK (((priority >= 0) AND (priority <= 9)))
@@ -501,6 +667,10 @@ COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given bac
 -- Name: COLUMN task.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
+
+-- Name: COLUMN task.traceparent; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.traceparent IS 'The W3C trace context of whoever created the task.';
 
 -- Name: key_is_held_v1(bigint, bigint, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
 
@@ -619,14 +789,14 @@ BEGIN
         WHERE t.ctid = f.tid AND f.status > 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.queue, f.retention,
             t.id, t.run_at, t.created_at, t.dies_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
-            t.started_at, t.holder, t.worker, t.payload, t.key
+            t.started_at, t.holder, t.worker, t.payload, t.key, t.traceparent
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
-            retries, attempt, spared, status, priority, worker, payload, key, result)
+            retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
         SELECT e.id, now(), e.created_at,
             CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
             CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
-            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.error
+            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.error, e.traceparent
         FROM ended e
         WHERE e.status <> 3 OR e.retention > 0
     ), gone AS (
@@ -687,7 +857,7 @@ BEGIN
         CASE WHEN e.open_fence THEN e.payload END
     FROM ended e
     UNION ALL
-    SELECT w.ord, 0::smallint, w.status, NULL, w.run_at, w.attempt, w.spared, w.retries,
+    SELECT w.ord, 0::smallint, w.status, now(), w.run_at, w.attempt, w.spared, w.retries,
         w.queue_id, w.queue, w.priority, w.created_at, w.dies_at, NULL, w.worker, w.key,
         CASE WHEN w.open_fence THEN w.payload END
     FROM waiting w
@@ -744,7 +914,7 @@ $$;
 
 -- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text)
+CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text, traceparent text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -762,6 +932,9 @@ DECLARE
     -- The caller of the first task, of the second, and so on.
     v_seats integer[];
     v_want integer;
+    -- Leases that began before it have not lapsed, whatever they say.
+    v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
+        THEN pg_postmaster_start_time() ELSE '-infinity' END;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     FOR v_demand IN 1 .. cardinality(p_demand_ns) LOOP
@@ -799,7 +972,8 @@ BEGIN
                             WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), 0))
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
-                    AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)
+                    AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
+                            AND t.attempt - t.spared < t.retries)
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 ORDER BY t.run_at, t.id + 0
                 LIMIT v_want + v_want / 4 + 16
@@ -815,7 +989,8 @@ BEGIN
                 FROM pgmill.task t
                 WHERE t.ctid = c.tid AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
-                    AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)
+                    AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
+                            AND t.attempt - t.spared < t.retries)
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 FOR UPDATE SKIP LOCKED
             ) l
@@ -830,7 +1005,7 @@ BEGIN
             FROM dealt d
             WHERE t.ctid = d.tid
             RETURNING d.caller, t.id, t.queue_id, d.queue, t.priority, t.created_at, t.run_at, t.dies_at,
-                t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key,
+                t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key, t.traceparent,
                 d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
         ), lapsed AS (
             INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
@@ -846,9 +1021,60 @@ BEGIN
             GROUP BY k.queue_id, s.status
         )
         SELECT k.caller, k.id, k.queue_id, k.queue, k.priority, k.created_at, k.run_at, k.dies_at,
-            k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key
+            k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent
         FROM taken k;
     END LOOP;
+END
+$$;
+
+-- Name: sleep_v1(bigint, text, text[], bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.sleep_v1(p_process bigint, p_ns text, p_queues text[], p_for bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_due timestamptz;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    IF p_for IS NOT NULL THEN
+        INSERT INTO pgmill.waiter (ns, queue, process, until)
+        SELECT p_ns, q.queue, p_process, now() + p_for * interval '1 microsecond'
+        FROM unnest(CASE WHEN cardinality(p_queues) = 0 THEN ARRAY[''] ELSE p_queues END) AS q(queue)
+        ON CONFLICT (ns, queue, process) DO UPDATE SET until = excluded.until;
+        DELETE FROM pgmill.waiter
+        WHERE ctid = ANY (ARRAY(SELECT w.ctid FROM pgmill.waiter w
+            WHERE w.ns = p_ns AND w.until < now() - interval '1 minute'
+            FOR UPDATE SKIP LOCKED));
+    END IF;
+    SELECT min(d.run_at) INTO v_due
+    FROM (
+        SELECT q.id FROM pgmill.queue q
+        WHERE cardinality(p_queues) = 0 AND q.ns = p_ns AND q.paused_at IS NULL
+        UNION ALL
+        SELECT q.id FROM unnest(p_queues) AS n(queue)
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = p_ns AND q.queue = n.queue OFFSET 0) q
+        WHERE q.paused_at IS NULL
+    ) m
+    CROSS JOIN generate_series(0, 9) AS p(priority)
+    CROSS JOIN LATERAL (
+        SELECT t.run_at FROM pgmill.task t
+        WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
+            AND (t.run_at, t.id + 0) > (now() - interval '1 s', 0)
+            AND (t.dies_at IS NULL OR t.dies_at > greatest(t.run_at, now()))
+            AND t.lease_until IS NULL AND t.attempt - t.spared < t.retries
+        ORDER BY t.run_at, t.id + 0
+        LIMIT 1
+    ) d;
+    RETURN (extract(epoch FROM v_due - now()) * 1000000)::bigint;
 END
 $$;
 
@@ -867,11 +1093,15 @@ CREATE FUNCTION pgmill.sweep_v1(p_queue integer, p_priority smallint, p_run_at t
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
+DECLARE
+    -- As in retain_v1: leases that began before it have not lapsed, whatever they say.
+    v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
+        THEN pg_postmaster_start_time() ELSE '-infinity' END;
 BEGIN
     RETURN QUERY
     WITH seen AS MATERIALIZED (
         SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id,
-            (t.lease_until IS NULL OR t.lease_until < now())
+            (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
                 AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries)) AS over,
             -- Null: the queue is gone.
             (SELECT q.retention_failed FROM pgmill.queue q WHERE q.id = t.queue_id) AS retention_failed
@@ -886,7 +1116,7 @@ BEGIN
             SELECT t.ctid AS tid, (CASE WHEN t.dies_at <= now() THEN 5 ELSE 4 END)::smallint AS status
             FROM pgmill.task t
             WHERE t.ctid = s.tid
-                AND (s.retention_failed IS NULL OR ((t.lease_until IS NULL OR t.lease_until < now())
+                AND (s.retention_failed IS NULL OR ((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
                     AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))))
             FOR UPDATE SKIP LOCKED
         ) l
@@ -898,12 +1128,12 @@ BEGIN
         RETURNING t.*, l.orphan, l.status
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
-            retries, attempt, spared, status, priority, worker, payload, key, result)
+            retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
         SELECT e.id, now(), e.created_at,
             CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
             CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
-            coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END)
+            coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END), e.traceparent
         FROM ended e WHERE NOT e.orphan
     ), lapsed AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
@@ -929,6 +1159,56 @@ BEGIN
         FROM ended e
     ) n
     LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
+END
+$$;
+
+-- Name: wake_in_transaction_v1(text, text); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.wake_in_transaction_v1(p_ns text, p_queue text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pgmill.waiter w
+        WHERE w.ns = p_ns AND w.queue IN (p_queue, '') AND w.until > clock_timestamp())
+    THEN
+        PERFORM pg_notify('pgmill', json_build_object('in', json_build_array(json_build_array(p_ns, p_queue, 0)))::text);
+    END IF;
+END
+$$;
+
+-- Name: wake_v1(bigint, text[], text[], bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.wake_v1(p_process bigint, p_ns text[], p_queue text[], p_due bigint[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    v_in json;
+    v_count bigint;
+    v_notice text;
+BEGIN
+    SELECT json_agg(json_build_array(x.ns, x.queue, x.due)), count(*) INTO v_in, v_count
+    FROM unnest(p_ns, p_queue, p_due) AS x(ns, queue, due)
+    WHERE EXISTS (
+        SELECT FROM pgmill.waiter w
+        WHERE w.ns = x.ns AND w.queue IN (x.queue, '') AND w.until > now() AND w.process <> p_process);
+    IF v_count > 0 THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        v_notice := json_build_object('from', p_process, 'in', v_in);
+        -- A notice has less than 8,000 bytes. One that names no queue is about all.
+        IF octet_length(v_notice) > 7900 THEN
+            v_notice := json_build_object('from', p_process);
+        END IF;
+        PERFORM pg_notify('pgmill', v_notice);
+    END IF;
+    RETURN v_count;
 END
 $$;
 
@@ -964,7 +1244,8 @@ CREATE VIEW pgmill.any_task_v1 AS
         CASE
             WHEN (t.lease_until IS NULL) THEN t.result
             ELSE NULL::json
-        END AS result
+        END AS result,
+    t.traceparent
    FROM pgmill.task t
 UNION ALL
  SELECT f.id,
@@ -990,7 +1271,8 @@ UNION ALL
     f.worker,
     f.key,
     f.payload,
-    f.result
+    f.result,
+    f.traceparent
    FROM pgmill.task_finished f;
 
 -- Name: enqueue_resent; Type: TABLE; Schema: pgmill; Owner: -
@@ -1103,6 +1385,93 @@ CREATE TABLE pgmill.task_key (
     id bigint NOT NULL
 );
 
+-- Name: ticker; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.ticker (
+    id integer NOT NULL,
+    ns text NOT NULL COLLATE pg_catalog."C",
+    ticker text NOT NULL COLLATE pg_catalog."C",
+    payload json NOT NULL,
+    "interval" bigint,
+    cron text,
+    time_zone text,
+    policy smallint NOT NULL,
+    catch_up integer NOT NULL,
+    queue text COLLATE pg_catalog."C",
+    priority smallint NOT NULL,
+    ts timestamp with time zone,
+    next_at timestamp with time zone,
+    ticks bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone,
+    holder bigint,
+    CONSTRAINT ticker_catch_up_check CHECK (((catch_up >= 1) AND (catch_up <= 1000))),
+    CONSTRAINT ticker_due CHECK (((next_at IS NULL) = (("interval" IS NULL) AND (cron IS NULL)))),
+    CONSTRAINT ticker_interval_check CHECK ((("interval" >= 1000) AND ("interval" <= '3153600000000000'::bigint))),
+    CONSTRAINT ticker_lease CHECK (((lease_until IS NULL) = (holder IS NULL))),
+    CONSTRAINT ticker_policy_check CHECK (((policy >= 0) AND (policy <= 2))),
+    CONSTRAINT ticker_priority_check CHECK (((priority >= 0) AND (priority <= 9))),
+    CONSTRAINT ticker_schedule CHECK ((("interval" IS NULL) OR (cron IS NULL))),
+    CONSTRAINT ticker_zone CHECK (((cron IS NULL) = (time_zone IS NULL)))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+
+-- Name: TABLE ticker; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON TABLE pgmill.ticker IS 'One row a ticker. Those of the namespace pgmill are the jobs of maintenance.';
+
+-- Name: COLUMN ticker."interval"; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker."interval" IS 'Microseconds from tick to tick; null: it goes by cron, or is disabled.';
+
+-- Name: COLUMN ticker.policy; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.policy IS 'What becomes of missed ticks: 0 coalesce, 1 skip, 2 catch_up.';
+
+-- Name: COLUMN ticker.queue; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.queue IS 'The queue, of the same namespace, in which each tick makes a task; null: ticks are handed out.';
+
+-- Name: COLUMN ticker.ts; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.ts IS 'The grid point of the last tick.';
+
+-- Name: COLUMN ticker.next_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.next_at IS 'The grid point that is due next; null: disabled.';
+
+-- Name: COLUMN ticker.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.lease_until IS 'Until when whoever took the tick keeps others from the next one. Only jobs of maintenance are leased.';
+
+-- Name: ticker_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.ticker ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.ticker_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: waiter; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE UNLOGGED TABLE pgmill.waiter (
+    ns text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    process bigint NOT NULL,
+    until timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='200');
+
+-- Name: COLUMN waiter.queue; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.waiter.queue IS 'Empty: any queue of the namespace.';
+
+-- Name: COLUMN waiter.until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.waiter.until IS 'Until when the process is to be told, whether it sleeps or not.';
+
 -- Name: enqueue_resent enqueue_resent_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
 ALTER TABLE ONLY pgmill.enqueue_resent
@@ -1138,6 +1507,21 @@ ALTER TABLE ONLY pgmill.task_key
 ALTER TABLE ONLY pgmill.task
     ADD CONSTRAINT task_pkey PRIMARY KEY (id);
 
+-- Name: ticker ticker_name; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.ticker
+    ADD CONSTRAINT ticker_name UNIQUE (ns, ticker);
+
+-- Name: ticker ticker_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.ticker
+    ADD CONSTRAINT ticker_pkey PRIMARY KEY (id);
+
+-- Name: waiter waiter_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.waiter
+    ADD CONSTRAINT waiter_pkey PRIMARY KEY (ns, queue, process);
+
 -- Name: task_attempt_id; Type: INDEX; Schema: pgmill; Owner: -
 
 CREATE INDEX task_attempt_id ON ONLY pgmill.task_attempt USING btree (id);
@@ -1157,4 +1541,16 @@ CREATE INDEX task_gone_ended ON ONLY pgmill.task_gone USING btree (ended_at);
 -- Name: task_ready; Type: INDEX; Schema: pgmill; Owner: -
 
 CREATE INDEX task_ready ON pgmill.task USING btree (queue_id, priority, run_at, ((id + 0)));
+
+-- Name: ticker_due; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX ticker_due ON pgmill.ticker USING btree (ns, next_at);
+
+-- Name: ticker_leased; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX ticker_leased ON pgmill.ticker USING btree (id) WHERE (lease_until IS NOT NULL);
+
+-- Name: ticker_queue_due; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX ticker_queue_due ON pgmill.ticker USING btree (next_at) WHERE (queue IS NOT NULL);
 

@@ -15,8 +15,8 @@ mod settle;
 
 pub use options::BatchOptions;
 
-pub(crate) use batcher::Batcher;
-pub(crate) use enqueue::{EnqueueCall, EnqueueFlight};
+pub(crate) use batcher::{Batcher, Flight};
+pub(crate) use enqueue::{EnqueueCall, EnqueueFlight, due_in};
 pub(crate) use floors::Floors;
 pub(crate) use ids::Ids;
 pub(crate) use release::{ALONE_AT_ONCE, ReleaseAnswer, ReleaseCall, ReleaseFlight};

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use pgmill_schema::{Namespace, QueueName, Status, Task, TaskMeta, TaskMetaError, to_micros};
 use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_postgres::GenericClient;
 
-use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Reply, Unsettled, settle};
+use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Reply, Unsettled, due_in, settle};
 use crate::error::EnqueueError;
 use crate::manager::Manager;
 
@@ -17,19 +18,24 @@ use crate::manager::Manager;
 /// trips of a COPY need some hundred tasks more to pay where each takes half a millisecond.
 const COPY_FROM: usize = 1_000;
 
-/// Tells the workers of this process of a task that was created in a transaction, once that is committed.
+/// Tells workers of a task that was created in a transaction, once that is committed.
 #[must_use = "workers are not told of the task until this is sent, after the commit"]
 #[derive(Debug)]
 pub struct Wake {
     namespace: Namespace,
     queue: QueueName,
+    due: Instant,
 }
 
 impl Wake {
     /// Tells them. To be called after the commit: before it, they would find nothing.
     pub fn send(self, manager: &Manager) {
         manager.shared.floors.forget(&self.namespace, &self.queue);
-        manager.shared.wakes.wake(&self.namespace, &self.queue, Duration::ZERO);
+        manager.shared.wakes.wake(
+            &self.namespace,
+            &self.queue,
+            self.due.saturating_duration_since(Instant::now()),
+        );
     }
 }
 
@@ -92,8 +98,12 @@ impl Manager {
         let ids = self.shared.ids.take(tasks.len()).await.map_err(store)?;
         tasks.iter_mut().zip(ids).for_each(|(task, id)| task.id = id);
         let answers = self.create_at_once(&queue, &tasks).await?;
-        self.shared.floors.forget(&self.namespace, &queue);
-        self.shared.wakes.wake(&self.namespace, &queue, Duration::ZERO);
+        for (new, enqueued) in tasks.iter().zip(&answers) {
+            self.shared.floors.arrived(new, enqueued);
+        }
+        if let Some(due_in) = answers.iter().filter_map(due_in).min() {
+            self.shared.wakes.wake(&self.namespace, &queue, due_in);
+        }
         let mut created = Vec::with_capacity(tasks.len());
         for (new, enqueued) in tasks.iter().zip(answers) {
             // Only the owner of a key may fail to be looked at, and by now the others are created.
@@ -134,11 +144,14 @@ impl Manager {
                 enqueued => break self.created(&new, enqueued)?,
             }
         };
-        Ok((task, self.wake(queue)))
+        let wake = self.wake(queue, &task);
+        Ok((task, wake))
     }
 
-    pub(crate) fn wake(&self, queue: QueueName) -> Wake {
-        Wake { namespace: self.namespace.clone(), queue }
+    pub(crate) fn wake(&self, queue: QueueName, task: &Task) -> Wake {
+        let due_in = task.delayed_at.map(|at| at.duration_since(task.created_at));
+        let due_in = due_in.and_then(|due_in| due_in.try_into().ok()).unwrap_or(Duration::ZERO);
+        Wake { namespace: self.namespace.clone(), queue, due: Instant::now() + due_in }
     }
 
     pub(crate) fn new_task(&self, queue: &QueueName, meta: TaskMeta) -> Result<NewTask, EnqueueError> {
@@ -153,6 +166,7 @@ impl Manager {
             delay: meta.delay.map(to_micros),
             priority: i16::from(meta.priority),
             key: meta.key,
+            traceparent: meta.traceparent,
         })
     }
 
@@ -162,9 +176,9 @@ impl Manager {
         queue: &QueueName,
         tasks: &[NewTask],
     ) -> Result<Vec<Enqueued>, EnqueueError> {
-        let keyed = tasks.iter().any(|task| task.key.is_some());
+        let plain = tasks.iter().all(|task| task.key.is_none() && task.traceparent.is_none());
         let store = &self.shared.store;
-        let copied = tasks.len() >= COPY_FROM && !keyed && !store.is_pooler();
+        let copied = tasks.len() >= COPY_FROM && plain && !store.is_pooler();
         let bulk = Bulk { store, namespace: &self.namespace, queue, tasks, copied };
         let (answers, _) =
             settle(self.shared.settle, Sending::First, &bulk).await.map_err(|end| match end {
@@ -214,6 +228,7 @@ impl Manager {
             priority: u8::try_from(new.priority).unwrap_or(u8::MAX),
             attempt: 0,
             key: new.key.clone(),
+            traceparent: new.traceparent.clone(),
             lease_until: None,
             holder: None,
             attempts: Vec::new(),

@@ -1,9 +1,10 @@
 #![doc = include_str!("../README.md")]
 
-mod arrivals;
 mod batch;
 mod enqueue;
 mod error;
+mod home;
+mod jitter;
 mod maintenance;
 mod manager;
 mod open;
@@ -13,9 +14,9 @@ mod queues;
 mod sqlx;
 mod task_loop;
 mod tasks;
+mod tickers;
 mod wakes;
 
-pub use arrivals::Arrivals;
 pub use batch::BatchOptions;
 pub use enqueue::Wake;
 pub use error::{
@@ -30,7 +31,8 @@ pub use pool::{
 };
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
-pub use wakes::Arrived;
+pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
+pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]
 pub use pgmill_schema::*;

@@ -13,7 +13,8 @@ use crate::batch::{
     ALONE_AT_ONCE, BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight,
 };
 use crate::open::ManagerBuilder;
-use crate::wakes::Wakes;
+use crate::tickers::{Clock, TickerState};
+use crate::wakes::{Listening, Wakes};
 
 /// The queues of a namespace, and their tasks.
 ///
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) ids: Arc<Ids>,
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
+    pub(crate) tickers: TickerState,
+    pub(crate) listening: Listening,
     pub(crate) enqueues: Batcher<EnqueueFlight>,
     /// Tasks with keys fly apart: they may have to wait for a foreign transaction that holds the same key.
     pub(crate) keyed_enqueues: Batcher<EnqueueFlight>,
@@ -67,10 +70,12 @@ impl Manager {
         namespace: Namespace,
         max_payload: usize,
         batching: &BatchOptions,
+        listen: Option<ConnectOptions>,
+        ticker_clock: Clock,
     ) -> Self {
         let ids = Arc::new(Ids::new(store.clone()));
         let floors = Arc::new(Floors::default());
-        let wakes = Arc::new(Wakes::default());
+        let wakes = Arc::new(Wakes::new(store.clone(), Arc::clone(&floors), batching));
         let settle = batching.settle;
         let alone = TaskTracker::new();
         let enqueue = || EnqueueFlight {
@@ -103,6 +108,8 @@ impl Manager {
             ids,
             floors,
             wakes,
+            tickers: TickerState::new(ticker_clock),
+            listening: Listening::new(listen),
             store,
         };
         Self { namespace, shared: Arc::new(shared) }
@@ -149,6 +156,8 @@ impl Manager {
         self.shared.releases.close().await;
         self.shared.alone.close();
         self.shared.alone.wait().await;
+        self.shared.wakes.close().await;
+        self.shared.listening.end();
     }
 }
 

@@ -11,6 +11,7 @@ use pgmill_store::{ConnectOptions, Migrator, Store};
 use crate::batch::BatchOptions;
 use crate::error::OpenError;
 use crate::manager::Manager;
+use crate::tickers::Clock;
 
 /// The largest payload or result that is taken by default: 1 MiB.
 pub(crate) const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
@@ -40,6 +41,9 @@ pub struct ManagerBuilder {
     max_payload: usize,
     deadline: Option<Duration>,
     batching: BatchOptions,
+    ticker_clock: Clock,
+    listen: bool,
+    listen_with: Option<ConnectOptions>,
 }
 
 impl ManagerBuilder {
@@ -64,6 +68,9 @@ impl ManagerBuilder {
             max_payload: DEFAULT_MAX_PAYLOAD,
             deadline: None,
             batching: BatchOptions::default(),
+            ticker_clock: Clock::database(),
+            listen: true,
+            listen_with: None,
         }
     }
 
@@ -106,13 +113,35 @@ impl ManagerBuilder {
         self
     }
 
+    /// The clock that tickers go by. Default [`Clock::database`]; another one is for tests.
+    pub fn ticker_clock(mut self, clock: Clock) -> Self {
+        self.ticker_clock = clock;
+        self
+    }
+
+    /// Whether to be told by others of tasks, on a direct connection of its own, once somebody waits for
+    /// [`arrivals`](Manager::arrivals). Default `true`. With `false`, and where there is no direct connection to be had
+    /// (a pool that was given, a pooler), those who wait look every second.
+    pub fn listen(mut self, listen: bool) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// How to connect directly in order to be told of tasks, where all else goes through a pool that was given or a pooler
+    /// in transaction mode.
+    pub fn listen_with(mut self, options: ConnectOptions) -> Self {
+        self.listen_with = Some(options);
+        self
+    }
+
     async fn open(self) -> Result<Manager, OpenError> {
         let namespace = Namespace::new(&self.namespace)?;
-        let store = match self.source {
-            Source::Url(url) => Store::open(&ConnectOptions::parse(&url)?)?,
-            Source::Options(options) => Store::open(&options)?,
-            Source::Pool(pool) => Store::from_pool(pool, self.pooler),
+        let (store, direct) = match self.source {
+            Source::Url(url) => connect(ConnectOptions::parse(&url)?)?,
+            Source::Options(options) => connect(*options)?,
+            Source::Pool(pool) => (Store::from_pool(pool, self.pooler), None),
         };
+        let listen_with = self.listen_with.or(direct).filter(|_| self.listen);
         let store = match self.deadline {
             Some(deadline) => store.with_deadline(deadline),
             None => store,
@@ -120,8 +149,22 @@ impl ManagerBuilder {
         if self.migrate {
             Migrator::new(&store).run().await?;
         }
-        Ok(Manager::assemble(store, namespace, self.max_payload, &self.batching))
+        Ok(Manager::assemble(
+            store,
+            namespace,
+            self.max_payload,
+            &self.batching,
+            listen_with,
+            self.ticker_clock,
+        ))
     }
+}
+
+/// The store, and how to connect directly.
+fn connect(options: ConnectOptions) -> Result<(Store, Option<ConnectOptions>), OpenError> {
+    let store = Store::open(&options)?;
+    let direct = !options.is_pooler();
+    Ok((store, direct.then_some(options)))
 }
 
 impl IntoFuture for ManagerBuilder {

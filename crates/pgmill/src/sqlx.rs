@@ -53,7 +53,8 @@ impl Manager {
                 enqueued => break self.created(&new, enqueued)?,
             }
         };
-        Ok((task, self.wake(queue)))
+        let wake = self.wake(queue, &task);
+        Ok((task, wake))
     }
 
     /// The task that has the key of `new`.
@@ -82,6 +83,7 @@ async fn enqueue(connection: &mut PgConnection, new: &NewTask) -> Result<(i64, E
         .bind(new.delay)
         .bind(new.priority)
         .bind(new.key.as_deref())
+        .bind(new.traceparent.as_deref())
         // Unnamed, so that it leaves nothing behind on a connection which may lead through a pooler.
         .persistent(false)
         .fetch_one(connection)
@@ -126,6 +128,7 @@ fn read(id: i64, new: &NewTask, row: &PgRow) -> Result<Task, ::sqlx::Error> {
         priority: given(priority.try_into().ok(), "priority")?,
         attempt: given(attempt.try_into().ok(), "attempt")?,
         key: new.key.clone(),
+        traceparent: row.try_get("traceparent")?,
         lease_until: time(row, "lease_until")?,
         // Only who retains a task is told.
         holder: None,

@@ -9,10 +9,10 @@ use pgmill_schema::{NameError, Task, WorkerName};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::arrivals::Arrivals;
 use crate::error::RetainError;
 use crate::manager::Manager;
 use crate::pool::outage::Outage;
+use crate::wakes::Arrivals;
 
 /// A stream of retained tasks, made by [`Manager::run_task_loop`].
 ///

@@ -182,7 +182,10 @@ impl Manager {
         let id = u64::try_from(fence.id()).unwrap_or_default();
         match answer {
             ReleaseAnswer::Task(mut now) => {
-                now.payload = now.payload.or_else(|| task.and_then(|task| task.payload));
+                if let Some(task) = task {
+                    now.payload = now.payload.or(task.payload);
+                    now.traceparent = task.traceparent;
+                }
                 Ok(Released { id, status: now.status.unwrap_or(Status::Released), task: Some(*now) })
             }
             ReleaseAnswer::Settled(status) => {

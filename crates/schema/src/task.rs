@@ -54,6 +54,9 @@ pub struct Task {
     /// The idempotency key it was created under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The W3C trace context of whoever created it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// Until when the worker holds it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
     pub lease_until: Option<Timestamp>,

@@ -44,6 +44,9 @@ pub struct TaskMeta {
     /// [`validate`](Self::validate) to be a [`Key`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The W3C trace context of whoever creates the task, which its attempts are linked to: a `traceparent` of version 00.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// A task that cannot be created.
@@ -70,6 +73,15 @@ pub enum TaskMetaError {
     /// The idempotency key cannot be used.
     #[error(transparent)]
     Key(#[from] NameError),
+    /// The trace context is not one.
+    #[error(
+        "traceparent must be one of W3C trace context, version 00, such as \
+         00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01, not {value:?}"
+    )]
+    Traceparent {
+        /// The trace context as given, or its beginning.
+        value: String,
+    },
     /// Both ways to delay the task were used.
     #[error("delay and delayed_at exclude each other: set one of them")]
     DelayConflict,
@@ -100,7 +112,14 @@ impl TaskMeta {
     /// A task without a payload, which cannot be created before it has one.
     #[must_use]
     pub const fn empty() -> TaskMeta {
-        TaskMeta { payload: None, delayed_at: None, delay: None, priority: DEFAULT_PRIORITY, key: None }
+        TaskMeta {
+            payload: None,
+            delayed_at: None,
+            delay: None,
+            priority: DEFAULT_PRIORITY,
+            key: None,
+            traceparent: None,
+        }
     }
 
     /// Lets the task not run before this time. Not together with [`delay`](TaskMeta::delay()).
@@ -128,6 +147,12 @@ impl TaskMeta {
         TaskMeta { key: Some(key.into()), ..self }
     }
 
+    /// Sets the trace context that the task's attempts are linked to, as the header `traceparent` has it.
+    #[must_use]
+    pub fn traceparent(self, traceparent: impl Into<String>) -> TaskMeta {
+        TaskMeta { traceparent: Some(traceparent.into()), ..self }
+    }
+
     /// Checks everything that can be known without the database. `max_payload` is in bytes.
     ///
     /// # Errors
@@ -144,6 +169,9 @@ impl TaskMeta {
         if let Some(key) = &self.key {
             Key::new(key)?;
         }
+        if let Some(traceparent) = self.traceparent.as_ref().filter(|text| !is_traceparent(text)) {
+            return Err(TaskMetaError::Traceparent { value: traceparent.chars().take(80).collect() });
+        }
         match (self.delay, self.delayed_at) {
             (Some(_), Some(_)) => Err(TaskMetaError::DelayConflict),
             (Some(delay), None) if delay > MAX_DELAY => {
@@ -155,6 +183,18 @@ impl TaskMeta {
             _ => Ok(()),
         }
     }
+}
+
+/// Version 00 of <https://www.w3.org/TR/trace-context/#traceparent-header>: lower-case hexadecimal digits, and neither id zero.
+fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace, span, flags] = parts[..] else { return false };
+    let hex = |part: &str, length| {
+        part.len() == length
+            && part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let named = |id: &str| id.bytes().any(|byte| byte != b'0');
+    version == "00" && hex(trace, 32) && hex(span, 16) && hex(flags, 2) && named(trace) && named(span)
 }
 
 impl Default for TaskMeta {

@@ -46,6 +46,7 @@ CREATE TABLE pgmill.task (
     payload     json NOT NULL,
     key         text,
     result      json,
+    traceparent text,
     CONSTRAINT task_pkey PRIMARY KEY (id),
     CONSTRAINT task_priority CHECK (priority BETWEEN 0 AND 9),
     CONSTRAINT task_attempts CHECK (spared >= 0 AND attempt >= spared AND attempt - spared <= retries),
@@ -64,6 +65,7 @@ COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves
 COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
 COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
 COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
+COMMENT ON COLUMN pgmill.task.traceparent IS 'The W3C trace context of whoever created the task.';
 COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
 
 -- Insert-only history, one partition a day, made ahead of time by pgmill.ensure_partitions_v1.
@@ -84,7 +86,8 @@ CREATE TABLE pgmill.task_finished (
     worker      text,
     payload     json NOT NULL,
     key         text,
-    result      json
+    result      json,
+    traceparent text
 ) PARTITION BY RANGE (finished_at);
 CREATE INDEX task_finished_id ON pgmill.task_finished (id);
 CREATE INDEX task_finished_status ON pgmill.task_finished (queue_id, status, (id + 0));

@@ -16,6 +16,7 @@ RETURN EXISTS (SELECT FROM pgmill.task t WHERE t.id = p_id)
 -- p_id             reserved ids, ascending
 -- p_delayed_at     earliest start, or null; p_delay the same as microseconds from now
 -- p_key            idempotency keys, or null for a row without one
+-- p_traceparent    trace contexts, likewise; null if no row has one
 -- p_flight         the first id of the batch: names this sending
 -- p_resend         the batch may have been committed by an earlier sending
 -- p_all            create all or none: one delayed_at in the past refuses the others too, which then are answered as
@@ -32,7 +33,7 @@ RETURN EXISTS (SELECT FROM pgmill.task t WHERE t.id = p_id)
 CREATE FUNCTION pgmill.enqueue_v1(
     p_ns text[], p_queue text[],
     p_id bigint[], p_slot integer[], p_payload text[], p_delayed_at timestamptz[], p_delay bigint[],
-    p_priority smallint[], p_key text[],
+    p_priority smallint[], p_key text[], p_traceparent text[],
     p_flight bigint, p_resend boolean, p_all boolean
 ) RETURNS TABLE (
     ord integer, code smallint, id bigint, queue_id integer,
@@ -127,7 +128,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q
         WHERE q.id = ANY (v_locked)
     ), given AS MATERIALIZED (
-        SELECT x.ord::integer AS ord, x.id, x.payload, x.priority, x.key, q.id AS queue_id, q.ttl, q.retries,
+        SELECT x.ord::integer AS ord, x.id, x.payload, x.priority, x.key, x.traceparent, q.id AS queue_id, q.ttl, q.retries,
             greatest(coalesce(x.delayed_at, v_now + x.delay * interval '1 microsecond'), v_now) AS run_at,
             CASE
                 WHEN q.id IS NULL THEN 1
@@ -137,13 +138,13 @@ BEGIN
             CASE WHEN x.key IS NOT NULL THEN
                 (SELECT k.id FROM pgmill.task_key k WHERE k.queue_id = q.id AND k.key = x.key)
             END AS owner
-        FROM unnest(p_id, p_slot, p_payload, p_delayed_at, p_delay, p_priority, p_key)
-            WITH ORDINALITY AS x(id, slot, payload, delayed_at, delay, priority, key, ord)
+        FROM unnest(p_id, p_slot, p_payload, p_delayed_at, p_delay, p_priority, p_key, p_traceparent)
+            WITH ORDINALITY AS x(id, slot, payload, delayed_at, delay, priority, key, traceparent, ord)
         LEFT JOIN queue q ON q.slot = x.slot
     ), made AS (
-        INSERT INTO pgmill.task (id, run_at, created_at, dies_at, queue_id, retries, priority, payload, key)
+        INSERT INTO pgmill.task (id, run_at, created_at, dies_at, queue_id, retries, priority, payload, key, traceparent)
         SELECT g.id, g.run_at, v_now, g.run_at + g.ttl * interval '1 microsecond', g.queue_id, g.retries, g.priority,
-            g.payload::json, g.key
+            g.payload::json, g.key, g.traceparent
         FROM given g
         WHERE NOT v_refused AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
         -- In ascending order of ids, so that the pages of the indexes fill up instead of being split in the middle.

@@ -20,6 +20,9 @@
 -- ones does not leave this one empty-handed; then locked one by one with SKIP LOCKED until the demand is met, their
 -- conditions checked again on the version that was locked. Fewer tasks than wanted prove nothing about the queue.
 --
+-- A lease that was given before the server was started does not count as lapsed until the server has run for 30 seconds, the
+-- lease of a worker pool: those who hold it could not extend it meanwhile, and may still be at work.
+--
 -- The commit does not wait for the disk: a retain that is lost in a crash leaves its task due. The holder then tells the
 -- next retain of the same attempt from this one.
 --
@@ -37,7 +40,7 @@ CREATE FUNCTION pgmill.retain_v1(
 ) RETURNS TABLE (
     caller integer, id bigint, queue_id integer, queue text, priority smallint,
     created_at timestamptz, run_at timestamptz, dies_at timestamptz, started_at timestamptz, lease_until timestamptz,
-    attempt integer, spared integer, retries integer, payload json, key text
+    attempt integer, spared integer, retries integer, payload json, key text, traceparent text
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -56,6 +59,9 @@ DECLARE
     -- The caller of the first task, of the second, and so on.
     v_seats integer[];
     v_want integer;
+    -- Leases that began before it have not lapsed, whatever they say.
+    v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
+        THEN pg_postmaster_start_time() ELSE '-infinity' END;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     FOR v_demand IN 1 .. cardinality(p_demand_ns) LOOP
@@ -93,7 +99,8 @@ BEGIN
                             WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), 0))
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
-                    AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)
+                    AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
+                            AND t.attempt - t.spared < t.retries)
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 ORDER BY t.run_at, t.id + 0
                 LIMIT v_want + v_want / 4 + 16
@@ -109,7 +116,8 @@ BEGIN
                 FROM pgmill.task t
                 WHERE t.ctid = c.tid AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
-                    AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries)
+                    AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
+                            AND t.attempt - t.spared < t.retries)
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 FOR UPDATE SKIP LOCKED
             ) l
@@ -124,7 +132,7 @@ BEGIN
             FROM dealt d
             WHERE t.ctid = d.tid
             RETURNING d.caller, t.id, t.queue_id, d.queue, t.priority, t.created_at, t.run_at, t.dies_at,
-                t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key,
+                t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key, t.traceparent,
                 d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
         ), lapsed AS (
             INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
@@ -140,7 +148,7 @@ BEGIN
             GROUP BY k.queue_id, s.status
         )
         SELECT k.caller, k.id, k.queue_id, k.queue, k.priority, k.created_at, k.run_at, k.dies_at,
-            k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key
+            k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent
         FROM taken k;
     END LOOP;
 END

@@ -13,6 +13,8 @@
 -- (the fence), 4 locked by somebody else's transaction: nothing changed, to be tried again alone.
 -- With an open fence (p_attempt null) the answer carries the payload too.
 --
+-- ended_at is when the attempt ended, whether the task goes on or not.
+--
 -- A task that ends moves to task_finished in this statement; one with retention 0 that is done leaves only its id in
 -- task_gone. What happens to the others: retry counts k = attempt - spared attempts; with k = retries the task has
 -- failed; with a next start past dies_at it has expired. Give back and snooze add to spared instead.
@@ -93,14 +95,14 @@ BEGIN
         WHERE t.ctid = f.tid AND f.status > 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.queue, f.retention,
             t.id, t.run_at, t.created_at, t.dies_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
-            t.started_at, t.holder, t.worker, t.payload, t.key
+            t.started_at, t.holder, t.worker, t.payload, t.key, t.traceparent
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
-            retries, attempt, spared, status, priority, worker, payload, key, result)
+            retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
         SELECT e.id, now(), e.created_at,
             CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
             CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
-            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.error
+            e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key, e.error, e.traceparent
         FROM ended e
         WHERE e.status <> 3 OR e.retention > 0
     ), gone AS (
@@ -161,7 +163,7 @@ BEGIN
         CASE WHEN e.open_fence THEN e.payload END
     FROM ended e
     UNION ALL
-    SELECT w.ord, 0::smallint, w.status, NULL, w.run_at, w.attempt, w.spared, w.retries,
+    SELECT w.ord, 0::smallint, w.status, now(), w.run_at, w.attempt, w.spared, w.retries,
         w.queue_id, w.queue, w.priority, w.created_at, w.dies_at, NULL, w.worker, w.key,
         CASE WHEN w.open_fence THEN w.payload END
     FROM waiting w

@@ -4,11 +4,14 @@
 --
 -- delayed_at or delay hold the task back; priority goes from 0 (first) to 9; a second task with the same key in the
 -- same queue is not created while the first lives or is retained, and the first one's id is answered.
+-- Idle workers are woken by the commit, if there are any who want a task of that queue. traceparent is the W3C trace
+-- context that the task's attempts are linked to.
 -- A payload has at most 1 MiB of text, or as many bytes as the setting pgmill.max_payload says.
 -- Errors: P0002 no such queue; 22023 a value out of range; 22004 no payload.
 CREATE FUNCTION pgmill.create_task(
     ns text, queue text, payload json,
-    delayed_at timestamptz DEFAULT NULL, delay interval DEFAULT NULL, priority integer DEFAULT 5, key text DEFAULT NULL
+    delayed_at timestamptz DEFAULT NULL, delay interval DEFAULT NULL, priority integer DEFAULT 5, key text DEFAULT NULL,
+    traceparent text DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -45,6 +48,10 @@ BEGIN
         RAISE EXCEPTION 'delay % is out of range', delay USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed is 0 to 100 years.';
     END IF;
+    IF traceparent !~ '^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$' THEN
+        RAISE EXCEPTION 'traceparent "%" is not one', traceparent USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Allowed is a W3C traceparent of version 00, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.';
+    END IF;
     IF length(key) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'key has % characters', length(key) USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed are 1 to 255.';
@@ -54,13 +61,17 @@ BEGIN
     SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
         ARRAY[v_ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
-        CASE WHEN key IS NOT NULL THEN ARRAY[key] END, NULL, false, false) AS e;
+        CASE WHEN key IS NOT NULL THEN ARRAY[key] END, CASE WHEN traceparent IS NOT NULL THEN ARRAY[traceparent] END,
+        NULL, false, false) AS e;
     IF v_made.code = 1 THEN
         RAISE EXCEPTION 'queue "%" does not exist in namespace "%"', v_queue, v_ns USING ERRCODE = 'no_data_found',
             HINT = 'Register the queue first.';
     ELSIF v_made.code = 2 THEN
         RAISE EXCEPTION 'delayed_at is in the past' USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed is now, within a second, or later.';
+    END IF;
+    IF v_made.code = 0 THEN
+        PERFORM pgmill.wake_in_transaction_v1(v_ns, v_queue);
     END IF;
     RETURN v_made.id;
 END

@@ -21,12 +21,13 @@ SELECT t.id, t.queue_id, pgmill.live_status_v1(t.dies_at, t.lease_until, t.attem
     t.lease_until,
     CASE WHEN t.lease_until IS NOT NULL THEN t.holder END AS holder,
     t.attempt, t.spared, t.retries, t.worker, t.key, t.payload,
-    CASE WHEN t.lease_until IS NULL THEN t.result END AS result
+    CASE WHEN t.lease_until IS NULL THEN t.result END AS result,
+    t.traceparent
 FROM pgmill.task t
 UNION ALL
 SELECT f.id, f.queue_id, f.status, f.priority, f.created_at, f.delayed_at, f.dies_at,
     CASE WHEN f.status = 3 THEN f.started_at END,
     CASE WHEN f.status = 3 THEN f.finished_at END,
     NULL::timestamptz, NULL::bigint,
-    f.attempt, f.spared, f.retries, f.worker, f.key, f.payload, f.result
+    f.attempt, f.spared, f.retries, f.worker, f.key, f.payload, f.result, f.traceparent
 FROM pgmill.task_finished f;

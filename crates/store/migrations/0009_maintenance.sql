@@ -23,11 +23,15 @@ SET enable_material = off
 SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    -- As in retain_v1: leases that began before it have not lapsed, whatever they say.
+    v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
+        THEN pg_postmaster_start_time() ELSE '-infinity' END;
 BEGIN
     RETURN QUERY
     WITH seen AS MATERIALIZED (
         SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id,
-            (t.lease_until IS NULL OR t.lease_until < now())
+            (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
                 AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries)) AS over,
             -- Null: the queue is gone.
             (SELECT q.retention_failed FROM pgmill.queue q WHERE q.id = t.queue_id) AS retention_failed
@@ -42,7 +46,7 @@ BEGIN
             SELECT t.ctid AS tid, (CASE WHEN t.dies_at <= now() THEN 5 ELSE 4 END)::smallint AS status
             FROM pgmill.task t
             WHERE t.ctid = s.tid
-                AND (s.retention_failed IS NULL OR ((t.lease_until IS NULL OR t.lease_until < now())
+                AND (s.retention_failed IS NULL OR ((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
                     AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))))
             FOR UPDATE SKIP LOCKED
         ) l
@@ -54,12 +58,12 @@ BEGIN
         RETURNING t.*, l.orphan, l.status
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
-            retries, attempt, spared, status, priority, worker, payload, key, result)
+            retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
         SELECT e.id, now(), e.created_at,
             CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
             CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
-            coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END)
+            coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END), e.traceparent
         FROM ended e WHERE NOT e.orphan
     ), lapsed AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)

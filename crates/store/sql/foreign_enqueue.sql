@@ -6,4 +6,5 @@ SELECT e.code, e.id, e.queue_id, e.retries,
     to_char(e.dies_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS dies_at
 FROM pgmill.enqueue_v1(
     ARRAY[$1], ARRAY[$2], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[$3], ARRAY[$4::timestamptz], ARRAY[$5],
-    ARRAY[$6], CASE WHEN $7 IS NOT NULL THEN ARRAY[$7] END, NULL, false, false) e
+    ARRAY[$6], CASE WHEN $7 IS NOT NULL THEN ARRAY[$7] END, CASE WHEN $8 IS NOT NULL THEN ARRAY[$8] END,
+    NULL, false, false) e

@@ -32,6 +32,8 @@ pub struct NewTask {
     pub priority: i16,
     /// Its idempotency key.
     pub key: Option<String>,
+    /// The W3C trace context of whoever creates it.
+    pub traceparent: Option<String>,
 }
 
 /// Whether a batch is sent for the first time, or may have been committed by an earlier sending.
@@ -81,6 +83,7 @@ struct Columns<'a> {
     delays: Vec<Option<i64>>,
     priorities: Vec<i16>,
     keys: Option<Vec<Option<&'a str>>>,
+    traceparents: Option<Vec<Option<&'a str>>>,
     flight: Option<i64>,
     resend: bool,
     all: bool,
@@ -107,10 +110,14 @@ impl<'a> Columns<'a> {
         if tasks.iter().any(|task| task.borrow().key.is_some()) {
             columns.keys = Some(tasks.iter().map(|task| task.borrow().key.as_deref()).collect());
         }
+        if tasks.iter().any(|task| task.borrow().traceparent.is_some()) {
+            columns.traceparents =
+                Some(tasks.iter().map(|task| task.borrow().traceparent.as_deref()).collect());
+        }
         columns
     }
 
-    fn params(&self) -> [&(dyn ToSql + Sync); 12] {
+    fn params(&self) -> [&(dyn ToSql + Sync); 13] {
         [
             &self.namespaces,
             &self.queues,
@@ -121,6 +128,7 @@ impl<'a> Columns<'a> {
             &self.delays,
             &self.priorities,
             &self.keys,
+            &self.traceparents,
             &self.flight,
             &self.resend,
             &self.all,

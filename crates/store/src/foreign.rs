@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::statement::{FOREIGN_ENQUEUE, FOREIGN_GET_TASK};
 
 /// Creates one task. Parameters: namespace, queue, payload, earliest start (RFC 3339), delay in microseconds (`bigint`),
-/// priority (`smallint`), key; the others are `text`. Answers one row: `code` (0 created, 1 no such queue, 2 the earliest
+/// priority (`smallint`), key, trace context; the others are `text`. Answers one row: `code` (0 created, 1 no such queue, 2 the earliest
 /// start is in the past, 3 the key belongs to another task), the `id` of the task, or of that other one, `queue_id`,
 /// `retries`, and the times `created_at`, `run_at` and `dies_at` (RFC 3339).
 pub const ENQUEUE: &str = FOREIGN_ENQUEUE.text;

@@ -1,5 +1,7 @@
 //! Ending attempts, and keeping them from ending by themselves.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use pgmill_schema::{Claim, Json, Namespace, Outcome, QueueName, Status, Task, to_micros};
 
@@ -45,8 +47,13 @@ pub struct Ending {
 /// What became of an [`Ending`].
 #[derive(Debug, Clone)]
 pub enum Ended {
-    /// The attempt has ended, and the task is now this. Without a [`Fence::Claim`] it carries the payload.
-    Released(Box<Task>),
+    /// The attempt has ended.
+    Released {
+        /// What the task is now. Without a [`Fence::Claim`] it carries the payload.
+        task: Box<Task>,
+        /// In what time it is due again, if it goes on.
+        due_in: Duration,
+    },
     /// The attempt was ended by an earlier sending, and the task had this status then.
     Settled(Status),
     /// The namespace has no such task.
@@ -211,7 +218,12 @@ fn read(row: &Reader<'_>, ending: &Ending) -> Result<Ended, StoreError> {
     let code: i16 = row.get("code")?;
     let queue: Option<&str> = row.get("queue")?;
     Ok(match (code, queue) {
-        (0, Some(queue)) => Ended::Released(Box::new(released(row, ending, queue)?)),
+        (0, Some(queue)) => {
+            let task = Box::new(released(row, ending, queue)?);
+            let (ended_at, run_at): (Timestamp, Timestamp) = (row.get("ended_at")?, row.get("run_at")?);
+            let due_in = Duration::try_from(run_at.duration_since(ended_at)).unwrap_or_default();
+            Ended::Released { task, due_in }
+        }
         (0, None) => Ended::Settled(row.status()?),
         (1, _) => Ended::NoTask,
         (2, _) => Ended::NotRetained,
@@ -244,6 +256,7 @@ fn released(row: &Reader<'_>, ending: &Ending, queue: &str) -> Result<Task, Stor
         priority: row.priority()?,
         attempt: row.unsigned("attempt")?,
         key: row.get("key")?,
+        traceparent: None,
         lease_until: None,
         holder: None,
         attempts: Vec::new(),

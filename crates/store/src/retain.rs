@@ -5,7 +5,7 @@ use pgmill_schema::{Namespace, QueueName, Status, Task, WorkerName};
 
 use crate::error::StoreError;
 use crate::row::{Reader, remaining};
-use crate::statement::RETAIN;
+use crate::statement::{RETAIN, WANTED_QUEUES};
 use crate::store::Store;
 
 /// Queues that callers wait for a task of.
@@ -115,6 +115,20 @@ impl Store {
             .await?;
         rows.iter().map(|row| read(&Reader(row), demands, callers, holder)).collect()
     }
+
+    /// The ids of the queues that are wanted, and the time by the database's clock, which a [`Floor`] is made of.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn wanted_queues(
+        &self,
+        demand: &Demand,
+    ) -> Result<Vec<(i32, QueueName, Timestamp)>, StoreError> {
+        let queues: Vec<&str> = demand.queues.iter().map(QueueName::as_str).collect();
+        let rows = self.query_again(&WANTED_QUEUES, &[&demand.namespace.as_str(), &queues]).await?;
+        let read = |row: Reader<'_>| Ok((row.get("id")?, row.queue_name()?, row.get("now")?));
+        rows.iter().map(Reader).map(read).collect()
+    }
 }
 
 fn read(
@@ -151,6 +165,7 @@ fn read(
             priority: row.priority()?,
             attempt: row.unsigned("attempt")?,
             key: row.get("key")?,
+            traceparent: row.get("traceparent")?,
             lease_until: row.get("lease_until")?,
             holder: Some(holder),
             attempts: Vec::new(),

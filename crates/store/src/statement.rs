@@ -28,13 +28,13 @@ macro_rules! statements {
 
 statements! {
     ENQUEUE = "enqueue" (TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, TEXT_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY,
-        INT2_ARRAY, TEXT_ARRAY, INT8, BOOL, BOOL);
+        INT2_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8, BOOL, BOOL);
     RETAIN = "retain" (TEXT_ARRAY, BOOL_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT4_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT8_ARRAY,
         INT4_ARRAY, INT2_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY, INT8, INT8_ARRAY);
     RELEASE = "release" (TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, INT4_ARRAY, INT8_ARRAY, INT2_ARRAY, TEXT_ARRAY, INT8_ARRAY,
         BOOL);
     EXTEND = "extend" (TEXT, INT8_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY);
-    FOREIGN_ENQUEUE = "foreign_enqueue" (TEXT, TEXT, TEXT, TEXT, INT8, INT2, TEXT);
+    FOREIGN_ENQUEUE = "foreign_enqueue" (TEXT, TEXT, TEXT, TEXT, INT8, INT2, TEXT, TEXT);
     FOREIGN_GET_TASK = "foreign_get_task" (TEXT, INT8);
     RESERVE_IDS = "reserve_ids" (INT4);
     COPY_TASKS_OPEN = "copy_tasks_open" (TEXT, TEXT, INT8);
@@ -54,11 +54,28 @@ statements! {
     LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, INT8, INT8);
     COUNT_TASKS = "count_tasks" (TEXT, TEXT, INT2);
     LIST_ATTEMPTS = "list_attempts" (TEXT, INT8);
+    CREATE_TICKER = "create_ticker" (TEXT, TEXT, TEXT, INT8, TEXT, TEXT, BOOL, TEXT, INT2, INT2, INT4, TIMESTAMPTZ,
+        TIMESTAMPTZ);
+    REGISTER_TICKER = "register_ticker" (TEXT, TEXT, TEXT, INT8, TEXT, TEXT, BOOL, TEXT, INT2, INT2, INT4, TIMESTAMPTZ,
+        TIMESTAMPTZ, BOOL, TEXT, TEXT);
+    UPDATE_TICKER = "update_ticker" (TEXT, TEXT, TEXT, INT8, TEXT, TEXT, BOOL, TEXT, INT2, INT2, INT4, TIMESTAMPTZ,
+        TIMESTAMPTZ, BOOL, TEXT, TEXT, TEXT);
+    DELETE_TICKER = "delete_ticker" (TEXT, TEXT);
+    GET_TICKER = "get_ticker" (TEXT, TEXT);
+    LIST_TICKERS = "list_tickers" (TEXT, INT8, INT8);
+    CLAIM_TICKS = "claim_ticks" (TEXT, TEXT_ARRAY, INT4, INT8, INT8, TIMESTAMPTZ, INT4_ARRAY, TIMESTAMPTZ_ARRAY,
+        TIMESTAMPTZ_ARRAY, TIMESTAMPTZ_ARRAY, BOOL_ARRAY);
+    FINISH_TICK = "finish_tick" (TEXT, TEXT, INT8, INT8);
+    EXTEND_TICK = "extend_tick" (TEXT, TEXT, INT8, INT8);
     SWEEP = "sweep" (INT4, INT2, TIMESTAMPTZ, INT8, INT4);
     FOLD_COUNTS = "fold_counts" (INT4);
     PRUNE_KEYS = "prune_keys" (INT4, TEXT, INT4);
     PRUNE_RESENT = "prune_resent" ();
     ENSURE_PARTITIONS = "ensure_partitions" (INT4);
+    WANTED_QUEUES = "wanted_queues" (TEXT, TEXT_ARRAY);
+    SLEEP = "sleep" (INT8, TEXT, TEXT_ARRAY, INT8);
+    WAKE = "wake" (INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY);
+    TEST_LISTENER = "test_listener" (TEXT);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();

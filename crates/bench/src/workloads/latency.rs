@@ -14,7 +14,6 @@ use crate::measure::Latencies;
 
 const QUEUE: &str = "latency";
 const IDLE: Duration = Duration::from_millis(5);
-/// How long the worker sleeps if nobody wakes it: seen as such in the result.
 const BAR: Bar = Bar::Latency { p50: 1.0, p99: 5.0 };
 
 /// A task that the worker has released, and when it got it.

@@ -15,14 +15,13 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::options::BatchOptions;
+use crate::home::Home;
 
 /// How many times a flight that has landed lets others run before it leaves again.
 const TURNAROUND: usize = 2;
@@ -214,45 +213,6 @@ async fn outlive_panics(flight: impl Future<Output = ()>) {
     .await;
 }
 
-/// The runtime the batcher was made in. Flights run there rather than where a call comes from, for that runtime may end
-/// with the caller, and must not take the calls of others with it.
-struct Home {
-    runtime: Handle,
-    ended: Arc<AtomicBool>,
-    /// Ends the task that watches over the runtime.
-    _watched: oneshot::Sender<()>,
-}
-
-impl Home {
-    fn current() -> Self {
-        let (watched, unwatched) = oneshot::channel();
-        let runtime = Handle::current();
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = End(Arc::clone(&ended));
-        runtime.spawn(async move {
-            let _end = end;
-            // Never sent: resolves when the batcher is dropped.
-            let _ = unwatched.await;
-        });
-        Self { runtime, ended, _watched: watched }
-    }
-
-    /// Where to start a flight: once the home has ended, in the runtime of the caller.
-    fn runtime(&self) -> Handle {
-        let ended = self.ended.load(Ordering::Relaxed);
-        ended.then(Handle::try_current).and_then(Result::ok).unwrap_or_else(|| self.runtime.clone())
-    }
-}
-
-/// Tells that the task which holds it is dropped.
-struct End(Arc<AtomicBool>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Ends a flight. What was handed over since it last looked departs with another one. If the runtime went away, though,
 /// another flight would get no further: then the calls are dropped, which their callers see.
 struct Landing<F: Flight> {
@@ -283,6 +243,8 @@ impl<F: Flight> Drop for Landing<F> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
 
     /// Carries numbers, all in one flight at a time, and panics over a zero.

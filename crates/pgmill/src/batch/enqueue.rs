@@ -1,10 +1,10 @@
 //! The enqueue batcher.
 
 use std::borrow::Borrow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
+use pgmill_store::{Arrival, Enqueued, NewTask, Sending, Store, StoreError};
 
 use super::batcher::Flight;
 use super::floors::Floors;
@@ -58,16 +58,22 @@ impl Flight for EnqueueFlight {
                 return;
             }
         }
-        settle_each(self.settle, calls, self).await;
+        settle_each(self.settle, calls, &Round { flight: self, told: Mutex::default() }).await;
     }
 }
 
-impl Rows for EnqueueFlight {
+/// The tasks of a flight, and the queues that were told of already.
+struct Round<'a> {
+    flight: &'a EnqueueFlight,
+    told: Mutex<Vec<Arrival>>,
+}
+
+impl Rows for Round<'_> {
     type Call = EnqueueCall;
     type Answer = Enqueued;
 
     async fn send(&self, calls: &[EnqueueCall], sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
-        self.store.enqueue(calls, sending).await
+        self.flight.store.enqueue(calls, sending).await
     }
 
     fn answer(&self, call: EnqueueCall, end: Result<(Enqueued, Sending), Unsettled>) {
@@ -84,17 +90,28 @@ impl Rows for EnqueueFlight {
     }
 }
 
-impl EnqueueFlight {
-    /// Tells this process's workers of a task that was committed.
+impl Round<'_> {
+    /// Tells workers of a task that was committed.
     fn arrived(&self, task: &NewTask, enqueued: Enqueued) {
-        match enqueued {
-            Enqueued::Created { run_at, .. } => {
-                self.floors.lower(&task.namespace, &task.queue, task.priority, (run_at, task.id));
-            }
-            Enqueued::Settled => self.floors.forget(&task.namespace, &task.queue),
-            Enqueued::KeyTaken(_) | Enqueued::NoQueue | Enqueued::DelayedInPast => return,
+        self.flight.floors.arrived(task, &enqueued);
+        let Some(due_in) = due_in(&enqueued) else { return };
+        let known = |told: &Arrival| told.0 == task.namespace && told.1 == task.queue && told.2 <= due_in;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.iter().rev().any(known) {
+            told.push((task.namespace.clone(), task.queue.clone(), due_in));
+            self.flight.wakes.wake(&task.namespace, &task.queue, due_in);
         }
-        self.wakes.wake(&task.namespace, &task.queue, Duration::ZERO);
+    }
+}
+
+/// In what time a task is due that has come to wait; `None` if none has.
+pub(crate) fn due_in(enqueued: &Enqueued) -> Option<Duration> {
+    match enqueued {
+        Enqueued::Created { created_at, run_at, .. } => {
+            Some(Duration::try_from(run_at.duration_since(*created_at)).unwrap_or_default())
+        }
+        Enqueued::Settled => Some(Duration::ZERO),
+        Enqueued::KeyTaken(_) | Enqueued::NoQueue | Enqueued::DelayedInPast => None,
     }
 }
 

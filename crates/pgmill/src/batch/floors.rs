@@ -14,7 +14,23 @@
 //! lease, a row that was locked when it was passed. So floors are used only while they pay: a claim from the left edge
 //! that was slow for what it found switches them on, for 20 times the time it lost, at least a second; then the left edge
 //! is claimed from again. That bounds both what is spent on dead entries (a twentieth) and the wait of a task left of a
-//! floor. Tasks created by this process lower its floor themselves, and for the commits of others a floor stays a margin
+//! floor. Even then the floors come first, and the left edge is left to those who found nothing at them, so that nobody
+//! waits for it in vain: with thousands of leased tasks at the head of a queue, it is slow whenever it is looked at. Only
+//! where the floors never leave anybody without a task it is looked at all the same, after 4 s.
+//!
+//! ```text
+//!             slow                     20 × what was lost is over
+//!   left edge ────▶ floors alone ──────────────────────────────────▶ floors first ──┐
+//!       ▲                ▲                                                │         │ found: stays, at most 4 s
+//!       │ fast           └──── slow ──── left edge ◀──────────────────────┘ nothing │
+//!       └───────────────────────────────────┘                             ▲         │
+//!                                                                         └─────────┘
+//! ```
+//!
+//! A slow claim that found less than was wanted has seen all there was: then there is a floor for each queue that was
+//! asked for, at the time of the claim, whether anything was ever claimed from it or not.
+//!
+//! Tasks created by this process lower its floor themselves, and for the commits of others a floor stays a margin
 //! behind the present.
 
 use std::collections::HashMap;
@@ -23,17 +39,23 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pgmill_schema::{Namespace, QueueName, Task};
-use pgmill_store::{Demand, Floor, Retained};
+use pgmill_store::{Demand, Enqueued, Floor, NewTask, Retained};
 use tokio::time::Instant;
 
 /// How long other processes' commits may take to become visible.
 const MARGIN: SignedDuration = SignedDuration::from_millis(100);
-/// What a claim may take, by itself and for each task it found, before it is slow.
-const CLAIM: Duration = Duration::from_millis(5);
+/// What a claim may take, by itself and for each task it found, before it is looked into.
+const CLAIM: Duration = Duration::from_millis(1);
 const CLAIM_PER_TASK: Duration = Duration::from_micros(20);
+/// What it may take beside that, and beside twice the time of a statement that does nothing.
+const SLACK: Duration = Duration::from_micros(500);
+/// How often that is compared.
+const COMPARE_EVERY: Duration = Duration::from_secs(1);
 /// How long floors are used at least, and how many times what the left edge cost.
 const SHORTEST: Duration = Duration::from_secs(1);
 const COST_RATIO: u32 = 20;
+/// How long the left edge is put off for claims that the floors satisfy.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 #[derive(Default)]
 pub(crate) struct Floors {
@@ -44,9 +66,23 @@ pub(crate) struct Floors {
 struct State {
     queues: HashMap<Namespace, HashMap<QueueName, Places>>,
     used_until: Option<Instant>,
+    /// Since when the left edge is put off.
+    put_off_since: Option<Instant>,
+    compared: Option<Instant>,
+}
+
+/// Where to claim from.
+pub(crate) enum Start {
+    /// The left edge: it is cheap, or has to be looked at.
+    LeftEdge,
+    /// The floors.
+    Floors(Vec<Floor>),
+    /// The floors, and then the left edge for those who found nothing.
+    FloorsFirst(Vec<Floor>),
 }
 
 /// The floors of a queue, by priority.
+#[derive(Clone, Copy)]
 struct Places {
     queue_id: i32,
     at: [Option<Place>; 10],
@@ -56,43 +92,79 @@ struct Places {
 pub(crate) type Place = (Timestamp, i64);
 
 impl Floors {
-    /// The floors to claim from; none while claims from the left edge are cheap.
-    pub(crate) fn get(&self, demands: &[Demand]) -> Vec<Floor> {
-        let state = self.state();
-        if state.used_until.is_none_or(|until| Instant::now() >= until) {
-            return Vec::new();
+    /// Where to claim from.
+    pub(crate) fn start(&self, demands: &[Demand]) -> Start {
+        let mut state = self.state();
+        let Some(until) = state.used_until else { return Start::LeftEdge };
+        let now = Instant::now();
+        if now < until {
+            return Start::Floors(state.floors(demands));
         }
-        let mut floors = HashMap::new();
-        for demand in demands {
-            let Some(queues) = state.queues.get(&demand.namespace) else { continue };
-            if demand.queues.is_empty() {
-                queues.values().for_each(|places| places.collect(&mut floors));
-            }
-            for places in demand.queues.iter().filter_map(|queue| queues.get(queue)) {
-                places.collect(&mut floors);
-            }
+        if now - *state.put_off_since.get_or_insert(now) < PATIENCE {
+            return Start::FloorsFirst(state.floors(demands));
         }
-        floors.into_values().collect()
+        Start::LeftEdge
     }
 
-    /// Learns from a claim: from the places it reached, and, if it started at the left edge, from its cost.
-    pub(crate) fn learn(&self, retained: &[Retained], from_left_edge: bool, took: Duration) {
+    /// Learns from a claim: from the places it reached, and, if it started at the left edge, from its cost. Returns what it
+    /// took beyond what it found, if that may have been slow: it is to be [compared](Self::compare).
+    pub(crate) fn learn(
+        &self,
+        retained: &[Retained],
+        from_left_edge: bool,
+        took: Duration,
+    ) -> Option<Duration> {
         let mut state = self.state();
         for Retained { queue_id, run_at, task, .. } in retained {
             let queues = state.queues.entry(task.namespace.clone()).or_default();
-            let places = queues
-                .entry(task.queue.clone())
-                .or_insert_with(|| Places { queue_id: *queue_id, at: [None; 10] });
-            if places.queue_id != *queue_id {
-                *places = Places { queue_id: *queue_id, at: [None; 10] };
-            }
+            let places = Places::of(queues, &task.queue, *queue_id);
             let at = &mut places.at[usize::from(task.priority.min(9))];
             *at = (*at).max(Some(reached(task, *run_at)));
         }
-        if from_left_edge {
-            let count = u32::try_from(retained.len()).unwrap_or(u32::MAX);
-            let lost = took.saturating_sub(CLAIM + CLAIM_PER_TASK * count);
-            state.used_until = (!lost.is_zero()).then(|| Instant::now() + (lost * COST_RATIO).max(SHORTEST));
+        if !from_left_edge {
+            return None;
+        }
+        state.put_off_since = None;
+        state.used_until = None;
+        let count = u32::try_from(retained.len()).unwrap_or(u32::MAX);
+        let took = took.saturating_sub(CLAIM_PER_TASK * count);
+        let now = Instant::now();
+        let known = state.compared.is_some_and(|at| now - at < COMPARE_EVERY);
+        if known || took < CLAIM {
+            return None;
+        }
+        state.compared = Some(now);
+        Some(took)
+    }
+
+    /// Compares what a claim took with a statement that does nothing: between them may lie a network, or a busy machine.
+    /// Returns whether the claim was slow.
+    pub(crate) fn compare(&self, took: Duration, nothing: Duration) -> bool {
+        let lost = took.saturating_sub(nothing * 2 + SLACK);
+        if !lost.is_zero() {
+            self.state().used_until = Some(Instant::now() + (lost * COST_RATIO).max(SHORTEST));
+        }
+        !lost.is_zero()
+    }
+
+    /// Nothing was left in this queue by a claim at this time of the database.
+    pub(crate) fn raise(&self, namespace: &Namespace, queue: &QueueName, queue_id: i32, claimed: Timestamp) {
+        let Ok(latest) = claimed.checked_sub(MARGIN) else { return };
+        let mut state = self.state();
+        let queues = state.queues.entry(namespace.clone()).or_default();
+        for at in &mut Places::of(queues, queue, queue_id).at {
+            *at = (*at).max(Some((latest, 0)));
+        }
+    }
+
+    /// A task may have come to wait.
+    pub(crate) fn arrived(&self, task: &NewTask, enqueued: &Enqueued) {
+        match enqueued {
+            Enqueued::Created { run_at, .. } => {
+                self.lower(&task.namespace, &task.queue, task.priority, (*run_at, task.id));
+            }
+            Enqueued::Settled => self.forget(&task.namespace, &task.queue),
+            Enqueued::KeyTaken(_) | Enqueued::NoQueue | Enqueued::DelayedInPast => {}
         }
     }
 
@@ -119,7 +191,33 @@ impl Floors {
     }
 }
 
+impl State {
+    fn floors(&self, demands: &[Demand]) -> Vec<Floor> {
+        let mut floors = HashMap::new();
+        for demand in demands {
+            let Some(queues) = self.queues.get(&demand.namespace) else { continue };
+            if demand.queues.is_empty() {
+                queues.values().for_each(|places| places.collect(&mut floors));
+            }
+            for places in demand.queues.iter().filter_map(|queue| queues.get(queue)) {
+                places.collect(&mut floors);
+            }
+        }
+        floors.into_values().collect()
+    }
+}
+
 impl Places {
+    /// Those of a queue. One of another id is another queue, which had the name before.
+    fn of<'a>(queues: &'a mut HashMap<QueueName, Self>, queue: &QueueName, queue_id: i32) -> &'a mut Self {
+        let none = Self { queue_id, at: [None; 10] };
+        let places = queues.entry(queue.clone()).or_insert(none);
+        if places.queue_id != queue_id {
+            *places = none;
+        }
+        places
+    }
+
     /// A queue may be in several demands, and its floors are wanted once.
     fn collect(&self, floors: &mut HashMap<(i32, i16), Floor>) {
         for (priority, place) in (0_i16..).zip(self.at) {

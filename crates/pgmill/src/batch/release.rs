@@ -199,8 +199,8 @@ impl ReleaseFlight {
         let ReleaseCall { ending, answer } = call;
         let id = id(&ending);
         let result = match end {
-            Ok(Ended::Released(task)) => {
-                self.returned(&task);
+            Ok(Ended::Released { task, due_in }) => {
+                self.returned(&task, due_in);
                 Ok(ReleaseAnswer::Task(task))
             }
             Ok(Ended::Settled(status)) => Ok(ReleaseAnswer::Settled(status)),
@@ -225,12 +225,12 @@ impl ReleaseFlight {
     }
 
     /// Tells this process's workers of a task that waits again.
-    fn returned(&self, task: &Task) {
+    fn returned(&self, task: &Task, due_in: Duration) {
         if task.status.is_some_and(Status::is_live) {
             let id = i64::try_from(task.id).unwrap_or_default();
             let place = (task.delayed_at.unwrap_or(task.created_at), id);
             self.floors.lower(&task.namespace, &task.queue, i16::from(task.priority), place);
-            self.wakes.wake(&task.namespace, &task.queue, Duration::ZERO);
+            self.wakes.wake(&task.namespace, &task.queue, due_in);
         }
     }
 }

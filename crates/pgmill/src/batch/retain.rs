@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pgmill_schema::{Task, WorkerName};
-use pgmill_store::{Caller, Demand, Retained, Store, StoreError};
+use pgmill_store::{Caller, Demand, Floor, Retained, Store, StoreError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::batcher::{Batcher, Flight};
-use super::floors::Floors;
+use super::floors::{Floors, Start};
 use super::release::{ReleaseFlight, give_back};
 use super::settle::Pauses;
 use crate::error::RetainError;
@@ -66,6 +66,15 @@ pub(crate) struct RetainFlight {
     /// told from its repetition even within this process.
     next_holder: AtomicI64,
     lost: Mutex<VecDeque<i64>>,
+    suspect: Mutex<Option<Suspect>>,
+}
+
+/// A claim that may have been slow.
+struct Suspect {
+    /// What it has not found enough for.
+    demands: Vec<Demand>,
+    started: Instant,
+    took: Duration,
 }
 
 impl RetainFlight {
@@ -76,7 +85,15 @@ impl RetainFlight {
         settle: Duration,
     ) -> Self {
         let next_holder = AtomicI64::new(first_holder());
-        Self { store, releases, floors, settle, next_holder, lost: Mutex::default() }
+        Self {
+            store,
+            releases,
+            floors,
+            settle,
+            next_holder,
+            lost: Mutex::default(),
+            suspect: Mutex::default(),
+        }
     }
 }
 
@@ -97,10 +114,46 @@ impl Flight for RetainFlight {
     }
 
     async fn fly(&self, calls: Vec<RetainCall>) {
+        let (demands, _) = sum_up(&calls);
+        match self.floors.start(&demands) {
+            Start::LeftEdge => self.serve(calls, &[]).await,
+            Start::Floors(floors) => self.serve(calls, &floors).await,
+            Start::FloorsFirst(floors) => {
+                let empty_handed = self.serve_some(calls, &floors).await;
+                if !empty_handed.is_empty() {
+                    self.serve(empty_handed, &[]).await;
+                }
+            }
+        }
+        let suspect = lock(&self.suspect).take();
+        if let Some(suspect) = suspect {
+            self.look_into(suspect).await;
+        }
+    }
+}
+
+impl RetainFlight {
+    /// Answers everybody, with tasks or without.
+    async fn serve(&self, calls: Vec<RetainCall>, floors: &[Floor]) {
+        for (call, tasks) in self.claim(calls, floors).await {
+            self.hand(call, tasks);
+        }
+    }
+
+    /// Answers those who get tasks, and returns the others.
+    async fn serve_some(&self, calls: Vec<RetainCall>, floors: &[Floor]) -> Vec<RetainCall> {
+        let (empty_handed, served): (Vec<_>, Vec<_>) =
+            self.claim(calls, floors).await.into_iter().partition(|(_, tasks)| tasks.is_empty());
+        served.into_iter().for_each(|(call, tasks)| self.hand(call, tasks));
+        empty_handed.into_iter().map(|(call, _)| call).collect()
+    }
+
+    /// Retains for these calls, and returns them with what each gets. An error is told to all, and none is left.
+    async fn claim(&self, calls: Vec<RetainCall>, floors: &[Floor]) -> Vec<(RetainCall, Vec<Task>)> {
         let (demands, callers) = sum_up(&calls);
         let mut pauses = Pauses::within(self.settle);
         let retained = loop {
-            match self.retain(&demands, &callers).await {
+            match self.retain(&demands, &callers, floors).await {
                 Err(StoreError::Lost(_) | StoreError::Contended(_)) if pauses.pause().await => {}
                 Err(StoreError::PartitionMissing(_))
                     if ensure_partitions(&self.store).await.is_ok() && pauses.pause().await => {}
@@ -108,27 +161,35 @@ impl Flight for RetainFlight {
             }
         };
         match retained {
-            Ok(retained) => self.deal(calls, retained),
+            Ok(retained) => deal(calls, retained),
             Err(error) => {
                 let error = RetainError::Store(error.into());
                 // A caller that went away does not need its answer.
                 calls.into_iter().for_each(|call| drop(call.answer.send(Err(error.clone()))));
+                Vec::new()
             }
         }
     }
-}
 
-impl RetainFlight {
-    async fn retain(&self, demands: &[Demand], callers: &[Caller]) -> Result<Vec<Retained>, StoreError> {
+    async fn retain(
+        &self,
+        demands: &[Demand],
+        callers: &[Caller],
+        floors: &[Floor],
+    ) -> Result<Vec<Retained>, StoreError> {
         let holder = self.next_holder.fetch_add(1, Ordering::Relaxed);
-        let lost: Vec<i64> = self.lost().iter().copied().collect();
-        let floors = self.floors.get(demands);
+        let lost: Vec<i64> = lock(&self.lost).iter().copied().collect();
         let started = Instant::now();
-        let answer = self.store.retain(demands, callers, &floors, holder, &lost).await;
+        let answer = self.store.retain(demands, callers, floors, holder, &lost).await;
         match &answer {
-            Ok(retained) => self.floors.learn(retained, floors.is_empty(), started.elapsed()),
+            Ok(retained) => {
+                if let Some(took) = self.floors.learn(retained, floors.is_empty(), started.elapsed()) {
+                    let exhausted = exhausted(demands, callers, retained);
+                    *lock(&self.suspect) = Some(Suspect { demands: exhausted, started, took });
+                }
+            }
             Err(StoreError::Lost(_)) => {
-                let mut lost = self.lost();
+                let mut lost = lock(&self.lost);
                 lost.truncate(LOST_HOLDERS - 1);
                 lost.push_front(holder);
             }
@@ -137,23 +198,56 @@ impl RetainFlight {
         answer
     }
 
-    fn deal(&self, calls: Vec<RetainCall>, mut retained: Vec<Retained>) {
-        // An update answers its rows in no promised order.
-        retained.sort_by_key(|one| (one.task.priority, one.run_at, one.task.id));
-        let mut hands: Vec<Vec<Task>> = calls.iter().map(|_| Vec::new()).collect();
-        for Retained { caller, task, .. } in retained {
-            hands[caller].push(task);
-        }
-        for (call, tasks) in calls.into_iter().zip(hands) {
-            let handoff = Handoff { tasks, releases: self.releases.clone() };
-            // To a caller that went away nothing is handed: dropping it gives the tasks back.
-            drop(call.answer.send(Ok(handoff)));
-        }
+    /// To a caller that went away nothing is handed: dropping it gives the tasks back.
+    fn hand(&self, call: RetainCall, tasks: Vec<Task>) {
+        drop(call.answer.send(Ok(Handoff { tasks, releases: self.releases.clone() })));
     }
 
-    fn lost(&self) -> std::sync::MutexGuard<'_, VecDeque<i64>> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Looks into a claim that may have been slow. If it was, the floors of queues from which it has taken everything are
+    /// raised to when it began.
+    async fn look_into(&self, Suspect { demands, started, took }: Suspect) {
+        let asked = Instant::now();
+        // Without an answer the next slow claim is looked into.
+        if self.store.reserve_ids(0).await.is_err() || !self.floors.compare(took, asked.elapsed()) {
+            return;
+        }
+        for demand in demands {
+            let wanted = self.store.wanted_queues(&demand).await;
+            for (queue_id, queue, now) in wanted.into_iter().flatten() {
+                if let Ok(claimed) = now.checked_sub(started.elapsed()) {
+                    self.floors.raise(&demand.namespace, &queue, queue_id, claimed);
+                }
+            }
+        }
     }
+}
+
+/// The demands that were not met.
+fn exhausted(demands: &[Demand], callers: &[Caller], retained: &[Retained]) -> Vec<Demand> {
+    let mut missing: Vec<i64> = vec![0; demands.len()];
+    callers.iter().for_each(|caller| missing[caller.demand] += i64::from(caller.want));
+    retained.iter().for_each(|one| missing[callers[one.caller].demand] -= 1);
+    demands
+        .iter()
+        .zip(missing)
+        .filter(|(_, missing)| *missing > 0)
+        .map(|(demand, _)| demand.clone())
+        .collect()
+}
+
+/// The calls, with what each gets.
+fn deal(calls: Vec<RetainCall>, mut retained: Vec<Retained>) -> Vec<(RetainCall, Vec<Task>)> {
+    // An update answers its rows in no promised order.
+    retained.sort_by_key(|one| (one.task.priority, one.run_at, one.task.id));
+    let mut dealt: Vec<_> = calls.into_iter().map(|call| (call, Vec::new())).collect();
+    for Retained { caller, task, .. } in retained {
+        dealt[caller].1.push(task);
+    }
+    dealt
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The distinct demands of the calls, and the calls as callers for them.

@@ -14,9 +14,9 @@ use super::book::{Ask, serves};
 use super::engine::Engine;
 use super::error::RunError;
 use super::outage::Outage;
-use crate::arrivals::Arrivals;
 use crate::error::RetainError;
 use crate::tasks::Retain;
+use crate::wakes::Arrivals;
 use crate::wakes::Arrived;
 
 /// The answer to a claim.

@@ -25,10 +25,20 @@ impl Line {
     }
 
     pub(crate) async fn with(batching: BatchOptions, deadline: Duration) -> Self {
+        Self::over(batching, deadline, 10).await
+    }
+
+    /// With one connection, so that there is none when the proxy has cut it and refuses another; and what cannot be settled
+    /// is given up soon.
+    pub(crate) async fn single() -> Self {
+        Self::over(BatchOptions::default().settle(Duration::from_millis(300)), LIMIT, 1).await
+    }
+
+    async fn over(batching: BatchOptions, deadline: Duration, connections: usize) -> Self {
         let database = TestDatabase::create().await;
         let client = database.connect().await;
         let proxy = ChaosProxy::start(database.url()).await;
-        let url = proxy.url_for(database.url()) + "&connect_timeout=1";
+        let url = proxy.url_for(database.url()) + &format!("&connect_timeout=1&pool_max_conns={connections}");
         let manager = builder(&url).batching(batching).deadline(deadline).await.unwrap();
         manager.register_queue(QueueMeta::new(QUEUE)).await.unwrap();
         Self { database, proxy, manager, client }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgmill::{BatchOptions, EnqueueError, Outcome, QueueMeta};
+use pgmill::{EnqueueError, Outcome, QueueMeta};
 use pgmill_testkit::{CutPoint, wait_until};
 use tokio::task::JoinSet;
 
@@ -101,7 +101,7 @@ async fn many_tasks_at_once_are_all_created_once_wherever_the_connection_is_cut(
 
 #[tokio::test]
 async fn an_enqueue_whose_server_stays_away_is_answered_as_unknown_with_its_id() {
-    let line = Line::with(BatchOptions::default().settle(Duration::from_millis(300)), LIMIT).await;
+    let line = Line::single().await;
     for (point, exists) in [(CutPoint::BeforeRequest, false), (CutPoint::BeforeAnswer, true)] {
         create(&line.manager, 1).await;
         let fired = line.proxy.arm(point, "enqueue_v1");
@@ -119,7 +119,7 @@ async fn an_enqueue_whose_server_stays_away_is_answered_as_unknown_with_its_id()
 
 #[tokio::test]
 async fn without_a_connection_an_enqueue_fails_and_nothing_is_created() {
-    let line = Line::with(BatchOptions::default().settle(Duration::from_millis(300)), LIMIT).await;
+    let line = Line::single().await;
     create(&line.manager, 1).await;
     line.proxy.refuse(true);
     line.proxy.cut();

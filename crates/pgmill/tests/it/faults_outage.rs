@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use pgmill::{
-    BatchOptions, EnqueueError, Manager, Outcome, QueueMeta, ReleaseError, Retain, RetainError, Status, Task,
-    TaskMeta,
+    BatchOptions, Claim, EnqueueError, Manager, Outcome, QueueMeta, ReleaseError, Retain, RetainError,
+    Status, Task, TaskMeta, seconds,
 };
 use pgmill_testkit::{Direction, StopMode, TestDatabase, TestServer, wait_until};
 
@@ -149,4 +149,41 @@ async fn a_restart_of_the_server_goes_by_unnoticed() {
     manager.release_task(&task, Outcome::done_empty()).await.unwrap();
     manager.create_task(QUEUE, TaskMeta::json(&"after").unwrap()).await.unwrap();
     take(&manager).await;
+}
+
+/// Who holds a lease could not extend it while the server was away, and may still be at work.
+#[tokio::test]
+async fn a_lease_that_lapsed_while_the_server_was_away_counts_for_30_seconds_more() {
+    let server = TestServer::own();
+    let database = TestDatabase::create_on(&server).await;
+    let manager = builder(database.url()).await.unwrap();
+    manager.register_queue(QueueMeta::new(QUEUE).retries(1)).await.unwrap();
+    create(&manager, 2).await;
+    let held = manager.next_tasks("w", &[QUEUE], Retain::new().count(2).lease(seconds(1))).await.unwrap();
+    server.halt(StopMode::Fast).await;
+    server.resume().await;
+    let client = database.connect().await;
+    let lapsed = "select count(*) from pgmill.task where lease_until < now()";
+    wait_until("the leases to lapse", LIMIT, async || number(&client, lapsed).await == 2).await;
+
+    assert!(manager.next_task("other", &[QUEUE]).await.unwrap().is_none());
+    manager.maintain().await.unwrap();
+    let claims: Vec<Claim> = held[..1].iter().filter_map(Task::claim).collect();
+    assert!(manager.extend_leases(&claims, Some(seconds(600))).await.unwrap()[0].is_some());
+    manager.release_task(&held[0], Outcome::done_empty()).await.unwrap();
+
+    // A lease that was given since is none of them.
+    create(&manager, 1).await;
+    let new = manager.next_tasks("w", &[QUEUE], Retain::new().lease(seconds(1))).await.unwrap();
+    let ended = async |task: &Task| {
+        manager.maintain().await.unwrap();
+        lookup(&manager, task).await.status == Some(Status::Failed)
+    };
+    wait_until("a new lease to lapse", LIMIT, async || ended(&new[0]).await).await;
+    let young = "select now() < pg_postmaster_start_time() + interval '30 s'";
+    let early: bool = client.query_one(young, &[]).await.unwrap().get(0);
+    let status = lookup(&manager, &held[1]).await.status;
+    assert!(!early || status == Some(Status::Retained), "{status:?}");
+    let over = Duration::from_secs(60);
+    wait_until("the 30 seconds to be over", over, async || ended(&held[1]).await).await;
 }

@@ -108,7 +108,7 @@ async fn a_release_without_a_fence_whose_answer_is_lost_is_unknown_and_ends_no_o
 
 #[tokio::test]
 async fn a_release_whose_server_stays_away_is_answered_as_unknown() {
-    let line = Line::with(BatchOptions::default().settle(Duration::from_millis(300)), LIMIT).await;
+    let line = Line::single().await;
     for (point, status) in
         [(CutPoint::BeforeRequest, Status::Retained), (CutPoint::BeforeAnswer, Status::Released)]
     {
@@ -168,7 +168,7 @@ async fn a_row_that_others_hold_stops_no_other_row() {
 
 #[tokio::test]
 async fn a_release_of_a_row_that_others_keep_is_answered_as_locked() {
-    let line = Line::with(BatchOptions::default().settle(Duration::from_millis(300)), LIMIT).await;
+    let line = Line::single().await;
     create(&line.manager, 2).await;
     let task = take(&line.manager).await;
     let mut holder = line.database.connect().await;

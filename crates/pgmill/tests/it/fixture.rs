@@ -1,8 +1,11 @@
 //! A database with a manager on it, and the few steps that every test takes.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use pgmill::{Json, Manager, Outcome, QueueMeta, Released, Status, Task, TaskMeta};
+use pgmill::{
+    Arrivals, Arrived, Json, Manager, Outcome, QueueMeta, QueueName, Released, Status, Task, TaskMeta,
+};
 use pgmill_testkit::{TestDatabase, wait_until};
 use tokio_postgres::Client;
 
@@ -10,7 +13,7 @@ use tokio_postgres::Client;
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Every table of which each row matters.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "queue",
     "task",
     "task_finished",
@@ -20,6 +23,7 @@ const TABLES: [&str; 9] = [
     "task_count",
     "task_count_delta",
     "enqueue_resent",
+    "ticker",
 ];
 
 pub(crate) struct Fixture {
@@ -38,9 +42,26 @@ impl Fixture {
         Self { database, manager, client }
     }
 
+    /// With the queue `q`, in this database.
+    pub(crate) async fn on(database: TestDatabase) -> Self {
+        let manager = Manager::connect(database.url()).namespace("app").await.unwrap();
+        manager.register_queue(QueueMeta::new("q")).await.unwrap();
+        let client = database.connect().await;
+        Self { database, manager, client }
+    }
+
     /// With the queue `q`, of defaults.
     pub(crate) async fn with_queue() -> Self {
         Self::with(QueueMeta::new("q")).await
+    }
+
+    /// With the queue `q`, and a manager that is told of tasks only by itself.
+    pub(crate) async fn deaf() -> Self {
+        let database = TestDatabase::create().await;
+        let manager = Manager::connect(database.url()).namespace("app").listen(false).await.unwrap();
+        manager.register_queue(QueueMeta::new("q")).await.unwrap();
+        let client = database.connect().await;
+        Self { database, manager, client }
     }
 
     /// With this queue.
@@ -123,6 +144,13 @@ impl Fixture {
 }
 
 /// A task with this payload.
+/// Waits until somebody tells of a task in the queue `q`; looks that come of themselves do not count.
+pub(crate) async fn told(arrivals: &mut Arrivals) {
+    let expected = Arrived::In(HashSet::from([QueueName::new("q").unwrap()]));
+    let telling = async { while arrivals.wait().await != expected {} };
+    tokio::time::timeout(SOON, telling).await.unwrap();
+}
+
 pub(crate) fn task(payload: impl serde::Serialize) -> TaskMeta {
     TaskMeta::json(&payload).unwrap()
 }

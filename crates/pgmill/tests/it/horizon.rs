@@ -7,7 +7,7 @@ use pgmill_testkit::TestDatabase;
 use tokio::task::JoinSet;
 use tokio_postgres::IsolationLevel;
 
-use crate::scene::{QUEUE, builder, number};
+use crate::scene::{QUEUE, builder, create, number};
 
 /// Tasks that were ended since the transaction began, and such that wait.
 const ENDED: usize = 200_000;
@@ -88,4 +88,37 @@ async fn walks_are_few(due: &str) {
     // The others read what they want, and some more.
     assert!(others.iter().all(|read| *read <= 200), "{others:?}");
     horizon.rollback().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_over_tasks_that_others_hold_or_that_are_delayed() {
+    let database = TestDatabase::create().await;
+    let manager = builder(&format!("{}?pool_max_conns=1", database.url())).await.unwrap();
+    manager.register_queue(QueueMeta::new(QUEUE).no_ttl()).await.unwrap();
+    let client = database.connect().await;
+    client
+        .batch_execute(
+            "insert into pgmill.task (id, run_at, created_at, queue_id, retries, priority, payload, attempt, holder, worker,
+                started_at, lease_until)
+            select nextval('pgmill.task_id'), now() - interval '1 hour', now() - interval '1 hour', q.id, 3, 5, '1', 1, 1,
+                'other', now(), now() + interval '1 hour'
+            from pgmill.queue q, generate_series(1, 40000);
+            insert into pgmill.task (id, run_at, created_at, queue_id, retries, priority, payload)
+            select nextval('pgmill.task_id'), now() + interval '1 day', now(), q.id, 3, 5, '1'
+            from pgmill.queue q, generate_series(1, 50000)",
+        )
+        .await
+        .unwrap();
+    let started = Instant::now();
+    let mut read = Vec::new();
+    for _ in 0..50 {
+        create(&manager, BATCH).await;
+        read.push(drain_one(&manager).await);
+    }
+    let (walks, others): (Vec<i64>, Vec<i64>) = read.into_iter().partition(|read| *read > 10_000);
+    // The first, and another every 4 s, although there was never a reason to look there.
+    let seconds = started.elapsed().as_secs() as usize;
+    assert!(walks.len() <= 2 + seconds / 4, "{} in {seconds} s", walks.len());
+    // What was claimed and ended within the margin is walked over.
+    assert!(others.iter().all(|read| *read <= 2_000), "{others:?}");
 }

@@ -1,12 +1,11 @@
 //! In which order tasks are retained, how many at a time, and for how long.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use pgmill::{Arrived, QueueMeta, QueueName, Retain, Status, minutes, seconds};
+use pgmill::{QueueMeta, Retain, Status, minutes, seconds};
 use pgmill_testkit::wait_until;
 
-use crate::fixture::{Fixture, SOON, done, seconds_between, task};
+use crate::fixture::{Fixture, SOON, done, seconds_between, task, told};
 
 #[tokio::test]
 async fn tasks_come_by_priority_0_first_then_oldest_first() {
@@ -120,11 +119,10 @@ async fn a_retain_whose_caller_goes_away_gives_its_task_back() {
 
 #[tokio::test]
 async fn waiting_for_a_task_ends_when_one_comes() {
-    let fixture = Fixture::with_queue().await;
+    let fixture = Fixture::deaf().await;
     let mut arrivals = fixture.manager.arrivals(&["q"]).unwrap();
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none());
     fixture.create(task(1)).await;
-    let arrived = tokio::time::timeout(SOON, arrivals.wait()).await.unwrap();
-    assert_eq!(arrived, Arrived::In(HashSet::from([QueueName::new("q").unwrap()])));
+    told(&mut arrivals).await;
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_some());
 }

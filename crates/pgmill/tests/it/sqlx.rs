@@ -1,14 +1,9 @@
 //! Tasks that are created in a transaction of the caller, with sqlx.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
-use pgmill::{
-    Arrived, EnqueueError, LookupError, QueueMeta, QueueName, Status, StoreError, TaskMeta, minutes, seconds,
-};
+use pgmill::{EnqueueError, LookupError, QueueMeta, Status, StoreError, TaskMeta, minutes, seconds};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::fixture::{Fixture, SOON, done, retry, task};
+use crate::fixture::{Fixture, done, retry, task, told};
 
 async fn connect(fixture: &Fixture) -> PgConnection {
     PgConnection::connect(fixture.database.url()).await.unwrap()
@@ -114,14 +109,13 @@ async fn assert_same(fixture: &Fixture, task: pgmill::Task) {
 
 #[tokio::test]
 async fn a_wake_of_sqlx_ends_a_wait() {
-    let fixture = Fixture::with_queue().await;
+    let fixture = Fixture::deaf().await;
     let mut arrivals = fixture.manager.arrivals(&["q"]).unwrap();
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_none());
     let mut connection = connect(&fixture).await;
     let (_, wake) = fixture.manager.create_task_sqlx(&mut connection, "q", task(1)).await.unwrap();
     wake.send(&fixture.manager);
-    let arrived = tokio::time::timeout(SOON, arrivals.wait()).await.unwrap();
-    assert_eq!(arrived, Arrived::In(HashSet::from([QueueName::new("q").unwrap()])));
+    told(&mut arrivals).await;
     assert!(fixture.manager.next_task("worker", &["q"]).await.unwrap().is_some());
 }
 

@@ -31,6 +31,7 @@ fn created() -> Task {
         priority: DEFAULT_PRIORITY,
         attempt: 0,
         key: None,
+        traceparent: None,
         lease_until: None,
         holder: None,
         attempts: vec![],

@@ -75,7 +75,7 @@ async fn counters_equal_a_count_of_the_rows_after_whatever_happened() {
                 // Some are left to lapse.
                 let some = &endings[..endings.len() - endings.len() / 3];
                 let answers = fixture.store.release(some, Sending::First).await.unwrap();
-                assert!(answers.iter().all(|answer| matches!(answer, Ended::Released(_))), "{answers:?}");
+                assert!(answers.iter().all(|answer| matches!(answer, Ended::Released { .. })), "{answers:?}");
             }
             7 => {
                 fixture.lapse_leases().await;

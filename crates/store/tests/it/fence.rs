@@ -17,7 +17,7 @@ async fn another_attempt_than_the_running_one_ends_nothing() {
 
     assert!(matches!(fixture.release(&first, done()).await, Ended::Superseded));
     assert_eq!(fixture.status(id).await, Some(Status::Retained));
-    assert!(matches!(fixture.release(&second, done()).await, Ended::Released(_)));
+    assert!(matches!(fixture.release(&second, done()).await, Ended::Released { .. }));
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn the_same_attempt_of_another_holder_ends_nothing() {
     let ending =
         Ending { namespace: fixture.namespace.clone(), fence: Fence::Claim(stranger), outcome: done() };
     assert!(matches!(fixture.end(ending).await, Ended::Superseded));
-    assert!(matches!(fixture.release(&task, done()).await, Ended::Released(_)));
+    assert!(matches!(fixture.release(&task, done()).await, Ended::Released { .. }));
 }
 
 #[tokio::test]

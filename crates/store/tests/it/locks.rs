@@ -16,7 +16,7 @@ async fn the_second_entry_for_a_task_in_a_batch_waits_for_its_own_turn() {
     let task = fixture.retain_one(&queue).await;
     let twice = [fixture.ending(&task, retry()), fixture.ending(&task, done())];
     let answers = fixture.store.release(&twice, Sending::First).await.unwrap();
-    assert!(matches!(&answers[..], [Ended::Released(_), Ended::Locked]), "{answers:?}");
+    assert!(matches!(&answers[..], [Ended::Released { .. }, Ended::Locked]), "{answers:?}");
     fixture.assert_counts_are_true().await;
 
     let alone = fixture.end(fixture.ending(&task, done())).await;
@@ -33,11 +33,14 @@ async fn a_release_of_a_locked_row_is_answered_as_locked_and_the_others_go_throu
     let holder = fixture.lock_row(locked).await;
     let endings: Vec<_> = tasks.iter().map(|retained| fixture.ending(&retained.task, done())).collect();
     let answers = fixture.store.release(&endings, Sending::First).await.unwrap();
-    assert!(matches!(&answers[..], [Ended::Released(_), Ended::Locked, Ended::Released(_)]), "{answers:?}");
+    assert!(
+        matches!(&answers[..], [Ended::Released { .. }, Ended::Locked, Ended::Released { .. }]),
+        "{answers:?}"
+    );
     assert_eq!(fixture.status(locked).await, Some(Status::Retained), "nothing has changed");
 
     holder.batch_execute("ROLLBACK").await.unwrap();
-    assert!(matches!(fixture.release(&tasks[1].task, done()).await, Ended::Released(_)));
+    assert!(matches!(fixture.release(&tasks[1].task, done()).await, Ended::Released { .. }));
     fixture.assert_counts_are_true().await;
 }
 

@@ -19,3 +19,5 @@ mod schema;
 mod sessions;
 mod support;
 mod sweep;
+mod tickers;
+mod waiter;

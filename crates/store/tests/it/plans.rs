@@ -52,6 +52,53 @@ async fn plans_of_hot_statements_do_not_change_with_a_thousand_queues_and_slow_d
     assert_eq!(shapes(&one), shapes(&many));
 }
 
+#[tokio::test]
+async fn plans_of_claims_of_ticks_are_the_same_among_none_and_ten_thousand_tickers() {
+    let mut told = Vec::new();
+    for (state, rows, analysed) in
+        [("analysed empty", 10_000, false), ("analysed full", 10_000, true), ("small", 20, true)]
+    {
+        let fixture = fixture().await;
+        fixture.client.simple_query("VACUUM ANALYZE pgmill.ticker").await.unwrap();
+        fixture
+            .sql(&format!(
+                "INSERT INTO pgmill.ticker (ns, ticker, payload, \"interval\", policy, catch_up, queue, priority, next_at)
+                SELECT 'app', 't' || n, '{{}}', 60000000, 0, 100, CASE WHEN n % 2 = 0 THEN 'plain' END, 5,
+                    now() + (n - 10) * interval '1 second'
+                FROM generate_series(1, {rows}) n"
+            ))
+            .await;
+        if analysed {
+            fixture.client.simple_query("VACUUM ANALYZE pgmill.ticker").await.unwrap();
+        }
+        let mut session = Session::open(&fixture.database).await;
+        let mut plans = Vec::new();
+        for (name, arguments) in [
+            ("a namespace's", "'app', NULL, 2"),
+            ("those with a queue", "NULL, NULL, 2"),
+            ("named ones", "'app', '{t1,t2,t10000}', 2"),
+        ] {
+            let sql = format!(
+                "SELECT FROM pgmill.claim_ticks_v1({arguments}, NULL, NULL, NULL, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}')"
+            );
+            session.run(&sql, &[]).await;
+            plans.push((name, session.plans()));
+        }
+        for (name, plan) in plans.iter().flat_map(|(name, plans)| plans.iter().map(move |plan| (name, plan)))
+        {
+            let buffers = number(plan, "Shared Hit Blocks");
+            assert!(buffers < BUFFERS / 10, "{name}: {buffers} buffers, {state}: {}", shape(plan, 0));
+        }
+        told.push(shapes(&plans));
+    }
+    assert!(!told[0].contains("Seq Scan"), "{}", told[0]);
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0], told[2]);
+    if server_version().await == 15 {
+        insta::assert_snapshot!("plans_of_ticks", told[0]);
+    }
+}
+
 async fn server_version() -> i32 {
     let database = TestDatabase::empty().await;
     let client = database.connect().await;
@@ -128,9 +175,10 @@ async fn explain(fixture: &Fixture) -> Plans {
     let keys: Vec<Option<String>> = new.iter().map(|id| Some(id.to_string())).collect();
     let (no_times, no_numbers) = (vec![None::<jiff::Timestamp>; new.len()], vec![None::<i64>; new.len()]);
     let priorities = vec![5_i16; new.len()];
+    let no_text = None::<Vec<String>>;
     let mut plans = Vec::new();
     for (name, again) in [("enqueue", false), ("enqueue again", true)] {
-        let params: [&(dyn ToSql + Sync); 12] = [
+        let params: [&(dyn ToSql + Sync); 13] = [
             &namespaces,
             &queues,
             &new,
@@ -140,12 +188,16 @@ async fn explain(fixture: &Fixture) -> Plans {
             &no_numbers,
             &priorities,
             &keys,
+            &no_text,
             &new[0],
             &again,
             &false,
         ];
         session
-            .run("SELECT FROM pgmill.enqueue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", &params)
+            .run(
+                "SELECT FROM pgmill.enqueue_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                &params,
+            )
             .await;
         plans.push((name, session.plans()));
     }
@@ -190,6 +242,13 @@ async fn explain(fixture: &Fixture) -> Plans {
         )
         .await;
     plans.push(("release", session.plans()));
+
+    session.run("SELECT pgmill.sleep_v1(4711, 'app', '{plain}', 30000000)", &[]).await;
+    plans.push(("sleep", session.plans()));
+    session.run("SELECT pgmill.sleep_v1(4711, 'app', '{}', NULL)", &[]).await;
+    plans.push(("sleep for any queue", session.plans()));
+    session.run("SELECT pgmill.wake_v1(4712, '{app}', '{plain}', '{0}')", &[]).await;
+    plans.push(("wake", session.plans()));
 
     session.run("SELECT FROM pgmill.sweep_v1(0, -1::smallint, 'epoch', 0, $1)", &[&BATCH]).await;
     plans.push(("sweep", session.plans()));

@@ -17,7 +17,7 @@ async fn a_release_sent_again_after_its_commit_is_settled_with_the_status_of_the
         let task = fixture.retain_one(&queue).await;
         let ending = [fixture.ending(&task, outcome)];
         let first = fixture.store.release(&ending, Sending::First).await.unwrap();
-        assert!(matches!(&first[..], [Ended::Released(_)]), "{first:?}");
+        assert!(matches!(&first[..], [Ended::Released { .. }]), "{first:?}");
         let again = fixture.store.release(&ending, Sending::Again).await.unwrap();
         assert!(matches!(&again[..], [Ended::Settled(settled)] if *settled == status), "{again:?}");
     }
@@ -44,7 +44,7 @@ async fn a_release_sent_again_that_was_not_committed_ends_the_attempt() {
     fixture.create(&queue, 1).await;
     let task = fixture.retain_one(&queue).await;
     let again = fixture.store.release(&[fixture.ending(&task, done())], Sending::Again).await.unwrap();
-    assert!(matches!(again[..], [Ended::Released(_)]), "{again:?}");
+    assert!(matches!(again[..], [Ended::Released { .. }]), "{again:?}");
 }
 
 #[tokio::test]

@@ -175,7 +175,7 @@ async fn what_a_lost_answer_retained_is_taken_back_at_once_and_costs_no_attempt(
     assert_eq!(ids(&again), ids(&first), "not what another holds");
     assert_eq!((again[0].task.attempt, again[0].task.retries), (2, 1), "on its last attempt still");
     assert!(matches!(fixture.release(&first[0].task, done()).await, pgmill_store::Ended::Superseded));
-    assert!(matches!(fixture.release(&other[0].task, done()).await, pgmill_store::Ended::Released(_)));
+    assert!(matches!(fixture.release(&other[0].task, done()).await, pgmill_store::Ended::Released { .. }));
     let task = fixture.task(ids(&again)[0]).await.unwrap();
     assert!(task.attempts.is_empty(), "nobody ever worked on it: {:?}", task.attempts);
     fixture.assert_counts_are_true().await;

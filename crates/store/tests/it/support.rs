@@ -163,6 +163,7 @@ pub(crate) fn new_task(id: i64, namespace: &Namespace, queue: &QueueName) -> New
         delay: None,
         priority: 5,
         key: None,
+        traceparent: None,
     }
 }
 
@@ -180,7 +181,7 @@ pub(crate) fn retry() -> Outcome {
 
 pub(crate) fn released(ended: Ended) -> Task {
     match ended {
-        Ended::Released(task) => *task,
+        Ended::Released { task, .. } => *task,
         other => panic!("not released: {other:?}"),
     }
 }

@@ -1,0 +1,157 @@
+//! Keeps the connection on which this process is told of tasks.
+//!
+//! ```text
+//!   connect ──▶ test ──heard──▶ listening ──every 5 s──▶ test
+//!     ▲          │                  │                     │
+//!     │          │ not heard        │ connection gone     │ not heard within 3 s
+//!     └─ pause ◀─┴──────────────────┴─────────────────────┘      polling alone until then
+//! ```
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use pgmill_store::{ConnectOptions, ListenError, Listener, Notice};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::Wakes;
+use crate::home::Home;
+use crate::jitter::jittered;
+
+const TEST_EVERY: Duration = Duration::from_secs(5);
+const TEST_LIMIT: Duration = Duration::from_secs(3);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How a manager is told of tasks: begun by the first who waits, and ended with the manager.
+pub(crate) struct Listening {
+    options: Option<ConnectOptions>,
+    home: Home,
+    end: CancellationToken,
+    begun: OnceLock<()>,
+    _end: DropGuard,
+}
+
+impl Listening {
+    /// Must be called within a tokio runtime. Without options there is polling alone.
+    pub(crate) fn new(options: Option<ConnectOptions>) -> Self {
+        let end = CancellationToken::new();
+        let guard = end.clone().drop_guard();
+        Self { options, home: Home::current(), end, begun: OnceLock::new(), _end: guard }
+    }
+
+    /// Begins, unless it has begun.
+    pub(crate) fn begin(&self, wakes: &Arc<Wakes>) {
+        self.begun.get_or_init(|| {
+            let Some(options) = self.options.clone() else {
+                return tracing::info!(
+                    "without a direct connection of their own, workers are not told of tasks that other processes \
+                     create: they look every second (ManagerBuilder::listen_with gives them one)"
+                );
+            };
+            let (wakes, end) = (Arc::clone(wakes), self.end.clone());
+            self.home.runtime().spawn(async move {
+                let deaf = Deaf(&wakes);
+                end.run_until_cancelled(keep_listening(&wakes, &options)).await;
+                drop(deaf);
+            });
+        });
+    }
+
+    /// Ends for good.
+    pub(crate) fn end(&self) {
+        self.end.cancel();
+    }
+}
+
+/// Leaves polling behind, however the listening ends: also with its runtime.
+struct Deaf<'a>(&'a Wakes);
+
+impl Drop for Deaf<'_> {
+    fn drop(&mut self) {
+        self.0.set_listening(false);
+    }
+}
+
+/// Why a listener is given up.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("no answer within {limit:?}")]
+    Late { limit: Duration },
+    #[error("a notification that was sent did not arrive: is there a pooler in transaction mode in between?")]
+    Unheard,
+    #[error("the connection was closed")]
+    Closed,
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+async fn keep_listening(wakes: &Wakes, options: &ConnectOptions) {
+    let mut pause = FIRST_PAUSE;
+    let mut silent = false;
+    loop {
+        let connected = timeout(CONNECT_LIMIT, Listener::connect(options)).await;
+        let lost = match connected {
+            Err(_) => Lost::Late { limit: CONNECT_LIMIT },
+            Ok(Err(error)) => Lost::Listen(error),
+            Ok(Ok(listener)) => {
+                listen(wakes, listener, || {
+                    if std::mem::take(&mut silent) {
+                        tracing::info!("told of tasks by other processes again");
+                    }
+                    pause = FIRST_PAUSE;
+                })
+                .await
+            }
+        };
+        wakes.set_listening(false);
+        // Once for each outage.
+        if !std::mem::replace(&mut silent, true) {
+            tracing::warn!(
+                error = &lost as &dyn std::error::Error,
+                "not told of tasks by other processes, looking for them every second: {lost}"
+            );
+        }
+        sleep(jittered(pause)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Listens until it turns out that nothing is heard any more.
+async fn listen(wakes: &Wakes, mut listener: Listener, mut works: impl FnMut()) -> Lost {
+    loop {
+        if let Err(lost) = test(wakes, &mut listener).await {
+            return lost;
+        }
+        if wakes.listens().is_none() {
+            wakes.set_listening(true);
+        }
+        works();
+        let quiet = async {
+            while let Some(notice) = listener.next().await {
+                wakes.hear(notice);
+            }
+        };
+        if timeout(jittered(TEST_EVERY), quiet).await.is_ok() {
+            return Lost::Closed;
+        }
+    }
+}
+
+/// Sends the listener a test, and waits until it hears it.
+async fn test(wakes: &Wakes, listener: &mut Listener) -> Result<(), Lost> {
+    let text = format!("{:x}", getrandom::u64().unwrap_or_default());
+    let sent = timeout(TEST_LIMIT, listener.test(&text)).await;
+    sent.map_err(|_| Lost::Late { limit: TEST_LIMIT })?.map_err(ListenError::from)?;
+    let heard = async {
+        loop {
+            match listener.next().await {
+                Some(Notice::Test(heard)) if heard == text => return Ok(()),
+                Some(notice) => wakes.hear(notice),
+                None => return Err(Lost::Closed),
+            }
+        }
+    };
+    timeout(TEST_LIMIT, heard).await.unwrap_or(Err(Lost::Unheard))
+}

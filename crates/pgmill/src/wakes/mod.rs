@@ -1,0 +1,124 @@
+//! How idle workers learn of tasks.
+//!
+//! ```text
+//!   created, or due again, in this process          in another process
+//!        │                                              │ committed
+//!        ▼                                              ▼
+//!   waiting: those who want it ◀── listening ◀── NOTIFY, if a waiter row wants it (notices, gathered for 8 ms)
+//!        │
+//!        ▼
+//!   Arrivals::wait ends ──▶ look ──▶ nothing: wait again
+//!
+//!   wait:  not registered ──▶ register as a waiter ──▶ look once more: what was committed before was told to nobody
+//!          registered     ──▶ ask when the next task is due ──▶ sleep until then, a wake, or the longest pause
+//! ```
+//!
+//! - `waiting`: who waits in this process, and for what. A wake that comes while nobody looks is kept.
+//! - `notices`: tells other processes, by a statement of its own after the commit. The first leaves at once; while it is
+//!   under way, and for 8 ms after it, others gather.
+//! - `listening`: the connection on which this process is told. It tests itself by a round trip every 5 s, so that one which
+//!   is dead without having been closed, or leads through a pooler, is found out. While it does not work, the longest
+//!   pause is a second.
+//! - `arrivals`: the strategy of one who waits.
+//!
+//! Polling stays as the net beneath all of it: what nobody told of is found within 4 s.
+
+mod arrivals;
+mod listening;
+mod notices;
+mod waiting;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pgmill_schema::{Namespace, QueueName};
+use pgmill_store::{Demand, Notice, Store};
+
+use crate::batch::{BatchOptions, Batcher, Floors};
+use notices::NoticeFlight;
+use waiting::{Waiting, WaitingList};
+
+pub use arrivals::Arrivals;
+pub use waiting::Arrived;
+
+pub(crate) use listening::Listening;
+
+/// What is due later than this, those who sleep see by themselves before: nobody sleeps as long.
+const TELL_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who waits for tasks, here and elsewhere.
+pub(crate) struct Wakes {
+    waiting: WaitingList,
+    notices: Batcher<NoticeFlight>,
+    floors: Arc<Floors>,
+    /// What this process is called among those that wait. Random, for a name might be given twice.
+    process: i64,
+    /// How often a listener was heard to work; odd while it does.
+    listens: AtomicU64,
+}
+
+impl Wakes {
+    pub(crate) fn new(store: Store, floors: Arc<Floors>, batching: &BatchOptions) -> Self {
+        let process = random_process();
+        let notices = Batcher::new(NoticeFlight { store, process }, batching.clone().flights(1));
+        Self { waiting: WaitingList::default(), notices, floors, process, listens: AtomicU64::new(0) }
+    }
+
+    /// A task that may be had has come into this queue, committed, and is due after this time.
+    pub(crate) fn wake(&self, namespace: &Namespace, queue: &QueueName, due_in: Duration) {
+        self.waiting.wake(namespace, queue, due_in);
+        if due_in < TELL_WITHIN {
+            // Closed: whoever else waits finds it by looking.
+            let _ = self.notices.push((namespace.clone(), queue.clone(), due_in));
+        }
+    }
+
+    pub(crate) fn subscribe(&self, demand: Demand) -> Arc<Waiting> {
+        self.waiting.subscribe(demand)
+    }
+
+    /// Another process told of tasks.
+    fn hear(&self, notice: Notice) {
+        match notice {
+            Notice::Test(_) => {}
+            Notice::In(from, _) | Notice::Anywhere(from) if from == Some(self.process) => {}
+            Notice::Anywhere(_) => self.waiting.wake_all(),
+            Notice::In(from, arrivals) => {
+                for (namespace, queue, due_in) in arrivals {
+                    if from.is_none() {
+                        // Created in a transaction, which may have been open for long: it may lie left of the floor.
+                        self.floors.forget(&namespace, &queue);
+                    }
+                    self.waiting.wake(&namespace, &queue, due_in);
+                }
+            }
+        }
+    }
+
+    /// Which of its listeners this process hears; `None` while it hears none.
+    pub(crate) fn listens(&self) -> Option<u64> {
+        Some(self.listens.load(Ordering::Acquire)).filter(|count| count % 2 == 1)
+    }
+
+    fn set_listening(&self, listening: bool) {
+        let count = self.listens.load(Ordering::Acquire);
+        if (count % 2 == 1) != listening {
+            self.listens.store(count + 1, Ordering::Release);
+        }
+        if listening {
+            // While nobody listened, anything may have come.
+            self.waiting.wake_all();
+        }
+    }
+
+    /// Tells others of what is still to be told, and no more after that.
+    pub(crate) async fn close(&self) {
+        self.notices.close().await;
+    }
+}
+
+fn random_process() -> i64 {
+    // Zero only where there is no randomness to be had; then processes are told of their own tasks too.
+    getrandom::u64().map_or(0, |number| i64::try_from(number >> 1).unwrap_or_default())
+}

@@ -1,0 +1,49 @@
+//! Who sleeps, and who tells them of tasks.
+
+use std::time::Duration;
+
+use pgmill_schema::{Namespace, QueueName, to_micros};
+
+use crate::error::StoreError;
+use crate::retain::Demand;
+use crate::row::Reader;
+use crate::statement::{SLEEP, WAKE};
+use crate::store::Store;
+
+/// A queue into which tasks have come, and in what time the first of them is due.
+pub type Arrival = (Namespace, QueueName, Duration);
+
+impl Store {
+    /// What `process` does before it sleeps: tells in what time the next task is due that it wants (`None`: none is known),
+    /// and, with `told_for`, has it told of others for so long.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn sleep(
+        &self,
+        process: i64,
+        demand: &Demand,
+        told_for: Option<Duration>,
+    ) -> Result<Option<Duration>, StoreError> {
+        let queues: Vec<&str> = demand.queues.iter().map(QueueName::as_str).collect();
+        let told_for = told_for.map(to_micros);
+        let rows =
+            self.query_again(&SLEEP, &[&process, &demand.namespace.as_str(), &queues, &told_for]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::unexpected("sleep answered nothing"))?;
+        let due_in: Option<i64> = Reader(row).get("sleep_v1")?;
+        Ok(due_in.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))))
+    }
+
+    /// Tells processes other than `process` of tasks that are committed, and returns for how many of the queues somebody
+    /// waits.
+    ///
+    /// # Errors
+    /// Those of any statement. Those who wait find the tasks by themselves, later.
+    pub async fn wake(&self, process: i64, arrivals: &[Arrival]) -> Result<u64, StoreError> {
+        let namespaces: Vec<&str> = arrivals.iter().map(|(namespace, ..)| namespace.as_str()).collect();
+        let queues: Vec<&str> = arrivals.iter().map(|(_, queue, _)| queue.as_str()).collect();
+        let due: Vec<i64> = arrivals.iter().map(|(.., due_in)| to_micros(*due_in)).collect();
+        let rows = self.query(&WAKE, &[&process, &namespaces, &queues, &due]).await?;
+        rows.first().map_or(Ok(0), |row| Reader(row).count("wake_v1"))
+    }
+}
