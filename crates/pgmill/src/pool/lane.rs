@@ -40,6 +40,8 @@ pub(super) struct Lane {
     pub(super) asking: usize,
     /// Whether there may be tasks in the database.
     pub(super) wants: bool,
+    /// News came while a claim was under way, which need not have seen what they are about.
+    news: bool,
     served: f64,
     /// How long its tasks take.
     pub(super) run_time: Average,
@@ -54,6 +56,7 @@ impl Lane {
             waiting: VecDeque::new(),
             asking: 0,
             wants: true,
+            news: false,
             served: 0.0,
             run_time: Average::default(),
         }
@@ -119,5 +122,13 @@ impl Lane {
             self.served = self.served.max(least);
         }
         self.wants = true;
+        self.news = self.asking > 0;
+    }
+
+    /// A claim was answered with so many tasks. Where there was next to nothing, it is waited for news; somebody else may
+    /// have had the others in their hands just then.
+    pub(super) fn answered(&mut self, found: usize) {
+        self.wants = std::mem::take(&mut self.news) || found * 2 >= self.asking;
+        self.asking = 0;
     }
 }

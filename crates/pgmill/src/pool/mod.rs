@@ -216,7 +216,7 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
         let name = QueueName::new(&queue.queue).map_err(QueueError::from)?;
         // Held until the end, so that of two who register the same queue one is refused before it changes anything.
         let mut registry = self.registry.lock().await;
-        let registered = open(&mut registry, &[name.clone()], &options)?;
+        let registered = open(&mut registry, std::slice::from_ref(&name), &options)?;
         let queue = self.common.manager.register_queue(queue).await?;
         registered.push(Registered { queues: vec![name], options, handler: handler::typed(handler) });
         Ok(queue)
