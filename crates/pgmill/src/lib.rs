@@ -27,7 +27,7 @@ pub use manager::Manager;
 pub use open::ManagerBuilder;
 pub use pool::{
     BuildError, Context, End, Ended, Prefetch, QueueOptions, RegisterError, RunError, RunReport, TaskError,
-    TaskResultExt, WorkerPool, WorkerPoolBuilder,
+    TaskResultExt, TickContext, WorkerPool, WorkerPoolBuilder,
 };
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};

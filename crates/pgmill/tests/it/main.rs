@@ -30,6 +30,7 @@ mod pool_run;
 mod pool_scene;
 mod pool_shares;
 mod pool_stages;
+mod pool_tickers;
 mod property;
 mod queue;
 mod reference_defects;
