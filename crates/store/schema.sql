@@ -4,6 +4,162 @@
 
 CREATE SCHEMA pgmill;
 
+-- Name: claim_ticks_v1(text, text[], integer, bigint, bigint, timestamp with time zone, integer[], timestamp with time zone[], timestamp with time zone[], timestamp with time zone[], boolean[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.claim_ticks_v1(p_ns text, p_names text[], p_limit integer, p_lease bigint, p_holder bigint, p_now timestamp with time zone, p_cron_id integer[], p_cron_seen timestamp with time zone[], p_cron_at timestamp with time zone[], p_cron_next timestamp with time zone[], p_cron_fire boolean[]) RETURNS TABLE(kind smallint, id integer, ns text, ticker text, payload text, "interval" bigint, cron text, time_zone text, policy smallint, catch_up integer, queue text, priority smallint, ts timestamp with time zone, next_at timestamp with time zone, task_id bigint, wait bigint, clock timestamp with time zone)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_now timestamptz := coalesce(p_now, now());
+    v_due integer[];
+    v_next timestamptz;
+    v_moved integer[];
+    v_left boolean;
+BEGIN
+    IF p_ns IS NULL THEN
+        v_due := ARRAY(SELECT t.id FROM pgmill.ticker t
+            WHERE t.queue IS NOT NULL AND t.next_at <= v_now AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            ORDER BY t.next_at LIMIT 1000);
+        v_next := (SELECT t.next_at FROM pgmill.ticker t
+            WHERE t.queue IS NOT NULL AND t.next_at > v_now AND t.lease_until IS NULL ORDER BY t.next_at LIMIT 1);
+    ELSIF p_names IS NULL THEN
+        v_due := ARRAY(SELECT t.id FROM pgmill.ticker t
+            WHERE t.ns = p_ns AND t.next_at <= v_now AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            ORDER BY t.next_at LIMIT 1000);
+        v_next := (SELECT t.next_at FROM pgmill.ticker t
+            WHERE t.ns = p_ns AND t.next_at > v_now AND t.lease_until IS NULL ORDER BY t.next_at LIMIT 1);
+    ELSE
+        v_due := ARRAY(SELECT t.id
+            FROM unnest(p_names) AS n(ticker)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.ns = p_ns AND t.ticker = n.ticker OFFSET 0) t
+            WHERE t.next_at <= v_now AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            ORDER BY t.next_at LIMIT 1000);
+        v_next := (SELECT min(t.next_at)
+            FROM unnest(p_names) AS n(ticker)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.ns = p_ns AND t.ticker = n.ticker OFFSET 0) t
+            WHERE t.next_at > v_now AND t.lease_until IS NULL);
+    END IF;
+
+    -- The locks come first, in a statement of their own: the next one sees the rows as they are under them.
+    v_moved := ARRAY(
+        SELECT l.id
+        FROM unnest(v_due) WITH ORDINALITY AS d(id, ord)
+        CROSS JOIN LATERAL (
+            SELECT t.id FROM pgmill.ticker t
+            WHERE t.id = d.id AND t.interval IS NOT NULL AND t.next_at <= v_now
+                AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            FOR UPDATE SKIP LOCKED
+        ) l
+        LIMIT p_limit);
+
+    RETURN QUERY
+    WITH decided AS MATERIALIZED (
+        SELECT l.tid, d.at, d.next, d.fire
+        FROM unnest(p_cron_id, p_cron_seen, p_cron_at, p_cron_next, p_cron_fire) AS d(id, seen, at, next, fire)
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid FROM pgmill.ticker t
+            WHERE t.id = d.id AND t.cron IS NOT NULL AND t.next_at = d.seen
+                AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+            FOR UPDATE SKIP LOCKED
+        ) l
+        WHERE d.seen <= v_now AND d.next > d.seen
+    ), missed AS MATERIALIZED (
+        SELECT t.tid, t.next_at, t.interval, t.policy, m.late / t.interval AS points, m.late % t.interval AS rest, t.catch_up
+        FROM unnest(v_moved) AS v(id)
+        CROSS JOIN LATERAL (SELECT t.ctid AS tid, t.* FROM pgmill.ticker t WHERE t.id = v.id OFFSET 0) t
+        CROSS JOIN LATERAL (
+            SELECT round(extract(epoch FROM v_now - t.next_at) * 1000000)::bigint AS late
+        ) m
+    ), step AS MATERIALIZED (
+        SELECT m.tid, m.next_at + g.point * m.interval * interval '1 microsecond' AS at,
+            m.next_at + (g.point + 1) * m.interval * interval '1 microsecond' AS next,
+            m.policy <> 1 OR m.rest <= least(m.interval, 60000000) AS fire
+        FROM missed m
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN m.policy = 2 THEN greatest(m.points - m.catch_up + 1, 0) ELSE m.points END AS point
+        ) g
+        UNION ALL
+        SELECT d.tid, d.at, d.next, d.fire FROM decided d
+    ), ticked AS (
+        UPDATE pgmill.ticker t
+        SET next_at = s.next,
+            ts = CASE WHEN s.fire THEN s.at ELSE t.ts END,
+            ticks = t.ticks + s.fire::integer,
+            lease_until = CASE WHEN s.fire THEN v_now + p_lease * interval '1 microsecond' END,
+            holder = CASE WHEN s.fire AND p_lease IS NOT NULL THEN p_holder END
+        FROM step s
+        WHERE t.ctid = s.tid
+        RETURNING t.*, s.fire
+    ), target AS MATERIALIZED (
+        SELECT array_agg(t.id) AS id, array_agg(t.ns) AS ns, array_agg(t.queue) AS queue,
+            array_agg(nextval('pgmill.task_id')) AS task_id, array_agg(t.payload::text) AS payload,
+            array_agg(t.priority) AS priority, array_agg(NULL::timestamptz) AS delayed_at, array_agg(NULL::bigint) AS delay
+        FROM ticked t
+        WHERE t.fire AND t.queue IS NOT NULL
+        HAVING count(*) > 0
+    ), made AS MATERIALIZED (
+        SELECT a.id[e.ord] AS ticker_id, e.id AS task_id
+        FROM target a
+        CROSS JOIN LATERAL pgmill.enqueue_v1(
+            p_ns => a.ns, p_queue => a.queue, p_id => a.task_id,
+            p_slot => ARRAY(SELECT generate_series(1, cardinality(a.id))), p_payload => a.payload,
+            p_delayed_at => a.delayed_at, p_delay => a.delay, p_priority => a.priority, p_key => NULL,
+            p_traceparent => NULL, p_flight => NULL, p_resend => false, p_all => false) e
+        WHERE e.code = 0
+    )
+    SELECT 0::smallint, t.id, t.ns, t.ticker, t.payload::text, t.interval, t.cron, t.time_zone, t.policy, t.catch_up,
+        t.queue, t.priority, t.ts, t.next_at, (SELECT m.task_id FROM made m WHERE m.ticker_id = t.id), NULL::bigint, v_now
+    FROM ticked t
+    WHERE t.fire
+    ORDER BY t.ts, t.id;
+
+    RETURN QUERY
+    SELECT 1::smallint, t.id, t.ns, t.ticker, t.payload::text, t.interval, t.cron, t.time_zone, t.policy, t.catch_up,
+        t.queue, t.priority, t.ts, t.next_at, NULL::bigint, NULL::bigint, v_now
+    FROM unnest(v_due) WITH ORDINALITY AS d(id, ord)
+    CROSS JOIN LATERAL (
+        SELECT * FROM pgmill.ticker t
+        WHERE t.id = d.id AND t.cron IS NOT NULL AND t.next_at <= v_now
+            AND (t.lease_until IS NULL OR t.lease_until <= v_now)
+        OFFSET 0
+    ) t
+    ORDER BY d.ord
+    LIMIT 100;
+
+    -- What was due and was not taken: beyond the limit, still missed, or held by somebody else just now.
+    v_left := EXISTS (SELECT
+        FROM unnest(v_due) AS d(id)
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.id = d.id OFFSET 0) t
+        WHERE t.interval IS NOT NULL AND t.next_at <= v_now AND (t.lease_until IS NULL OR t.lease_until <= v_now));
+    v_next := least(v_next,
+        (SELECT min(t.next_at)
+            FROM unnest(v_due || p_cron_id) AS d(id)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.ticker t WHERE t.id = d.id OFFSET 0) t
+            WHERE t.next_at > v_now AND t.lease_until IS NULL),
+        (SELECT min(greatest(t.next_at, t.lease_until)) FROM pgmill.ticker t
+            WHERE t.lease_until IS NOT NULL AND greatest(t.next_at, t.lease_until) > v_now
+                AND CASE WHEN p_ns IS NULL THEN t.queue IS NOT NULL ELSE t.ns = p_ns END
+                AND (p_names IS NULL OR t.ticker = ANY (p_names))),
+        CASE
+            WHEN v_left AND (p_limit = 0 OR cardinality(v_moved) > 0) THEN v_now
+            WHEN v_left THEN v_now + interval '100 milliseconds'
+        END);
+    kind := 2;
+    wait := round(extract(epoch FROM v_next - v_now) * 1000000);
+    clock := v_now;
+    RETURN NEXT;
+END
+$$;
+
 -- Name: task_finished; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE TABLE pgmill.task_finished (
@@ -1229,6 +1385,75 @@ CREATE TABLE pgmill.task_key (
     id bigint NOT NULL
 );
 
+-- Name: ticker; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.ticker (
+    id integer NOT NULL,
+    ns text NOT NULL COLLATE pg_catalog."C",
+    ticker text NOT NULL COLLATE pg_catalog."C",
+    payload json NOT NULL,
+    "interval" bigint,
+    cron text,
+    time_zone text,
+    policy smallint NOT NULL,
+    catch_up integer NOT NULL,
+    queue text COLLATE pg_catalog."C",
+    priority smallint NOT NULL,
+    ts timestamp with time zone,
+    next_at timestamp with time zone,
+    ticks bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone,
+    holder bigint,
+    CONSTRAINT ticker_catch_up_check CHECK (((catch_up >= 1) AND (catch_up <= 1000))),
+    CONSTRAINT ticker_due CHECK (((next_at IS NULL) = (("interval" IS NULL) AND (cron IS NULL)))),
+    CONSTRAINT ticker_interval_check CHECK ((("interval" >= 1000) AND ("interval" <= '3153600000000000'::bigint))),
+    CONSTRAINT ticker_lease CHECK (((lease_until IS NULL) = (holder IS NULL))),
+    CONSTRAINT ticker_policy_check CHECK (((policy >= 0) AND (policy <= 2))),
+    CONSTRAINT ticker_priority_check CHECK (((priority >= 0) AND (priority <= 9))),
+    CONSTRAINT ticker_schedule CHECK ((("interval" IS NULL) OR (cron IS NULL))),
+    CONSTRAINT ticker_zone CHECK (((cron IS NULL) = (time_zone IS NULL)))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+
+-- Name: TABLE ticker; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON TABLE pgmill.ticker IS 'One row a ticker. Those of the namespace pgmill are the jobs of maintenance.';
+
+-- Name: COLUMN ticker."interval"; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker."interval" IS 'Microseconds from tick to tick; null: it goes by cron, or is disabled.';
+
+-- Name: COLUMN ticker.policy; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.policy IS 'What becomes of missed ticks: 0 coalesce, 1 skip, 2 catch_up.';
+
+-- Name: COLUMN ticker.queue; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.queue IS 'The queue, of the same namespace, in which each tick makes a task; null: ticks are handed out.';
+
+-- Name: COLUMN ticker.ts; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.ts IS 'The grid point of the last tick.';
+
+-- Name: COLUMN ticker.next_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.next_at IS 'The grid point that is due next; null: disabled.';
+
+-- Name: COLUMN ticker.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.ticker.lease_until IS 'Until when whoever took the tick keeps others from the next one. Only jobs of maintenance are leased.';
+
+-- Name: ticker_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.ticker ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.ticker_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 -- Name: waiter; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE UNLOGGED TABLE pgmill.waiter (
@@ -1282,6 +1507,16 @@ ALTER TABLE ONLY pgmill.task_key
 ALTER TABLE ONLY pgmill.task
     ADD CONSTRAINT task_pkey PRIMARY KEY (id);
 
+-- Name: ticker ticker_name; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.ticker
+    ADD CONSTRAINT ticker_name UNIQUE (ns, ticker);
+
+-- Name: ticker ticker_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.ticker
+    ADD CONSTRAINT ticker_pkey PRIMARY KEY (id);
+
 -- Name: waiter waiter_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
 ALTER TABLE ONLY pgmill.waiter
@@ -1306,4 +1541,16 @@ CREATE INDEX task_gone_ended ON ONLY pgmill.task_gone USING btree (ended_at);
 -- Name: task_ready; Type: INDEX; Schema: pgmill; Owner: -
 
 CREATE INDEX task_ready ON pgmill.task USING btree (queue_id, priority, run_at, ((id + 0)));
+
+-- Name: ticker_due; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX ticker_due ON pgmill.ticker USING btree (ns, next_at);
+
+-- Name: ticker_leased; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX ticker_leased ON pgmill.ticker USING btree (id) WHERE (lease_until IS NOT NULL);
+
+-- Name: ticker_queue_due; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX ticker_queue_due ON pgmill.ticker USING btree (next_at) WHERE (queue IS NOT NULL);
 

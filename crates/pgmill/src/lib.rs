@@ -14,6 +14,7 @@ mod queues;
 mod sqlx;
 mod task_loop;
 mod tasks;
+mod tickers;
 mod wakes;
 
 pub use batch::BatchOptions;
@@ -30,6 +31,7 @@ pub use pool::{
 };
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
+pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
 pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]

@@ -82,8 +82,8 @@ impl Manager {
         }
     }
 
-    /// Maintains the database until the token is cancelled, then returns within a second. An error is logged, and does not
-    /// end it.
+    /// Maintains the database, and makes the tasks of tickers with a target queue, until the token is cancelled, then
+    /// returns within a second. An error is logged, and does not end it.
     pub async fn run(&self, shutdown: CancellationToken) {
         let rounds = async {
             let mut failing = false;
@@ -112,7 +112,7 @@ impl Manager {
                 tokio::time::sleep((started.elapsed() * REST_RATIO).max(SHORTEST_PAUSE)).await;
             }
         };
-        shutdown.run_until_cancelled(rounds).await;
+        tokio::join!(shutdown.run_until_cancelled(rounds), self.fire_tickers(&shutdown));
     }
 }
 

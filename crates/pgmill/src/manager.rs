@@ -13,6 +13,7 @@ use crate::batch::{
     ALONE_AT_ONCE, BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight,
 };
 use crate::open::ManagerBuilder;
+use crate::tickers::{Clock, TickerState};
 use crate::wakes::{Listening, Wakes};
 
 /// The queues of a namespace, and their tasks.
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) ids: Arc<Ids>,
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
+    pub(crate) tickers: TickerState,
     pub(crate) listening: Listening,
     pub(crate) enqueues: Batcher<EnqueueFlight>,
     /// Tasks with keys fly apart: they may have to wait for a foreign transaction that holds the same key.
@@ -69,6 +71,7 @@ impl Manager {
         max_payload: usize,
         batching: &BatchOptions,
         listen: Option<ConnectOptions>,
+        ticker_clock: Clock,
     ) -> Self {
         let ids = Arc::new(Ids::new(store.clone()));
         let floors = Arc::new(Floors::default());
@@ -105,6 +108,7 @@ impl Manager {
             ids,
             floors,
             wakes,
+            tickers: TickerState::new(ticker_clock),
             listening: Listening::new(listen),
             store,
         };

@@ -11,6 +11,7 @@ use pgmill_store::{ConnectOptions, Migrator, Store};
 use crate::batch::BatchOptions;
 use crate::error::OpenError;
 use crate::manager::Manager;
+use crate::tickers::Clock;
 
 /// The largest payload or result that is taken by default: 1 MiB.
 pub(crate) const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
@@ -40,6 +41,7 @@ pub struct ManagerBuilder {
     max_payload: usize,
     deadline: Option<Duration>,
     batching: BatchOptions,
+    ticker_clock: Clock,
     listen: bool,
     listen_with: Option<ConnectOptions>,
 }
@@ -66,6 +68,7 @@ impl ManagerBuilder {
             max_payload: DEFAULT_MAX_PAYLOAD,
             deadline: None,
             batching: BatchOptions::default(),
+            ticker_clock: Clock::database(),
             listen: true,
             listen_with: None,
         }
@@ -110,6 +113,12 @@ impl ManagerBuilder {
         self
     }
 
+    /// The clock that tickers go by. Default [`Clock::database`]; another one is for tests.
+    pub fn ticker_clock(mut self, clock: Clock) -> Self {
+        self.ticker_clock = clock;
+        self
+    }
+
     /// Whether to be told by others of tasks, on a direct connection of its own, once somebody waits for
     /// [`arrivals`](Manager::arrivals). Default `true`. With `false`, and where there is no direct connection to be had
     /// (a pool that was given, a pooler), those who wait look every second.
@@ -140,7 +149,14 @@ impl ManagerBuilder {
         if self.migrate {
             Migrator::new(&store).run().await?;
         }
-        Ok(Manager::assemble(store, namespace, self.max_payload, &self.batching, listen_with))
+        Ok(Manager::assemble(
+            store,
+            namespace,
+            self.max_payload,
+            &self.batching,
+            listen_with,
+            self.ticker_clock,
+        ))
     }
 }
 

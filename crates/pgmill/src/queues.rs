@@ -136,7 +136,7 @@ impl Manager {
         Ok(self.shared.store.list_queue_statuses(&self.namespace).await?)
     }
 
-    /// The namespaces of the database that hold a queue, and the system's, `pgmill`, in byte order.
+    /// The namespaces of the database that hold a queue or a ticker, and the system's, `pgmill`, in byte order.
     ///
     /// # Errors
     /// If the database fails.

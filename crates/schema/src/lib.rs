@@ -13,6 +13,8 @@ mod queue_meta;
 mod status;
 mod task;
 mod task_meta;
+mod ticker;
+mod ticker_meta;
 mod ttl;
 mod wire;
 mod word;
@@ -36,4 +38,6 @@ pub use queue_meta::{
 pub use status::{Status, StatusError};
 pub use task::Task;
 pub use task_meta::{DEFAULT_PRIORITY, MAX_PRIORITY, TaskMeta, TaskMetaError};
+pub use ticker::{TickPolicy, TickPolicyError, Ticker};
+pub use ticker_meta::{DEFAULT_CATCH_UP, DEFAULT_INTERVAL, TickerMeta, TickerMetaError};
 pub use ttl::Ttl;

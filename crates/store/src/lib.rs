@@ -19,6 +19,8 @@ mod session;
 mod statement;
 mod store;
 mod tasks;
+mod tickers;
+mod ticks;
 mod waiter;
 
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
@@ -31,4 +33,6 @@ pub use release::{Ended, Ending, Fence};
 pub use reserved::Reserved;
 pub use retain::{Caller, Demand, Floor, Retained};
 pub use store::Store;
+pub use tickers::{CronSchedule, KnownTicker};
+pub use ticks::{ClaimTicks, ClaimedTicks, CronDecision, Tick, TickLease, Undecided};
 pub use waiter::Arrival;

@@ -166,7 +166,7 @@ impl Store {
         Ok(List { offset: 0, limit: None, count, body })
     }
 
-    /// The namespaces that hold a queue, and the system's, in byte order.
+    /// The namespaces that hold a queue or a ticker, and the system's, in byte order.
     ///
     /// # Errors
     /// Those of any statement.

@@ -5,7 +5,8 @@
 
 use jiff::Timestamp;
 use pgmill_schema::{
-    Attempt, AttemptOutcome, Backoff, Json, Namespace, Queue, QueueName, Status, Task, Ttl, from_micros,
+    Attempt, AttemptOutcome, Backoff, Json, Namespace, Queue, QueueName, Status, Task, TickPolicy, Ticker,
+    TickerName, Ttl, from_micros,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -112,6 +113,33 @@ impl<'a> Reader<'a> {
             lease_until: self.get("lease_until")?,
             holder: self.get("holder")?,
             attempts: Vec::new(),
+        })
+    }
+
+    /// Whether a column that holds integers holds none here, as that of a row that an outer join did not find.
+    pub(crate) fn is_absent(&self, column: &str) -> Result<bool, StoreError> {
+        Ok(self.get::<Option<i32>>(column)?.is_none())
+    }
+
+    /// A row of `ticker`.
+    pub(crate) fn ticker(&self) -> Result<Ticker, StoreError> {
+        let name: &str = self.get("ticker")?;
+        let interval: Option<i64> = self.get("interval")?;
+        let policy: i16 = self.get("policy")?;
+        let queue: Option<&str> = self.get("queue")?;
+        Ok(Ticker {
+            ticker: TickerName::new(name).map_err(|_| corrupt("ticker", name))?,
+            payload: self.json("payload")?.ok_or_else(|| corrupt("payload", None::<Json>))?,
+            interval: interval.map(from_micros),
+            namespace: self.namespace()?,
+            timestamp: self.get("ts")?,
+            cron: self.get("cron")?,
+            time_zone: self.get("time_zone")?,
+            queue: queue.map(QueueName::new).transpose().map_err(|_| corrupt("queue", queue))?,
+            priority: self.priority()?,
+            policy: TickPolicy::from_code(policy).ok_or_else(|| corrupt("policy", policy))?,
+            catch_up: self.unsigned("catch_up")?,
+            next_at: self.get("next_at")?,
         })
     }
 

@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Every table of which each row matters.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "queue",
     "task",
     "task_finished",
@@ -23,6 +23,7 @@ const TABLES: [&str; 9] = [
     "task_count",
     "task_count_delta",
     "enqueue_resent",
+    "ticker",
 ];
 
 pub(crate) struct Fixture {

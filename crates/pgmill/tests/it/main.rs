@@ -33,5 +33,10 @@ mod sql_function;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 mod task;
+mod ticker;
+mod ticker_clock;
+mod ticker_loops;
+mod ticker_once;
+mod ticker_tasks;
 mod transaction;
 mod wakes;

@@ -7,4 +7,5 @@ mod names;
 mod outcomes;
 mod queues;
 mod tasks;
+mod tickers;
 mod words;

@@ -19,3 +19,4 @@ mod schema;
 mod sessions;
 mod support;
 mod sweep;
+mod tickers;

@@ -52,6 +52,53 @@ async fn plans_of_hot_statements_do_not_change_with_a_thousand_queues_and_slow_d
     assert_eq!(shapes(&one), shapes(&many));
 }
 
+#[tokio::test]
+async fn plans_of_claims_of_ticks_are_the_same_among_none_and_ten_thousand_tickers() {
+    let mut told = Vec::new();
+    for (state, rows, analysed) in
+        [("analysed empty", 10_000, false), ("analysed full", 10_000, true), ("small", 20, true)]
+    {
+        let fixture = fixture().await;
+        fixture.client.simple_query("VACUUM ANALYZE pgmill.ticker").await.unwrap();
+        fixture
+            .sql(&format!(
+                "INSERT INTO pgmill.ticker (ns, ticker, payload, \"interval\", policy, catch_up, queue, priority, next_at)
+                SELECT 'app', 't' || n, '{{}}', 60000000, 0, 100, CASE WHEN n % 2 = 0 THEN 'plain' END, 5,
+                    now() + (n - 10) * interval '1 second'
+                FROM generate_series(1, {rows}) n"
+            ))
+            .await;
+        if analysed {
+            fixture.client.simple_query("VACUUM ANALYZE pgmill.ticker").await.unwrap();
+        }
+        let mut session = Session::open(&fixture.database).await;
+        let mut plans = Vec::new();
+        for (name, arguments) in [
+            ("a namespace's", "'app', NULL, 2"),
+            ("those with a queue", "NULL, NULL, 2"),
+            ("named ones", "'app', '{t1,t2,t10000}', 2"),
+        ] {
+            let sql = format!(
+                "SELECT FROM pgmill.claim_ticks_v1({arguments}, NULL, NULL, NULL, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}')"
+            );
+            session.run(&sql, &[]).await;
+            plans.push((name, session.plans()));
+        }
+        for (name, plan) in plans.iter().flat_map(|(name, plans)| plans.iter().map(move |plan| (name, plan)))
+        {
+            let buffers = number(plan, "Shared Hit Blocks");
+            assert!(buffers < BUFFERS / 10, "{name}: {buffers} buffers, {state}: {}", shape(plan, 0));
+        }
+        told.push(shapes(&plans));
+    }
+    assert!(!told[0].contains("Seq Scan"), "{}", told[0]);
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0], told[2]);
+    if server_version().await == 15 {
+        insta::assert_snapshot!("plans_of_ticks", told[0]);
+    }
+}
+
 async fn server_version() -> i32 {
     let database = TestDatabase::empty().await;
     let client = database.connect().await;
