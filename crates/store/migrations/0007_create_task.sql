@@ -48,7 +48,7 @@ BEGIN
         RAISE EXCEPTION 'delay % is out of range', delay USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed is 0 to 100 years.';
     END IF;
-    IF traceparent !~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' THEN
+    IF traceparent !~ '^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$' THEN
         RAISE EXCEPTION 'traceparent "%" is not one', traceparent USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Allowed is a W3C traceparent of version 00, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.';
     END IF;

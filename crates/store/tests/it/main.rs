@@ -20,3 +20,4 @@ mod sessions;
 mod support;
 mod sweep;
 mod tickers;
+mod waiter;
