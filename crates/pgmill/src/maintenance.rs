@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::manager::Manager;
+use crate::telemetry;
 
 /// How many tasks one statement of the sweep looks at, and how many changes one statement folds.
 const STRETCH: i32 = 10_000;
@@ -89,7 +90,9 @@ impl Manager {
             let mut failing = false;
             loop {
                 let started = Instant::now();
-                match self.maintain().await {
+                let result = self.maintain().await;
+                telemetry::job_ended("maintain", started.elapsed(), result.is_ok());
+                match result {
                     Ok(done) => {
                         if failing {
                             tracing::info!("maintenance works again");

@@ -40,6 +40,8 @@ pub(super) struct Lane {
     pub(super) asking: usize,
     /// Whether there may be tasks in the database.
     pub(super) wants: bool,
+    /// Only because it was time to look: nobody told of them.
+    pub(super) unprompted: bool,
     served: f64,
     /// How long its tasks take.
     pub(super) run_time: Average,
@@ -54,6 +56,7 @@ impl Lane {
             waiting: VecDeque::new(),
             asking: 0,
             wants: true,
+            unprompted: false,
             served: 0.0,
             run_time: Average::default(),
         }
@@ -112,7 +115,8 @@ impl Lane {
     }
 
     /// There may be tasks again. Idle time earns nothing: who was idle starts where those are who were not.
-    pub(super) fn believe(&mut self, least_served: Option<f64>) {
+    pub(super) fn believe(&mut self, least_served: Option<f64>, unprompted: bool) {
+        self.unprompted = unprompted && !self.wants;
         if self.is_idle()
             && let Some(least) = least_served
         {

@@ -35,6 +35,7 @@ pub struct Arrivals {
     pause: Duration,
     /// How long to wait where a task is due and yet was not found, for somebody else has its row.
     retry: Duration,
+    unprompted: bool,
 }
 
 /// That others tell this process, over which of its listeners, and until when.
@@ -68,7 +69,14 @@ impl Manager {
     pub fn arrivals(&self, queues: &[&str]) -> Result<Arrivals, NameError> {
         self.shared.listening.begin(&self.shared.wakes);
         let waiting = self.shared.wakes.subscribe(self.demand(queues)?);
-        Ok(Arrivals { manager: self.clone(), waiting, registered: None, pause: SHORTEST, retry: SOON })
+        Ok(Arrivals {
+            manager: self.clone(),
+            waiting,
+            registered: None,
+            pause: SHORTEST,
+            retry: SOON,
+            unprompted: false,
+        })
     }
 
     /// Whether this process is told at once of tasks that others create. While it is not, whoever waits for
@@ -84,6 +92,7 @@ impl Arrivals {
     ///
     /// Dropping the future loses nothing.
     pub async fn wait(&mut self) -> Arrived {
+        self.unprompted = false;
         let listener = self.manager.shared.wakes.listens();
         let told = self.registered.filter(|it| Some(it.listener) == listener && it.until > Instant::now());
         if let (Some(listener), None) = (listener, told)
@@ -109,6 +118,7 @@ impl Arrivals {
             Ended::Quiet => {
                 let longest = if listener.is_some() { LONGEST } else { LONGEST_DEAF };
                 self.pause = (self.pause * 2).min(longest);
+                self.unprompted = told.is_some() && self.manager.shared.wakes.listens() == listener;
                 Arrived::Anywhere
             }
         }
@@ -118,6 +128,13 @@ impl Arrivals {
     pub fn found(&mut self) {
         self.pause = SHORTEST;
         self.retry = SOON;
+        self.unprompted = false;
+    }
+
+    /// Whether the last wait ended only because it was time to look, though this process was to be told of tasks: a new one
+    /// that is found now has come without a notice.
+    pub(crate) fn is_unprompted(&self) -> bool {
+        self.unprompted
     }
 
     /// Has others tell this process for a while, and tells whether they do now.
