@@ -164,7 +164,7 @@ impl<F: Flight> Inner<F> {
                 // Those who were just answered get to run, and may hand over their next call, before this flight leaves
                 // again: at 64 callers this alone is half as much again.
                 for _ in 0..TURNAROUND {
-                    tokio::task::yield_now().await;
+                    breathe().await;
                 }
             }
             landing.landed = true;
@@ -195,6 +195,21 @@ impl<F: Flight> Inner<F> {
         self.meters.departed(departed);
         (!calls.is_empty()).then_some(calls)
     }
+}
+
+/// Lets the others run that are ready. `tokio::task::yield_now` would do so too, but puts the flight aside where no other
+/// thread finds it: a task that then blocks the thread would keep it from leaving again.
+async fn breathe() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Ends where a future panics, as if it had ended itself. The panic hook has told of it then, and the calls that were in

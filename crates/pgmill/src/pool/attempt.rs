@@ -149,9 +149,8 @@ impl<S: Send + Sync + 'static> Engine<S> {
                 self.end(attempt, Some(&outcome(said, None)), &End::Lost, ran);
             }
             (Some(said), Some(finished)) => self.release(attempt, outcome(said, finished.why), ran).await,
-            // The slot was taken from it, and whoever did that sees to the task.
-            (Some(_), None) => warn_dropped(attempt, "the handler had been given up"),
-            (None, _) => {}
+            // The slot was taken from it. Whoever did that sees to the task, and has told of it.
+            (_, None) | (None, _) => {}
         }
     }
 

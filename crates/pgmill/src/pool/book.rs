@@ -21,6 +21,8 @@ use crate::telemetry::{Fate, Level};
 const UNRELEASED: usize = 1_024;
 /// The most tasks that one claim brings.
 const LARGEST_CLAIM: usize = 1_000;
+/// So many tasks are more than next to nothing, however many were asked for.
+const MANY: usize = 16;
 /// How long a task may wait for a slot before it is given back: then the tasks before it take longer than expected.
 const STALE: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,13 @@ struct Held {
     told: Option<Timestamp>,
     cancelled: Option<(Why, Instant)>,
     _level: Level,
+}
+
+impl Held {
+    /// Whether the lease lasts until the task expires. It is never extended beyond that.
+    fn lasts(&self) -> bool {
+        self.told.is_some() && self.told == self.attempt.task.dies_at
+    }
 }
 
 /// Tasks that are to be asked for.
@@ -191,7 +200,7 @@ impl Book {
         let lane = &mut self.lanes[ask.lane];
         lane.asking = 0;
         // Somebody else may have had the others in their hands; but where there was next to nothing, it is waited for news.
-        lane.wants = attempts.len() * 2 >= ask.count;
+        lane.wants = attempts.len() * 2 >= ask.count || attempts.len() >= MANY;
         for attempt in attempts {
             let held = Held {
                 phase: Phase::Waiting,
@@ -307,7 +316,7 @@ impl Book {
                 None => {
                     let why = if held.attempt.deadline.is_some_and(|deadline| deadline <= now) {
                         Why::Expired
-                    } else if held.until <= now + margin {
+                    } else if held.until <= now + margin && !held.lasts() {
                         Why::Lapsing
                     } else {
                         continue;

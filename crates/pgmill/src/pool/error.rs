@@ -60,6 +60,9 @@ pub enum RunError {
     /// The manager was closed.
     #[error("the manager is closed")]
     Closed,
+    /// The thread that watches over deadlines could not be started.
+    #[error("the system gives no thread to the worker pool")]
+    Thread(#[source] std::io::Error),
     /// A queue has a name it cannot have.
     #[error(transparent)]
     Name(#[from] NameError),

@@ -13,7 +13,7 @@ const LATEST: f64 = 0.1;
 /// Tasks that take longer than this have no reserve: the pause until the next one is fetched is short beside them.
 const SHORT: Duration = Duration::from_millis(10);
 /// How many tasks are kept in reserve for each slot at most.
-const DEEPEST: f64 = 1.0;
+const DEEPEST: f64 = 2.0;
 
 /// A running average of durations, in seconds.
 #[derive(Debug, Default)]

@@ -4,12 +4,14 @@
 //! in the database, whatever the clocks say. The calls go over a connection that is kept for them, so that handlers which
 //! use up the pool of connections do not keep them waiting.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use pgmill_schema::{Claim, to_micros};
 use pgmill_store::{Reserved, StoreError};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::warn_dropped;
 use super::book::{Overdue, Why};
@@ -70,14 +72,22 @@ impl<S: Send + Sync + 'static> Engine<S> {
         Ok(())
     }
 
-    /// Stops what has expired or is about to lapse, and takes the slots of those who do not stop.
-    pub(super) async fn watch(self: Arc<Self>) {
+    /// Stops what has expired or is about to lapse, and takes the slots of those who do not stop, until the pool is over.
+    ///
+    /// On a thread of its own, for a handler that blocks its thread must not keep this from being done. It also wakes the
+    /// runtime: if the thread that a handler blocks is the one which waited for the network and for timers, no other
+    /// thread takes its place until there is something to do for it.
+    pub(super) fn watch(self: &Arc<Self>, over: &mpsc::Receiver<Infallible>) {
         let margin = MARGIN.min(self.settings.lease / 10);
-        let mut looks = interval(WATCH);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            looks.tick().await;
-            let overdue = self.book().overdue(Instant::now(), margin, self.settings.cancel_grace);
+        while over.recv_timeout(WATCH) == Err(RecvTimeoutError::Timeout) {
+            let overdue = {
+                let mut book = self.book();
+                if book.is_empty() {
+                    continue;
+                }
+                book.overdue(Instant::now(), margin, self.settings.cancel_grace)
+            };
+            self.spawn(std::future::ready(()));
             let Overdue { cancel, given_up, stale, start } = overdue;
             for (attempt, why) in cancel {
                 if why == Why::Lapsing {

@@ -35,9 +35,11 @@
 //! A handler must not block the thread that it runs on; work that does belongs in `spawn_blocking`. What happens if it
 //! does all the same:
 //!
-//! - On a runtime with several threads the rest of the pool goes on, leases too. The token is cancelled when the task
-//!   expires or the pool stops, and after the grace the slot is taken from the handler, though not the thread: a warning
-//!   says so. When all threads of the runtime are blocked, it is as with one thread.
+//! - On a runtime with several threads the rest of the pool goes on, leases too, but for what that thread was about to do
+//!   next. The token is cancelled when the task expires or the pool stops, and after the grace the slot is taken from the
+//!   handler, though not the thread: a warning says so. When all threads of the runtime are blocked, it is as with one
+//!   thread. (The watch has a thread of its own, and keeps waking the runtime: tokio lets nobody take over the network and
+//!   the timers from a thread that is blocked until another one has something to do.)
 //! - On a runtime with one thread nothing else runs: no lease is extended. When it is blocked for longer than the lease,
 //!   the database offers the task again to others, and so everything else that the pool holds. When the thread is free
 //!   again, the release is refused by the fence, or the handler finds its token cancelled; its result is dropped, and that
@@ -81,12 +83,14 @@ mod task_error;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::mpsc;
 
 use pgmill_schema::{Outcome, Queue, QueueMeta, QueueName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use tracing::dispatcher::{self, Dispatch};
 
 pub use self::builder::WorkerPoolBuilder;
 pub use self::context::Context;
@@ -257,7 +261,13 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
         let engine = Arc::new(Engine::new(Arc::clone(&self.common), self.settings.clone(), lanes));
         let _halt = Halt(Arc::clone(&engine));
         let _keeper = Aborting(tokio::spawn(Arc::clone(&engine).keep_leases()));
-        let _watch = Aborting(tokio::spawn(Arc::clone(&engine).watch()));
+        // Dropped at the end of the run, which ends the thread.
+        let (_watched, over) = mpsc::channel();
+        let (watching, log) = (Arc::clone(&engine), dispatcher::get_default(Dispatch::clone));
+        std::thread::Builder::new()
+            .name("pgmill-watch".to_owned())
+            .spawn(move || dispatcher::with_default(&log, || watching.watch(&over)))
+            .map_err(RunError::Thread)?;
         let maintenance = shutdown.child_token();
         let _maintainer = self.settings.maintenance.then(|| {
             let (manager, until) = (self.common.manager.clone(), maintenance.clone());

@@ -56,8 +56,8 @@ impl QueueOptions {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Prefetch {
-    /// As the tasks of a queue turn out: none where they take longer than 10 ms, and up to the number of workers where
-    /// they take less than it takes to fetch more.
+    /// As the tasks of a queue turn out: none where they take longer than 10 ms, and up to twice the number of
+    /// workers where they take less than it takes to fetch more.
     #[default]
     Adaptive,
     /// None: what is retained starts at once, or in a moment if another queue holds more than its part with short tasks.

@@ -65,7 +65,7 @@ impl Cron {
         let hour = parsed.as_str().split_whitespace().rev().nth(3).unwrap_or_default();
         let runs_on = hour.starts_with('*');
         let cron = Self { runs_on, expression: parsed, zone };
-        // Every day there is comes within 40 years, a 29th of February on a certain weekday too.
+        // The search goes as far as the year 5000.
         let never = cron.next(Timestamp::UNIX_EPOCH).is_none();
         if never { Err(CronError::Never { given: given() }) } else { Ok(cron) }
     }

@@ -15,9 +15,11 @@ use crate::manager::Manager;
 const LONGEST: Duration = Duration::from_secs(4);
 /// The same while this process is not told by others.
 const LONGEST_DEAF: Duration = Duration::from_secs(1);
-/// How long it is waited first, when tasks were just there, and how soon a task that is due and was not to be had is looked
-/// for again.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// How long it is waited first after a run of tasks: there may be more, which another process was looking at just then.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// After a shorter pause than this, what is found may be what another process was looking at the last time.
+const QUIET: Duration = Duration::from_millis(500);
+/// How soon a task that is due and was not to be had is looked for again.
 const SOON: Duration = Duration::from_millis(5);
 /// How long it is waited without a word to the database. While tasks come one after the other, none is needed.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -33,8 +35,13 @@ pub struct Arrivals {
     waiting: Arc<Waiting>,
     registered: Option<Registered>,
     pause: Duration,
+    /// When the last wait was over; and whether tasks were found since, of which nobody had told.
+    resumed: Instant,
+    told: bool,
+    found: bool,
     /// How long to wait where a task is due and yet was not found, for somebody else has its row.
     retry: Duration,
+    /// The last wait ended by itself, after a while in which nobody told of anything.
     unprompted: bool,
 }
 
@@ -74,6 +81,9 @@ impl Manager {
             waiting,
             registered: None,
             pause: SHORTEST,
+            resumed: Instant::now(),
+            told: false,
+            found: false,
             retry: SOON,
             unprompted: false,
         })
@@ -93,17 +103,29 @@ impl Arrivals {
     /// Dropping the future loses nothing.
     pub async fn wait(&mut self) -> Arrived {
         self.unprompted = false;
+        // One task at a time that is told of is no reason to look more often than usual.
+        if std::mem::take(&mut self.found) && (!self.told || self.resumed.elapsed() > MOMENT) {
+            self.pause = SHORTEST;
+        }
+        let (told, arrived) = self.next().await;
+        self.told = told;
+        self.resumed = Instant::now();
+        arrived
+    }
+
+    /// Whether somebody told, and where to look.
+    async fn next(&mut self) -> (bool, Arrived) {
         let listener = self.manager.shared.wakes.listens();
         let told = self.registered.filter(|it| Some(it.listener) == listener && it.until > Instant::now());
         if let (Some(listener), None) = (listener, told)
             && self.register(listener).await
         {
             // What was committed before was told to nobody: one more look.
-            return Arrived::Anywhere;
+            return (false, Arrived::Anywhere);
         }
         match self.waiting.wait(Instant::now() + MOMENT).await {
-            Ended::Arrived(arrived) => return arrived,
-            Ended::Due => return Arrived::Anywhere,
+            Ended::Arrived(arrived) => return (true, arrived),
+            Ended::Due => return (true, Arrived::Anywhere),
             Ended::Quiet => {}
         }
         match (listener, told) {
@@ -113,26 +135,27 @@ impl Arrivals {
             _ => drop(self.ask(None).await),
         }
         match self.waiting.wait(Instant::now() + jittered(self.pause)).await {
-            Ended::Arrived(arrived) => arrived,
-            Ended::Due => Arrived::Anywhere,
+            Ended::Arrived(arrived) => (true, arrived),
+            Ended::Due => (true, Arrived::Anywhere),
             Ended::Quiet => {
                 let longest = if listener.is_some() { LONGEST } else { LONGEST_DEAF };
+                let to_be_told = told.is_some() && self.manager.shared.wakes.listens() == listener;
+                self.unprompted = to_be_told && self.pause >= QUIET;
                 self.pause = (self.pause * 2).min(longest);
-                self.unprompted = told.is_some() && self.manager.shared.wakes.listens() == listener;
-                Arrived::Anywhere
+                (false, Arrived::Anywhere)
             }
         }
     }
 
-    /// Tasks were found: the next pauses are short ones again.
+    /// Tasks were found: unless they were told of one by one, the next pauses are short ones again.
     pub fn found(&mut self) {
-        self.pause = SHORTEST;
+        self.found = true;
         self.retry = SOON;
         self.unprompted = false;
     }
 
     /// Whether the last wait ended only because it was time to look, though this process was to be told of tasks: a new one
-    /// that is found now has come without a notice.
+    /// that is found now has come without a notice of it.
     pub(crate) fn is_unprompted(&self) -> bool {
         self.unprompted
     }

@@ -144,7 +144,7 @@ async fn an_error_has_the_task_tried_again() {
 
 #[tokio::test]
 async fn a_handler_says_what_becomes_of_its_task() {
-    let fixture = Fixture::with_queue().await;
+    let fixture = Fixture::with(QueueMeta::new("q").ttl(hours(24))).await;
     let names = ["discard", "cancel", "snooze", "retry"];
     let mut tasks = Vec::new();
     for name in names {

@@ -94,3 +94,10 @@ impl Counter {
 }
 
 pub(crate) const SHORT: Duration = Duration::from_millis(50);
+
+/// What a pool tells that did no more than this.
+pub(crate) fn report(count: impl FnOnce(&mut RunReport)) -> RunReport {
+    let mut report = RunReport::default();
+    count(&mut report);
+    report
+}

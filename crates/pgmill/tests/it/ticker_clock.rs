@@ -220,3 +220,36 @@ async fn a_cron_ticker_that_this_process_cannot_read_stops_no_other() {
     timed.fixture.sql("UPDATE pgmill.ticker SET time_zone = 'UTC' WHERE ticker = 'alien'").await;
     assert_eq!(timed.take().await, ["01:00:00"]);
 }
+
+#[tokio::test]
+async fn a_cron_ticker_that_somebody_holds_is_left_until_it_is_let_go() {
+    let timed = Timed::new().await;
+    timed.register(TickerMeta::new("held").cron("0 1 * * *")).await;
+    timed.register(TickerMeta::new("free").cron("0 2 * * *")).await;
+    timed.fixture.sql("BEGIN; SELECT FROM pgmill.ticker WHERE ticker = 'held' FOR UPDATE").await;
+    timed.clock.set(time("2026-01-01T03:00:00Z"));
+    let ticks = timed.manager.next_tickers(&[], 10).await.unwrap();
+    assert_eq!(ticks.iter().map(|tick| tick.ticker.as_str()).collect::<Vec<_>>(), ["free"]);
+    assert!(timed.manager.next_tickers(&[], 10).await.unwrap().is_empty());
+    timed.fixture.sql("COMMIT").await;
+    assert_eq!(timed.take().await, ["01:00:00"]);
+}
+
+#[tokio::test]
+async fn an_expression_and_its_zone_that_are_changed_at_the_same_time_are_both_changed() {
+    let timed = Timed::new().await;
+    for _ in 0..20 {
+        timed.register(TickerMeta::new("t").cron("0 3 * * *").time_zone("UTC")).await;
+        let other = timed.fixture.manager.clone();
+        let (zone, cron) = tokio::join!(
+            timed.manager.update_ticker("t", TickerMeta::patch().time_zone("Europe/Berlin")),
+            other.update_ticker("t", TickerMeta::patch().cron("0 4 * * *")),
+        );
+        (zone.unwrap(), cron.unwrap());
+        let now = timed.manager.get_ticker("t").await.unwrap();
+        assert_eq!(
+            (now.cron.as_deref(), now.time_zone.as_deref()),
+            (Some("0 4 * * *"), Some("Europe/Berlin"))
+        );
+    }
+}

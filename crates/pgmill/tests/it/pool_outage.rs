@@ -1,0 +1,112 @@
+//! Pools whose database goes away, and pools whose process does.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use pgmill::{Context, Manager, Outcome, QueueMeta, QueueOptions, Status, WorkerPool, seconds};
+use pgmill_testkit::{StopMode, TestDatabase, TestServer, wait_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::fixture::Fixture;
+use crate::pool_scene::{Counter, Running};
+use crate::scene::{LIMIT, QUEUE, builder, create};
+
+/// The reference's loops end with the first error of the database, and the process with them.
+#[tokio::test]
+async fn b25_a_pool_survives_an_outage_and_records_what_ended_during_it() {
+    let server = TestServer::own();
+    let database = TestDatabase::create_on(&server).await;
+    let manager = builder(database.url()).await.unwrap();
+    manager.register_queue(QueueMeta::new(QUEUE)).await.unwrap();
+    let held = create(&manager, 1).await.remove(0);
+    let (started, goes_on) = (Counter::new(), CancellationToken::new());
+    let (count, go) = (started.clone(), goes_on.clone());
+    let pool = WorkerPool::builder(&manager).workers(8).build().unwrap();
+    pool.register_queue(QueueMeta::new(QUEUE), move |_: Context, _: u32| {
+        let (count, go) = (count.clone(), go.clone());
+        async move {
+            count.add();
+            go.cancelled().await;
+            Ok(())
+        }
+    })
+    .await
+    .unwrap();
+    let running = Running::start(pool);
+    started.reach(1).await;
+    server.halt(StopMode::Immediate).await;
+    // Its result cannot be recorded now, and nothing can be retained.
+    goes_on.cancel();
+    tokio::time::sleep(seconds(2)).await;
+    server.resume().await;
+    wait_until("the result to be recorded", LIMIT, async || {
+        manager.get_task(held.id).await.is_ok_and(|task| task.status == Some(Status::Released))
+    })
+    .await;
+    create(&manager, 100).await;
+    started.reach(101).await;
+    assert_eq!(running.stop().await.done, 101);
+}
+
+const CHILD: &str = "PGMILL_TEST_WORKER";
+const TASKS: usize = 100;
+
+/// A worker in another process: this test binary, told by its environment to be one.
+#[test]
+#[ignore = "started by the test below as a process of its own"]
+fn other_worker() {
+    let Ok(url) = std::env::var(CHILD) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let manager = Manager::connect(url).namespace("app").await.unwrap();
+        let pool = WorkerPool::builder(&manager).workers(TASKS).lease(seconds(2)).build().unwrap();
+        let started = Counter::new();
+        pool.register_raw(&[QUEUE], QueueOptions::new(), move |_: Context| {
+            if started.add() == TASKS {
+                println!("\nall are under way");
+            }
+            std::future::pending::<Outcome>()
+        })
+        .await
+        .unwrap();
+        pool.run(CancellationToken::new()).await.unwrap();
+    });
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_worker_that_is_killed_run_again_elsewhere_and_each_ends_once() {
+    let fixture = Fixture::with_queue().await;
+    create(&fixture.manager, TASKS).await;
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "pool_outage::other_worker", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(CHILD, fixture.database.url())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    tokio::task::spawn_blocking(move || {
+        assert!(lines.map_while(Result::ok).any(|line| line.contains("all are under way")));
+    })
+    .await
+    .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let killed = std::time::Instant::now();
+
+    let pool = WorkerPool::builder(&fixture.manager).workers(TASKS).build().unwrap();
+    let ran = Counter::new();
+    let count = ran.clone();
+    pool.register_queue(QueueMeta::new(QUEUE), move |context: Context, _: u32| {
+        count.add();
+        async move { Ok(context.attempt()) }
+    })
+    .await
+    .unwrap();
+    let running = Running::start(pool);
+    ran.reach(TASKS).await;
+    let took = killed.elapsed();
+    wait_until("all to be done", LIMIT, async || fixture.count(Status::Released).await == TASKS as u64).await;
+    assert_eq!(running.stop().await.done, TASKS as u64);
+    assert_eq!(ran.get(), TASKS, "each ran once");
+    assert!(took < seconds(2 + 5 + 10), "{took:?}: lease + 5 s, and some for a busy machine");
+}
