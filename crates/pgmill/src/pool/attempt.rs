@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pgmill_schema::{Claim, Outcome, Status, Task};
@@ -19,7 +19,7 @@ use super::handler::{self, Said, unstorable};
 use super::outage::Outage;
 use super::task_error::chain;
 use crate::error::ReleaseError;
-use crate::telemetry::{self, Fate, HandlingMeters};
+use crate::telemetry::{self, Fate, HandlingMeters, Level};
 
 /// A task that the pool holds.
 pub(super) struct Attempt {
@@ -38,8 +38,15 @@ pub(super) struct Attempt {
     pub(super) dropped: Notify,
     pub(super) meters: Arc<HandlingMeters>,
     lease_lost: AtomicBool,
-    /// From its start to its end, so that whoever keeps the attempt for longer does not keep its span.
-    span: Mutex<Option<Span>>,
+    open: Mutex<Open>,
+}
+
+/// What ends with the attempt, however long somebody keeps its context.
+struct Open {
+    /// Counts it among what is held.
+    held: Option<Level>,
+    /// From the start of its handler.
+    span: Option<Span>,
 }
 
 impl Attempt {
@@ -64,9 +71,9 @@ impl Attempt {
             started: OnceLock::new(),
             token: CancellationToken::new(),
             dropped: Notify::new(),
-            meters,
             lease_lost: AtomicBool::new(false),
-            span: Mutex::default(),
+            open: Mutex::new(Open { held: Some(meters.holding()), span: None }),
+            meters,
             task,
         }))
     }
@@ -89,12 +96,16 @@ impl Attempt {
 
     /// The span of what is done for it; none before its handler is started.
     pub(super) fn span(&self) -> Span {
-        self.span.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(Span::none)
+        self.open().span.clone().unwrap_or_else(Span::none)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_span(&self, worker: &str) -> Span {
         let span = telemetry::running(&self.task, worker);
-        *self.span.lock().unwrap_or_else(PoisonError::into_inner) = Some(span.clone());
+        self.open().span = Some(span.clone());
         span
     }
 
@@ -104,7 +115,9 @@ impl Attempt {
             self.lease_lost();
         }
         self.meters.ended(fate);
-        if let Some(span) = self.span.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let Open { held, span } = std::mem::replace(&mut *self.open(), Open { held: None, span: None });
+        drop(held);
+        if let Some(span) = span {
             fate.note(&span);
         }
     }

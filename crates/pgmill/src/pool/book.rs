@@ -15,7 +15,7 @@ use super::attempt::Attempt;
 use super::ended::RunReport;
 use super::lane::{Average, Lane};
 use super::options::{Prefetch, Settings};
-use crate::telemetry::{Fate, Level};
+use crate::telemetry::Fate;
 
 /// How many attempts may wait for their release, beside what runs and waits to run.
 const UNRELEASED: usize = 1_024;
@@ -59,7 +59,6 @@ struct Held {
     /// The same as the database tells it; what it tells again was not extended.
     told: Option<Timestamp>,
     cancelled: Option<(Why, Instant)>,
-    _level: Level,
 }
 
 impl Held {
@@ -185,7 +184,7 @@ impl Book {
     }
 
     /// Whether it is a claim without anybody having told of tasks.
-    pub(super) fn is_unprompted(&mut self, ask: Ask) -> bool {
+    pub(super) fn take_unprompted(&mut self, ask: Ask) -> bool {
         std::mem::take(&mut self.lanes[ask.lane].unprompted)
     }
 
@@ -207,7 +206,6 @@ impl Book {
                 until: attempt.asked + self.lease,
                 told: attempt.task.lease_until,
                 cancelled: None,
-                _level: attempt.meters.holding(),
                 attempt: Arc::clone(&attempt),
             };
             self.held.insert(attempt.claim, held);

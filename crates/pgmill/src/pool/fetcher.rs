@@ -95,7 +95,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
             }
         };
         let found = !tasks.is_empty();
-        if self.book().is_unprompted(ask) {
+        if self.book().take_unprompted(ask) {
             self.common.manager.shared.meters.missed(tasks.iter());
         }
         let attempt = |task| {
