@@ -307,6 +307,16 @@ BEGIN
 END
 $_$;
 
+-- Name: day_is_over_v1(date); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.day_is_over_v1(p_day date) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT (p_day + 1)::timestamp AT TIME ZONE 'UTC' <= now() - interval '1 microsecond'
+        * coalesce((SELECT max(greatest(q.retention, q.retention_failed)) FROM pgmill.queue q), 0)
+$$;
+
 -- Name: queue; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE TABLE pgmill.queue (
@@ -379,6 +389,34 @@ BEGIN
             EXIT;
         END IF;
     END LOOP;
+END
+$$;
+
+-- Name: drop_day_v1(text, date); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.drop_day_v1(p_parent text, p_day date) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    AS $$
+DECLARE
+    v_part text := p_parent || to_char(p_day, '"_"YYYYMMDD');
+BEGIN
+    PERFORM pg_advisory_xact_lock(1886219628, 1);
+    IF p_parent NOT IN ('task_finished', 'task_attempt', 'task_gone')
+        OR p_day >= (now() AT TIME ZONE 'UTC')::date - 1
+        OR NOT (p_parent = 'task_gone' OR pgmill.day_is_over_v1(p_day))
+        OR to_regclass('pgmill.' || v_part) IS NULL
+    THEN
+        RETURN false;
+    END IF;
+    PERFORM pgmill.give_way_v1(('pgmill.' || p_parent)::regclass);
+    IF p_parent = 'task_finished' THEN
+        EXECUTE format('LOCK TABLE pgmill.%I IN SHARE ROW EXCLUSIVE MODE', v_part);
+        PERFORM pgmill.recount_day_v1(p_day, NULL);
+    END IF;
+    EXECUTE format('DROP TABLE pgmill.%I', v_part);
+    RETURN true;
 END
 $$;
 
@@ -595,13 +633,13 @@ $$;
 
 -- Name: fold_counts_v1(integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.fold_counts_v1(p_limit integer) RETURNS bigint
+CREATE FUNCTION pgmill.fold_counts_v1(p_limit integer) RETURNS TABLE(folded bigint, bytes bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-DECLARE
-    v_folded bigint;
+#variable_conflict use_column
 BEGIN
+    RETURN QUERY
     WITH change AS (
         DELETE FROM pgmill.task_count_delta
         WHERE ctid = ANY (ARRAY(SELECT d.ctid FROM pgmill.task_count_delta d LIMIT p_limit FOR UPDATE SKIP LOCKED))
@@ -615,10 +653,25 @@ BEGIN
         ORDER BY h.queue_id, h.status, h.day
         ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
     )
-    SELECT count(*) INTO v_folded FROM change;
-    -- A fold that began before a queue was deleted may have written its counts after it.
-    DELETE FROM pgmill.task_count c WHERE NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = c.queue_id);
-    RETURN v_folded;
+    SELECT (SELECT count(*) FROM change), pg_relation_size('pgmill.task_count_delta');
+END
+$$;
+
+-- Name: give_way_v1(regclass); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.give_way_v1(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_locks l
+        JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE l.relation = p_table AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+            AND l.pid <> pg_backend_pid() AND a.xact_start < clock_timestamp() - interval '1 second')
+    THEN
+        RAISE EXCEPTION 'a transaction that is open holds %', p_table USING ERRCODE = 'lock_not_available';
+    END IF;
 END
 $$;
 
@@ -684,6 +737,124 @@ CREATE FUNCTION pgmill.live_status_v1(dies_at timestamp with time zone, lease_un
     LANGUAGE sql STABLE
     RETURN (CASE WHEN (dies_at <= now()) THEN 5 WHEN (lease_until IS NOT NULL) THEN 2 WHEN (attempt = spared) THEN 0 ELSE 1 END)::smallint;
 
+-- Name: past_retention_v1(date); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.past_retention_v1(p_day date) RETURNS TABLE(queue_id integer, status smallint, before timestamp with time zone, whole boolean, rows bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+    v_from timestamptz := p_day;
+    v_to timestamptz := p_day + 1;
+BEGIN
+    RETURN QUERY EXECUTE format($query$
+        WITH RECURSIVE leap(queue_id, status) AS (
+            (SELECT f.queue_id, f.status FROM pgmill.%1$I f ORDER BY f.queue_id, f.status LIMIT 1)
+            UNION ALL
+            SELECT n.* FROM leap l
+            CROSS JOIN LATERAL (
+                SELECT f.queue_id, f.status FROM pgmill.%1$I f
+                WHERE (f.queue_id, f.status) > (l.queue_id, l.status)
+                ORDER BY f.queue_id, f.status LIMIT 1
+            ) n
+        ), kept AS MATERIALIZED (
+            SELECT l.queue_id, l.status, q.id IS NULL AS gone,
+                coalesce(CASE WHEN l.status = 3 THEN q.retention ELSE q.retention_failed END, 0)
+                    * interval '1 microsecond' AS retention
+            FROM leap l
+            LEFT JOIN pgmill.queue q ON q.id = l.queue_id
+        ), edge AS MATERIALIZED (
+            SELECT k.*, CASE
+                    WHEN k.gone THEN $2
+                    WHEN k.retention < interval '24 hours' THEN now() - k.retention
+                    ELSE date_trunc('day', now() - k.retention)
+                END AS before
+            FROM kept k
+        )
+        SELECT e.queue_id, e.status, CASE WHEN e.before > $1 THEN e.before END, e.before >= $2,
+            coalesce((
+                SELECT sum(c.n) FROM (
+                    SELECT t.n FROM pgmill.task_count t
+                    WHERE t.queue_id = e.queue_id AND t.status = e.status AND t.day = $3
+                    UNION ALL
+                    SELECT d.n FROM pgmill.task_count_delta d
+                    WHERE d.queue_id = e.queue_id AND d.status = e.status AND d.day = $3
+                ) c), 0)::bigint
+        FROM edge e
+        $query$, 'task_finished' || to_char(p_day, '"_"YYYYMMDD')) USING v_from, v_to, p_day;
+END
+$_$;
+
+-- Name: prune_finished_v1(date, integer, smallint, bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.prune_finished_v1(p_day date, p_queue integer, p_status smallint, p_after bigint, p_scan integer) RETURNS TABLE(pruned bigint, place bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    v_part text := 'task_finished' || to_char(p_day, '"_"YYYYMMDD');
+    v_retention interval;
+    v_before timestamptz := 'infinity';
+BEGIN
+    IF to_regclass('pgmill.' || v_part) IS NULL THEN
+        RETURN QUERY SELECT 0::bigint, NULL::bigint;
+        RETURN;
+    END IF;
+    SELECT CASE WHEN p_status = 3 THEN q.retention ELSE q.retention_failed END * interval '1 microsecond'
+        INTO v_retention
+    FROM pgmill.queue q WHERE q.id = p_queue;
+    IF FOUND THEN
+        v_before := CASE
+            WHEN v_retention < interval '24 hours' THEN now() - v_retention
+            ELSE date_trunc('day', now() - v_retention)
+        END;
+    END IF;
+    RETURN QUERY EXECUTE format($query$
+        WITH seen AS MATERIALIZED (
+            SELECT f.ctid AS tid, f.id, f.finished_at
+            FROM pgmill.%1$I f
+            WHERE f.queue_id = $1 AND f.status = $2 AND f.id + 0 > $3
+            ORDER BY f.id + 0
+            LIMIT $4
+        ), removed AS (
+            DELETE FROM pgmill.%1$I
+            WHERE ctid = ANY (ARRAY(
+                SELECT l.tid
+                FROM seen s
+                CROSS JOIN LATERAL (
+                    SELECT f.ctid AS tid FROM pgmill.%1$I f WHERE f.ctid = s.tid FOR UPDATE SKIP LOCKED
+                ) l
+                WHERE s.finished_at < $5))
+            RETURNING id, attempt, holder, finished_at
+        ), receipt AS (
+            INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
+            SELECT now(), array_agg(r.id), array_agg(r.attempt), array_agg(r.holder)
+            FROM removed r
+            WHERE r.finished_at > now() - interval '10 minutes'
+            HAVING count(*) > 0
+        ), counted AS (
+            INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+            SELECT $1, $2, $6, -count(*)
+            FROM removed r
+            WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = $1)
+            HAVING count(*) > 0
+        )
+        SELECT (SELECT count(*) FROM removed), (SELECT s.id FROM seen s OFFSET $4 - 1 LIMIT 1)
+        $query$, v_part) USING p_queue, p_status, p_after, p_scan, v_before, p_day;
+END
+$_$;
+
 -- Name: prune_keys_v1(integer, text, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.prune_keys_v1(p_queue integer, p_key text, p_scan integer) RETURNS TABLE(pruned bigint, queue_id integer, key text)
@@ -722,6 +893,84 @@ BEGIN
     LEFT JOIN (SELECT s.queue_id, s.key FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
 END
 $$;
+
+-- Name: prune_steps_v1(); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.prune_steps_v1() RETURNS TABLE(step smallint, parent text, day date, queue_id integer, status smallint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    v_today date := (now() AT TIME ZONE 'UTC')::date;
+    v_part record;
+    v_pays boolean;
+BEGIN
+    FOR v_part IN
+        SELECT p.parent, p.day,
+            p.day < v_today - 1 AND (p.parent = 'task_gone' OR pgmill.day_is_over_v1(p.day)) AS over
+        FROM (
+            -- A name is taken apart only where it is a day's: the condition may be evaluated before the join.
+            SELECT t.relname::text AS parent,
+                CASE WHEN c.relname ~ '_[0-9]{8}$' THEN to_date(right(c.relname, 8), 'YYYYMMDD') END AS day
+            FROM pg_inherits i
+            JOIN pg_class c ON c.oid = i.inhrelid
+            JOIN pg_class t ON t.oid = i.inhparent
+            WHERE i.inhparent IN ('pgmill.task_finished'::regclass, 'pgmill.task_attempt'::regclass,
+                'pgmill.task_gone'::regclass)
+        ) p
+        WHERE p.day <= v_today
+        ORDER BY p.day, p.parent
+    LOOP
+        IF v_part.over THEN
+            RETURN QUERY SELECT 0::smallint, v_part.parent, v_part.day, NULL::integer, NULL::smallint;
+        ELSIF v_part.parent = 'task_finished' THEN
+            SELECT v_part.day < v_today - 1 AND coalesce(sum(r.rows) FILTER (WHERE r.whole), 0) >= 10000
+                AND coalesce(sum(r.rows) FILTER (WHERE NOT r.whole), 0)
+                    <= least(1000000, sum(r.rows) FILTER (WHERE r.whole) / 4)
+                INTO v_pays
+            FROM pgmill.past_retention_v1(v_part.day) r;
+            IF v_pays THEN
+                RETURN QUERY SELECT 1::smallint, v_part.parent, v_part.day, NULL::integer, NULL::smallint;
+            ELSE
+                RETURN QUERY SELECT 2::smallint, v_part.parent, v_part.day, r.queue_id, r.status
+                FROM pgmill.past_retention_v1(v_part.day) r
+                WHERE r.before IS NOT NULL;
+            END IF;
+        END IF;
+    END LOOP;
+END
+$_$;
+
+-- Name: recount_day_v1(date, regclass); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.recount_day_v1(p_day date, p_left regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    EXECUTE format($query$
+        INSERT INTO pgmill.task_count AS c (queue_id, status, day, n)
+        SELECT x.queue_id, x.status, $1, sum(x.n)
+        FROM (
+            SELECT t.queue_id, t.status, -t.n AS n FROM pgmill.task_count t WHERE t.day = $1
+            UNION ALL
+            SELECT d.queue_id, d.status, -d.n FROM pgmill.task_count_delta d WHERE d.day = $1
+            UNION ALL
+            %s
+        ) x
+        WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = x.queue_id)
+        GROUP BY x.queue_id, x.status
+        HAVING sum(x.n) <> 0
+        ORDER BY x.queue_id, x.status
+        ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
+        $query$,
+        CASE
+            WHEN p_left IS NULL THEN 'SELECT NULL, NULL, 0'
+            ELSE format('SELECT f.queue_id, f.status, count(*) FROM %s f GROUP BY f.queue_id, f.status', p_left)
+        END) USING p_day;
+END
+$_$;
 
 -- Name: release_v1(text[], bigint[], integer[], integer[], bigint[], smallint[], text[], bigint[], boolean); Type: FUNCTION; Schema: pgmill; Owner: -
 
@@ -912,6 +1161,76 @@ BEGIN
 END
 $$;
 
+-- Name: remove_orphans_v1(integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.remove_orphans_v1(p_limit integer) RETURNS TABLE(tasks bigint, keys bigint, counts bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE owner(queue_id) AS (
+        (SELECT t.queue_id FROM pgmill.task t ORDER BY t.queue_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT t.queue_id FROM pgmill.task t WHERE t.queue_id > o.queue_id ORDER BY t.queue_id LIMIT 1)
+        FROM owner o WHERE o.queue_id IS NOT NULL
+    ), key_owner(queue_id) AS (
+        (SELECT k.queue_id FROM pgmill.task_key k ORDER BY k.queue_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT k.queue_id FROM pgmill.task_key k WHERE k.queue_id > o.queue_id ORDER BY k.queue_id LIMIT 1)
+        FROM key_owner o WHERE o.queue_id IS NOT NULL
+    ), gone AS MATERIALIZED (
+        -- Told from the others before any row is locked.
+        SELECT o.queue_id FROM owner o
+        WHERE o.queue_id IS NOT NULL AND NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = o.queue_id)
+    ), gone_key AS MATERIALIZED (
+        SELECT o.queue_id FROM key_owner o
+        WHERE o.queue_id IS NOT NULL AND NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = o.queue_id)
+    ), task_removed AS (
+        DELETE FROM pgmill.task
+        WHERE ctid = ANY (ARRAY(
+            SELECT l.tid
+            FROM gone o
+            CROSS JOIN LATERAL (
+                SELECT t.ctid AS tid FROM pgmill.task t WHERE t.queue_id = o.queue_id LIMIT p_limit FOR UPDATE SKIP LOCKED
+            ) l
+            LIMIT p_limit))
+        RETURNING 1
+    ), key_removed AS (
+        DELETE FROM pgmill.task_key
+        WHERE ctid = ANY (ARRAY(
+            SELECT l.tid
+            FROM gone_key o
+            CROSS JOIN LATERAL (
+                SELECT k.ctid AS tid FROM pgmill.task_key k WHERE k.queue_id = o.queue_id LIMIT p_limit
+                FOR UPDATE SKIP LOCKED
+            ) l
+            LIMIT p_limit))
+        RETURNING 1
+    ), count_removed AS (
+        -- A fold that began before a queue was deleted may have written its counts after it.
+        DELETE FROM pgmill.task_count
+        WHERE ctid = ANY (ARRAY(
+            SELECT c.ctid FROM pgmill.task_count c
+            WHERE NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = c.queue_id)
+                OR (c.n = 0 AND isfinite(c.day) AND c.day < (now() AT TIME ZONE 'UTC')::date)
+            LIMIT p_limit FOR UPDATE SKIP LOCKED))
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM task_removed), (SELECT count(*) FROM key_removed),
+        (SELECT count(*) FROM count_removed);
+END
+$$;
+
 -- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text, traceparent text)
@@ -1027,6 +1346,90 @@ BEGIN
 END
 $$;
 
+-- Name: rewrite_day_v1(date); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.rewrite_day_v1(p_day date) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET enable_seqscan TO 'off'
+    SET lock_timeout TO '50ms'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+    v_part text := 'task_finished' || to_char(p_day, '"_"YYYYMMDD');
+    v_anew text := v_part || '_anew';
+    v_from text := p_day::text || ' 00:00:00+00';
+    v_to text := (p_day + 1)::text || ' 00:00:00+00';
+    v_copied bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1886219628, 1);
+    IF p_day >= (now() AT TIME ZONE 'UTC')::date - 1 OR to_regclass('pgmill.' || v_part) IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pgmill.give_way_v1('pgmill.task_finished');
+    EXECUTE format('LOCK TABLE pgmill.%I IN SHARE ROW EXCLUSIVE MODE', v_part);
+    EXECUTE format('CREATE TABLE pgmill.%I (LIKE pgmill.task_finished INCLUDING DEFAULTS INCLUDING CONSTRAINTS
+        INCLUDING INDEXES)', v_anew);
+    -- What the table is checked for, so that it need not be read when it is attached.
+    EXECUTE format('ALTER TABLE pgmill.%I ADD CONSTRAINT day CHECK (finished_at >= %L AND finished_at < %L)',
+        v_anew, v_from, v_to);
+    EXECUTE format('INSERT INTO pgmill.%I
+        SELECT f.* FROM pgmill.past_retention_v1($1) r
+        CROSS JOIN LATERAL (
+            SELECT * FROM pgmill.%I f WHERE f.queue_id = r.queue_id AND f.status = r.status OFFSET 0
+        ) f
+        WHERE NOT r.whole', v_anew, v_part) USING p_day;
+    GET DIAGNOSTICS v_copied = ROW_COUNT;
+    FOR v_try IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM pgmill.recount_day_v1(p_day, ('pgmill.' || v_anew)::regclass);
+            EXECUTE format('DROP TABLE pgmill.%I', v_part);
+            EXECUTE format('ALTER TABLE pgmill.%I RENAME TO %I', v_anew, v_part);
+            EXECUTE format('ALTER TABLE pgmill.task_finished ATTACH PARTITION pgmill.%I FOR VALUES FROM (%L) TO (%L)',
+                v_part, v_from, v_to);
+            EXECUTE format('ALTER TABLE pgmill.%I DROP CONSTRAINT day', v_part);
+            RETURN v_copied;
+        EXCEPTION WHEN lock_not_available THEN
+            IF v_try = 10 THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(0.05 * v_try);
+        END;
+    END LOOP;
+END
+$_$;
+
+-- Name: rotate_counts_v1(); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.rotate_counts_v1() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    AS $$
+DECLARE
+    v_folded bigint;
+BEGIN
+    PERFORM pgmill.give_way_v1('pgmill.task_count_delta');
+    LOCK TABLE pgmill.task_count_delta IN ACCESS EXCLUSIVE MODE;
+    WITH change AS MATERIALIZED (
+        SELECT d.queue_id, d.status, d.day, sum(d.n) AS n, count(*) AS changes
+        FROM pgmill.task_count_delta d
+        GROUP BY d.queue_id, d.status, d.day
+    ), folded AS (
+        INSERT INTO pgmill.task_count AS c (queue_id, status, day, n)
+        SELECT h.queue_id, h.status, h.day, h.n
+        FROM change h
+        WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = h.queue_id)
+        ORDER BY h.queue_id, h.status, h.day
+        ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
+    )
+    SELECT coalesce(sum(h.changes), 0) INTO v_folded FROM change h;
+    TRUNCATE pgmill.task_count_delta;
+    RETURN v_folded;
+END
+$$;
+
 -- Name: sleep_v1(bigint, text, text[], bigint); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.sleep_v1(p_process bigint, p_ns text, p_queues text[], p_for bigint) RETURNS bigint
@@ -1080,7 +1483,7 @@ $$;
 
 -- Name: sweep_v1(integer, smallint, timestamp with time zone, bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.sweep_v1(p_queue integer, p_priority smallint, p_run_at timestamp with time zone, p_id bigint, p_scan integer) RETURNS TABLE(expired bigint, failed bigint, orphaned bigint, queue_id integer, priority smallint, run_at timestamp with time zone, id bigint)
+CREATE FUNCTION pgmill.sweep_v1(p_queue integer, p_priority smallint, p_run_at timestamp with time zone, p_id bigint, p_scan integer) RETURNS TABLE(expired bigint, failed bigint, queue_id integer, priority smallint, run_at timestamp with time zone, id bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1102,30 +1505,29 @@ BEGIN
     WITH seen AS MATERIALIZED (
         SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id,
             (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries)) AS over,
-            -- Null: the queue is gone.
-            (SELECT q.retention_failed FROM pgmill.queue q WHERE q.id = t.queue_id) AS retention_failed
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
+                AND EXISTS (SELECT FROM pgmill.queue q WHERE q.id = t.queue_id) AS over
         FROM pgmill.task t
         WHERE (t.queue_id, t.priority, t.run_at, t.id + 0) > (p_queue, p_priority, p_run_at, p_id)
         ORDER BY t.queue_id, t.priority, t.run_at, t.id + 0
         LIMIT p_scan
     ), locked AS MATERIALIZED (
-        SELECT l.*, s.retention_failed IS NULL AS orphan, s.retention_failed
+        SELECT l.*
         FROM seen s
         CROSS JOIN LATERAL (
             SELECT t.ctid AS tid, (CASE WHEN t.dies_at <= now() THEN 5 ELSE 4 END)::smallint AS status
             FROM pgmill.task t
             WHERE t.ctid = s.tid
-                AND (s.retention_failed IS NULL OR ((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                    AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))))
+                AND (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
             FOR UPDATE SKIP LOCKED
         ) l
-        WHERE (s.over OR s.retention_failed IS NULL)
+        WHERE s.over
     ), ended AS (
         DELETE FROM pgmill.task t
         USING locked l
         WHERE t.ctid = l.tid
-        RETURNING t.*, l.orphan, l.status
+        RETURNING t.*, l.status
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
@@ -1134,11 +1536,11 @@ BEGIN
             CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
             coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END), e.traceparent
-        FROM ended e WHERE NOT e.orphan
+        FROM ended e
     ), lapsed AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
         SELECT e.id, e.queue_id, e.attempt, e.started_at, now(), 2, e.worker
-        FROM ended e WHERE NOT e.orphan AND e.lease_until IS NOT NULL
+        FROM ended e WHERE e.lease_until IS NOT NULL
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT e.queue_id, s.status, s.day, sum(s.n)
@@ -1148,14 +1550,11 @@ BEGIN
                 date '-infinity', -1),
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
-        WHERE NOT e.orphan
         GROUP BY e.queue_id, s.status, s.day
     )
-    SELECT n.expired, n.failed, n.orphaned, p.queue_id, p.priority, p.run_at, p.id
+    SELECT n.expired, n.failed, p.queue_id, p.priority, p.run_at, p.id
     FROM (
-        SELECT count(*) FILTER (WHERE NOT e.orphan AND e.status = 5) AS expired,
-            count(*) FILTER (WHERE NOT e.orphan AND e.status = 4) AS failed,
-            count(*) FILTER (WHERE e.orphan) AS orphaned
+        SELECT count(*) FILTER (WHERE e.status = 5) AS expired, count(*) FILTER (WHERE e.status = 4) AS failed
         FROM ended e
     ) n
     LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;

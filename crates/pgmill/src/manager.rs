@@ -50,6 +50,15 @@ pub(crate) struct Shared {
     alone: TaskTracker,
 }
 
+/// What can be set about a manager.
+pub(crate) struct Settings {
+    pub(crate) max_payload: usize,
+    pub(crate) batching: BatchOptions,
+    pub(crate) tell_others: bool,
+    pub(crate) listen_with: Option<ConnectOptions>,
+    pub(crate) ticker_clock: Clock,
+}
+
 impl Manager {
     /// Connects to a database: `postgres://…`, or `name=value` pairs, as libpq understands them, with the `PG*`
     /// environment variables for what is not given.
@@ -68,19 +77,14 @@ impl Manager {
         ManagerBuilder::pool(pool).namespace(namespace)
     }
 
-    pub(crate) fn assemble(
-        store: Store,
-        namespace: Namespace,
-        max_payload: usize,
-        batching: &BatchOptions,
-        listen: Option<ConnectOptions>,
-        ticker_clock: Clock,
-    ) -> Self {
+    pub(crate) fn assemble(store: Store, namespace: Namespace, settings: Settings) -> Self {
+        let Settings { max_payload, batching, tell_others, listen_with, ticker_clock } = settings;
         telemetry::describe();
         let meters = Arc::new(Meters::new());
         let ids = Arc::new(Ids::new(store.clone()));
         let floors = Arc::new(Floors::default());
-        let wakes = Arc::new(Wakes::new(store.clone(), Arc::clone(&floors), batching));
+        let wakes =
+            Arc::new(Wakes::new(store.clone(), Arc::clone(&floors), tell_others.then_some(&batching)));
         let settle = batching.settle;
         let alone = TaskTracker::new();
         let enqueues = |batcher| {
@@ -130,7 +134,7 @@ impl Manager {
             floors,
             wakes,
             tickers: TickerState::new(ticker_clock),
-            listening: Listening::new(listen),
+            listening: Listening::new(listen_with),
             meters,
             store,
         };

@@ -10,7 +10,7 @@ use pgmill_store::{ConnectOptions, Migrator, Store};
 
 use crate::batch::BatchOptions;
 use crate::error::OpenError;
-use crate::manager::Manager;
+use crate::manager::{Manager, Settings};
 use crate::tickers::Clock;
 
 /// The largest payload or result that is taken by default: 1 MiB.
@@ -42,6 +42,7 @@ pub struct ManagerBuilder {
     deadline: Option<Duration>,
     batching: BatchOptions,
     ticker_clock: Clock,
+    tell_others: bool,
     listen: bool,
     listen_with: Option<ConnectOptions>,
 }
@@ -69,6 +70,7 @@ impl ManagerBuilder {
             deadline: None,
             batching: BatchOptions::default(),
             ticker_clock: Clock::database(),
+            tell_others: true,
             listen: true,
             listen_with: None,
         }
@@ -119,6 +121,13 @@ impl ManagerBuilder {
         self
     }
 
+    /// Whether to tell other processes of tasks, by a statement at most every 8 ms while tasks are created. Default `true`.
+    /// With `false` they find them when they look, at most 4 s later.
+    pub fn tell_others(mut self, tell: bool) -> Self {
+        self.tell_others = tell;
+        self
+    }
+
     /// Whether to be told by others of tasks, on a direct connection of its own, once somebody waits for
     /// [`arrivals`](Manager::arrivals). Default `true`. With `false`, and where there is no direct connection to be had
     /// (a pool that was given, a pooler), those who wait look every second.
@@ -149,14 +158,14 @@ impl ManagerBuilder {
         if self.migrate {
             Migrator::new(&store).run().await?;
         }
-        Ok(Manager::assemble(
-            store,
-            namespace,
-            self.max_payload,
-            &self.batching,
+        let settings = Settings {
+            max_payload: self.max_payload,
+            batching: self.batching,
+            tell_others: self.tell_others,
             listen_with,
-            self.ticker_clock,
-        ))
+            ticker_clock: self.ticker_clock,
+        };
+        Ok(Manager::assemble(store, namespace, settings))
     }
 }
 

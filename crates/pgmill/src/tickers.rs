@@ -25,6 +25,7 @@ pub(crate) use claimer::TickerState;
 pub use clock::Clock;
 pub use cron::CronError;
 pub use error::TickerError;
+pub(crate) use outage::Outage;
 pub use schedule::Schedule;
 pub use ticks::{TickerLoop, Ticks};
 

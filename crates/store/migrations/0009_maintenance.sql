@@ -1,5 +1,6 @@
--- Walks a stretch of the live tasks in index order, ends what nobody can retain any more, and deletes what belongs to a
--- queue that is gone. Answers what it did and the place it reached (null: the end), from where the next call goes on.
+-- Walks a stretch of the live tasks in index order, and ends what nobody can retain any more. Answers what it did and the
+-- place it reached (null: the end), from where the next call goes on. Tasks of a queue that is gone are passed over:
+-- remove_orphans_v1 deletes them, for a queue of millions that is deleted must not keep the tasks of others from ending.
 --
 -- Ended are: tasks past dies_at (expired), and tasks whose lease lapsed on their last attempt (failed).
 -- The plan does not depend on statistics: see retain_v1.
@@ -8,7 +9,7 @@
 CREATE FUNCTION pgmill.sweep_v1(
     p_queue integer, p_priority smallint, p_run_at timestamptz, p_id bigint, p_scan integer
 ) RETURNS TABLE (
-    expired bigint, failed bigint, orphaned bigint,
+    expired bigint, failed bigint,
     queue_id integer, priority smallint, run_at timestamptz, id bigint
 )
 LANGUAGE plpgsql
@@ -32,30 +33,29 @@ BEGIN
     WITH seen AS MATERIALIZED (
         SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id,
             (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries)) AS over,
-            -- Null: the queue is gone.
-            (SELECT q.retention_failed FROM pgmill.queue q WHERE q.id = t.queue_id) AS retention_failed
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
+                AND EXISTS (SELECT FROM pgmill.queue q WHERE q.id = t.queue_id) AS over
         FROM pgmill.task t
         WHERE (t.queue_id, t.priority, t.run_at, t.id + 0) > (p_queue, p_priority, p_run_at, p_id)
         ORDER BY t.queue_id, t.priority, t.run_at, t.id + 0
         LIMIT p_scan
     ), locked AS MATERIALIZED (
-        SELECT l.*, s.retention_failed IS NULL AS orphan, s.retention_failed
+        SELECT l.*
         FROM seen s
         CROSS JOIN LATERAL (
             SELECT t.ctid AS tid, (CASE WHEN t.dies_at <= now() THEN 5 ELSE 4 END)::smallint AS status
             FROM pgmill.task t
             WHERE t.ctid = s.tid
-                AND (s.retention_failed IS NULL OR ((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                    AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))))
+                AND (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
             FOR UPDATE SKIP LOCKED
         ) l
-        WHERE (s.over OR s.retention_failed IS NULL)
+        WHERE s.over
     ), ended AS (
         DELETE FROM pgmill.task t
         USING locked l
         WHERE t.ctid = l.tid
-        RETURNING t.*, l.orphan, l.status
+        RETURNING t.*, l.status
     ), kept AS (
         INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
             retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
@@ -64,11 +64,11 @@ BEGIN
             CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
             coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END), e.traceparent
-        FROM ended e WHERE NOT e.orphan
+        FROM ended e
     ), lapsed AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
         SELECT e.id, e.queue_id, e.attempt, e.started_at, now(), 2, e.worker
-        FROM ended e WHERE NOT e.orphan AND e.lease_until IS NOT NULL
+        FROM ended e WHERE e.lease_until IS NOT NULL
     ), counted AS (
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT e.queue_id, s.status, s.day, sum(s.n)
@@ -78,31 +78,28 @@ BEGIN
                 date '-infinity', -1),
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
-        WHERE NOT e.orphan
         GROUP BY e.queue_id, s.status, s.day
     )
-    SELECT n.expired, n.failed, n.orphaned, p.queue_id, p.priority, p.run_at, p.id
+    SELECT n.expired, n.failed, p.queue_id, p.priority, p.run_at, p.id
     FROM (
-        SELECT count(*) FILTER (WHERE NOT e.orphan AND e.status = 5) AS expired,
-            count(*) FILTER (WHERE NOT e.orphan AND e.status = 4) AS failed,
-            count(*) FILTER (WHERE e.orphan) AS orphaned
+        SELECT count(*) FILTER (WHERE e.status = 5) AS expired, count(*) FILTER (WHERE e.status = 4) AS failed
         FROM ended e
     ) n
     LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
 END
 $$;
 
--- Folds a chunk of the count changes into the counts, and answers how many changes it folded. Changes of a queue that is
--- gone are dropped.
+-- Folds a chunk of the count changes into the counts, and answers how many changes it folded and how large the table of
+-- changes is on disk. Changes of a queue that is gone are dropped.
 --
 -- Locks: the changes it folds, skipping locked ones; then the counts, in the order of their key.
-CREATE FUNCTION pgmill.fold_counts_v1(p_limit integer) RETURNS bigint
+CREATE FUNCTION pgmill.fold_counts_v1(p_limit integer) RETURNS TABLE (folded bigint, bytes bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    v_folded bigint;
+#variable_conflict use_column
 BEGIN
+    RETURN QUERY
     WITH change AS (
         DELETE FROM pgmill.task_count_delta
         WHERE ctid = ANY (ARRAY(SELECT d.ctid FROM pgmill.task_count_delta d LIMIT p_limit FOR UPDATE SKIP LOCKED))
@@ -116,9 +113,63 @@ BEGIN
         ORDER BY h.queue_id, h.status, h.day
         ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
     )
-    SELECT count(*) INTO v_folded FROM change;
-    -- A fold that began before a queue was deleted may have written its counts after it.
-    DELETE FROM pgmill.task_count c WHERE NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = c.queue_id);
+    SELECT (SELECT count(*) FROM change), pg_relation_size('pgmill.task_count_delta');
+END
+$$;
+
+-- Gives up with 55P03 if a transaction that has gone on for a second holds a lock on this table: before anything stands in
+-- line for an exclusive lock that it will not get in time, with all batches behind it. Of sessions whose start this role may
+-- not see it knows nothing; the lock_timeout of the caller is what holds for those.
+CREATE FUNCTION pgmill.give_way_v1(p_table regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_locks l
+        JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE l.relation = p_table AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+            AND l.pid <> pg_backend_pid() AND a.xact_start < clock_timestamp() - interval '1 second')
+    THEN
+        RAISE EXCEPTION 'a transaction that is open holds %', p_table USING ERRCODE = 'lock_not_available';
+    END IF;
+END
+$$;
+
+-- Folds all count changes and begins their table anew, and answers how many it folded. For a table that has grown: under
+-- a transaction that stays open, VACUUM cannot remove the changes that were folded, and every fold and every count walks
+-- them. TRUNCATE needs no VACUUM.
+--
+-- A statement under READ COMMITTED reads either all of it before or all of it after, for it takes its snapshot once it has
+-- its locks. A transaction under REPEATABLE READ that began before misses in its counts what was folded here.
+--
+-- Locks: ACCESS EXCLUSIVE on the changes, against every batch that writes: for the few milliseconds of the work and of the
+-- commit, and for at most 50 ms while it waits for batches under way. A transaction that enqueued and stays open makes it
+-- give up with 55P03 at once, and the caller tries again later. Then the counts, in the order of their key.
+CREATE FUNCTION pgmill.rotate_counts_v1() RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '50ms'
+AS $$
+DECLARE
+    v_folded bigint;
+BEGIN
+    PERFORM pgmill.give_way_v1('pgmill.task_count_delta');
+    LOCK TABLE pgmill.task_count_delta IN ACCESS EXCLUSIVE MODE;
+    WITH change AS MATERIALIZED (
+        SELECT d.queue_id, d.status, d.day, sum(d.n) AS n, count(*) AS changes
+        FROM pgmill.task_count_delta d
+        GROUP BY d.queue_id, d.status, d.day
+    ), folded AS (
+        INSERT INTO pgmill.task_count AS c (queue_id, status, day, n)
+        SELECT h.queue_id, h.status, h.day, h.n
+        FROM change h
+        WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = h.queue_id)
+        ORDER BY h.queue_id, h.status, h.day
+        ON CONFLICT (queue_id, status, day) DO UPDATE SET n = c.n + excluded.n
+    )
+    SELECT coalesce(sum(h.changes), 0) INTO v_folded FROM change h;
+    TRUNCATE pgmill.task_count_delta;
     RETURN v_folded;
 END
 $$;
@@ -162,5 +213,80 @@ BEGIN
     SELECT (SELECT count(*) FROM pruned), p.queue_id, p.key
     FROM (SELECT 1) AS one
     LEFT JOIN (SELECT s.queue_id, s.key FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
+END
+$$;
+
+-- Deletes a chunk of what queues that are gone have left: live tasks, idempotency keys and counts, and the counts of past
+-- days that have come to nothing. Answers how many of each; fewer than p_limit of all: there is no more. (Finished tasks
+-- leave with prune_finished_v1.)
+--
+-- The queues are found by leaps from one queue to the next in the index, so that nothing but orphans is looked at.
+--
+-- Locks: the rows it deletes, skipping locked ones. Never waits. Relies on: task_ready, task_key_pkey.
+CREATE FUNCTION pgmill.remove_orphans_v1(p_limit integer) RETURNS TABLE (tasks bigint, keys bigint, counts bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE owner(queue_id) AS (
+        (SELECT t.queue_id FROM pgmill.task t ORDER BY t.queue_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT t.queue_id FROM pgmill.task t WHERE t.queue_id > o.queue_id ORDER BY t.queue_id LIMIT 1)
+        FROM owner o WHERE o.queue_id IS NOT NULL
+    ), key_owner(queue_id) AS (
+        (SELECT k.queue_id FROM pgmill.task_key k ORDER BY k.queue_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT k.queue_id FROM pgmill.task_key k WHERE k.queue_id > o.queue_id ORDER BY k.queue_id LIMIT 1)
+        FROM key_owner o WHERE o.queue_id IS NOT NULL
+    ), gone AS MATERIALIZED (
+        -- Told from the others before any row is locked.
+        SELECT o.queue_id FROM owner o
+        WHERE o.queue_id IS NOT NULL AND NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = o.queue_id)
+    ), gone_key AS MATERIALIZED (
+        SELECT o.queue_id FROM key_owner o
+        WHERE o.queue_id IS NOT NULL AND NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = o.queue_id)
+    ), task_removed AS (
+        DELETE FROM pgmill.task
+        WHERE ctid = ANY (ARRAY(
+            SELECT l.tid
+            FROM gone o
+            CROSS JOIN LATERAL (
+                SELECT t.ctid AS tid FROM pgmill.task t WHERE t.queue_id = o.queue_id LIMIT p_limit FOR UPDATE SKIP LOCKED
+            ) l
+            LIMIT p_limit))
+        RETURNING 1
+    ), key_removed AS (
+        DELETE FROM pgmill.task_key
+        WHERE ctid = ANY (ARRAY(
+            SELECT l.tid
+            FROM gone_key o
+            CROSS JOIN LATERAL (
+                SELECT k.ctid AS tid FROM pgmill.task_key k WHERE k.queue_id = o.queue_id LIMIT p_limit
+                FOR UPDATE SKIP LOCKED
+            ) l
+            LIMIT p_limit))
+        RETURNING 1
+    ), count_removed AS (
+        -- A fold that began before a queue was deleted may have written its counts after it.
+        DELETE FROM pgmill.task_count
+        WHERE ctid = ANY (ARRAY(
+            SELECT c.ctid FROM pgmill.task_count c
+            WHERE NOT EXISTS (SELECT FROM pgmill.queue q WHERE q.id = c.queue_id)
+                OR (c.n = 0 AND isfinite(c.day) AND c.day < (now() AT TIME ZONE 'UTC')::date)
+            LIMIT p_limit FOR UPDATE SKIP LOCKED))
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM task_removed), (SELECT count(*) FROM key_removed),
+        (SELECT count(*) FROM count_removed);
 END
 $$;

@@ -1,2 +1,2 @@
 -- Folds count changes into the counts (migrations/0009_maintenance.sql).
-SELECT pgmill.fold_counts_v1($1)
+SELECT folded, bytes FROM pgmill.fold_counts_v1($1)

@@ -27,7 +27,7 @@ pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode}
 pub use enqueue::{Enqueued, NewTask, Sending};
 pub use error::{DatabaseError, StoreError};
 pub use listener::{ListenError, Listener, Notice};
-pub use maintenance::{KeyPlace, SweepPlace, Swept};
+pub use maintenance::{Folded, HistoryDay, KeyPlace, Orphans, PastTasks, PruneStep, SweepPlace, Swept};
 pub use migrate::{MigrateError, Migrated, Migrator};
 pub use release::{Ended, Ending, Fence};
 pub use reserved::Reserved;

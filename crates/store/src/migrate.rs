@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     9 "0009_maintenance" "0.1.0";
     10 "0010_delete_queue" "0.1.0";
     11 "0011_tickers" "0.1.0";
+    12 "0012_jobs" "0.1.0";
     13 "0013_waiter" "0.1.0";
 };
 

@@ -69,6 +69,14 @@ statements! {
     EXTEND_TICK = "extend_tick" (TEXT, TEXT, INT8, INT8);
     SWEEP = "sweep" (INT4, INT2, TIMESTAMPTZ, INT8, INT4);
     FOLD_COUNTS = "fold_counts" (INT4);
+    ROTATE_COUNTS = "rotate_counts" ();
+    REMOVE_ORPHANS = "remove_orphans" (INT4);
+    FINISH_JOBS = "finish_jobs" (TEXT_ARRAY, INT8_ARRAY, INT8);
+    RETURN_JOBS = "return_jobs" (INT8, TEXT_ARRAY);
+    PRUNE_STEPS = "prune_steps" ();
+    DROP_DAY = "drop_day" (TEXT, DATE);
+    REWRITE_DAY = "rewrite_day" (DATE);
+    PRUNE_FINISHED = "prune_finished" (DATE, INT4, INT2, INT8, INT4);
     PRUNE_KEYS = "prune_keys" (INT4, TEXT, INT4);
     PRUNE_RESENT = "prune_resent" ();
     ENSURE_PARTITIONS = "ensure_partitions" (INT4);

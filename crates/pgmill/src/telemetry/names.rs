@@ -73,9 +73,9 @@ metrics! {
     TICK_LATENESS = Histogram "pgmill_tick_lateness_seconds" in Seconds by ["namespace"],
         "From when a tick was due until it was taken.";
     JOBS = Counter "pgmill_maintenance_runs_total" in Count by ["job", "outcome"],
-        "Runs of maintenance in this process.";
+        "Runs of maintenance jobs in this process.";
     JOB_RUN = Histogram "pgmill_maintenance_seconds" in Seconds by ["job"],
-        "How long a run of maintenance took.";
+        "How long a run of a maintenance job took.";
 }
 
 /// Tells the recorder what all of them mean.

@@ -11,19 +11,19 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// Pauses that grow, each up to half longer by chance so that processes do not come back all at once; and one message for
 /// an outage.
 #[derive(Debug)]
-pub(super) struct Outage {
+pub(crate) struct Outage {
     /// What fails, for the messages.
     what: &'static str,
     failures: u32,
 }
 
 impl Outage {
-    pub(super) fn new(what: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str) -> Self {
         Self { what, failures: 0 }
     }
 
     /// It works.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if self.failures > 0 {
             tracing::info!("{} works again", self.what);
         }
@@ -31,7 +31,7 @@ impl Outage {
     }
 
     /// It failed: how long to wait before the next try.
-    pub(super) fn pause(&mut self, error: &StoreError) -> Duration {
+    pub(crate) fn pause(&mut self, error: &StoreError) -> Duration {
         let error: &dyn StdError = error;
         if self.failures == 0 {
             tracing::warn!(error, "{} fails: {error}", self.what);

@@ -52,7 +52,8 @@ const TELL_WITHIN: Duration = Duration::from_secs(5);
 /// Who waits for tasks, here and elsewhere.
 pub(crate) struct Wakes {
     waiting: WaitingList,
-    notices: Batcher<NoticeFlight>,
+    /// Tells other processes, unless that is not wanted.
+    notices: Option<Batcher<NoticeFlight>>,
     floors: Arc<Floors>,
     /// What this process is called among those that wait. Random, for a name might be given twice.
     process: i64,
@@ -64,13 +65,17 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
-    pub(crate) fn new(store: Store, floors: Arc<Floors>, batching: &BatchOptions) -> Self {
+    pub(crate) fn new(store: Store, floors: Arc<Floors>, telling: Option<&BatchOptions>) -> Self {
         let process = random_process();
         let meters = BatchMeters::new("notice");
-        let flight = NoticeFlight { store, process, meters: meters.clone(), sent: telemetry::notices_sent() };
+        let sent = telemetry::notices_sent();
+        let notices = telling.map(|batching| {
+            let flight = NoticeFlight { store, process, meters: meters.clone(), sent };
+            Batcher::new(flight, batching.clone().flights(1), meters)
+        });
         Self {
             waiting: WaitingList::default(),
-            notices: Batcher::new(flight, batching.clone().flights(1), meters),
+            notices,
             floors,
             process,
             listens: AtomicU64::new(0),
@@ -82,9 +87,11 @@ impl Wakes {
     /// A task that may be had has come into this queue, committed, and is due after this time.
     pub(crate) fn wake(&self, namespace: &Namespace, queue: &QueueName, due_in: Duration) {
         self.waiting.wake(namespace, queue, due_in);
-        if due_in < TELL_WITHIN {
+        if let Some(notices) = &self.notices
+            && due_in < TELL_WITHIN
+        {
             // Closed: whoever else waits finds it by looking.
-            let _ = self.notices.push((namespace.clone(), queue.clone(), due_in));
+            let _ = notices.push((namespace.clone(), queue.clone(), due_in));
         }
     }
 
@@ -138,7 +145,9 @@ impl Wakes {
 
     /// Tells others of what is still to be told, and no more after that.
     pub(crate) async fn close(&self) {
-        self.notices.close().await;
+        if let Some(notices) = &self.notices {
+            notices.close().await;
+        }
     }
 }
 

@@ -39,7 +39,8 @@ impl Line {
         let client = database.connect().await;
         let proxy = ChaosProxy::start(database.url()).await;
         let url = proxy.url_for(database.url()) + &format!("&connect_timeout=1&pool_max_conns={connections}");
-        let manager = builder(&url).batching(batching).deadline(deadline).await.unwrap();
+        let manager =
+            builder(&url).batching(batching).deadline(deadline).tell_others(connections > 1).await.unwrap();
         manager.register_queue(QueueMeta::new(QUEUE)).await.unwrap();
         Self { database, proxy, manager, client }
     }
@@ -77,7 +78,8 @@ impl TwoLines {
         let one = first.address().to_string();
         let both = format!("{one},{}", second.address());
         let url = first.url_for(database.url()).replace(&one, &both);
-        let manager = builder(&url).deadline(Duration::from_millis(500)).await.unwrap();
+        // On one connection, on which everything is prepared.
+        let manager = builder(&url).tell_others(false).deadline(Duration::from_millis(500)).await.unwrap();
         manager.register_queue(QueueMeta::new(QUEUE)).await.unwrap();
         Self { database, first, manager, client, _second: second }
     }

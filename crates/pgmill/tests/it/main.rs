@@ -18,6 +18,8 @@ mod horizon;
 mod keys;
 mod log;
 mod maintenance;
+mod maintenance_faults;
+mod maintenance_history;
 mod manager;
 mod model;
 mod namespace;

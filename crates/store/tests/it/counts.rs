@@ -1,9 +1,12 @@
 //! The counters tell what a count of the rows would.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pgmill_schema::{Outcome, QueueMeta, Status};
-use pgmill_store::{Ended, Sending, SweepPlace};
+use pgmill_store::{Ended, Sending, StoreError, SweepPlace};
+use tokio::task::JoinSet;
 
 use crate::support::{Fixture, done, retry};
 
@@ -35,6 +38,11 @@ impl Fixture {
             .map(|count| (count.queue.as_str().to_owned(), count.status.code(), count.count.cast_signed()))
             .collect();
         assert_eq!(counted, stored);
+    }
+
+    /// How many tasks there are, live and finished, by the counters.
+    async fn counted(&self) -> u64 {
+        self.store.list_queue_statuses(&self.namespace).await.unwrap().iter().map(|count| count.count).sum()
     }
 }
 
@@ -114,11 +122,11 @@ async fn folding_changes_no_count_and_leaves_no_changes() {
     }
     let before = fixture.store.list_queue_statuses(&fixture.namespace).await.unwrap();
     let changes = fixture.number("SELECT count(*) FROM pgmill.task_count_delta").await.cast_unsigned();
-    assert_eq!(fixture.store.fold_counts(3).await.unwrap(), 3);
+    assert_eq!(fixture.store.fold_counts(3).await.unwrap().changes, 3);
     assert_eq!(fixture.store.list_queue_statuses(&fixture.namespace).await.unwrap(), before);
-    assert_eq!(fixture.store.fold_counts(1000).await.unwrap(), changes - 3);
+    assert_eq!(fixture.store.fold_counts(1000).await.unwrap().changes, changes - 3);
     assert_eq!(fixture.store.list_queue_statuses(&fixture.namespace).await.unwrap(), before);
-    assert_eq!(fixture.store.fold_counts(1000).await.unwrap(), 0);
+    assert_eq!(fixture.store.fold_counts(1000).await.unwrap().changes, 0);
     fixture.assert_counts_are_true().await;
 }
 
@@ -131,8 +139,8 @@ async fn folds_at_once_fold_each_change_once() {
     }
     let fold = || fixture.store.fold_counts(15);
     let (a, b, c) = tokio::join!(fold(), fold(), fold());
-    assert!(a.unwrap() + b.unwrap() + c.unwrap() <= 40);
-    while fixture.store.fold_counts(15).await.unwrap() > 0 {}
+    assert!(a.unwrap().changes + b.unwrap().changes + c.unwrap().changes <= 40);
+    while fixture.store.fold_counts(15).await.unwrap().changes > 0 {}
     fixture.assert_counts_are_true().await;
 }
 
@@ -153,15 +161,105 @@ async fn the_counts_of_a_queue_that_is_deleted_go_with_it() {
 }
 
 #[tokio::test]
-async fn counts_of_a_queue_that_is_gone_are_dropped_by_the_next_fold() {
+async fn a_rotation_folds_everything_and_leaves_an_empty_table() {
     let fixture = Fixture::new().await;
     let queue = fixture.plain_queue().await;
-    fixture.create(&queue, 2).await;
-    // As a fold leaves them that had read the queue before its deletion and commits after it.
-    fixture
-        .sql("insert into pgmill.task_count (queue_id, status, day, n) values (4711, 0, '-infinity', 9)")
-        .await;
-    fixture.store.fold_counts(100).await.unwrap();
-    assert_eq!(fixture.number("select count(*) from pgmill.task_count where queue_id = 4711").await, 0);
+    for _ in 0..5 {
+        fixture.create(&queue, 2).await;
+        fixture.finish_one(&queue, done()).await;
+    }
+    let gone = fixture.queue(QueueMeta::new("gone")).await;
+    fixture.create(&gone, 1).await;
+    fixture.store.delete_queue(&fixture.namespace, &gone).await.unwrap();
+    let before = fixture.store.list_queue_statuses(&fixture.namespace).await.unwrap();
+    let changes = fixture.number("SELECT count(*) FROM pgmill.task_count_delta").await.cast_unsigned();
+    assert_eq!(fixture.store.rotate_counts().await.unwrap(), changes);
+    assert_eq!(fixture.number("SELECT pg_relation_size('pgmill.task_count_delta')").await, 0);
+    assert_eq!(fixture.store.list_queue_statuses(&fixture.namespace).await.unwrap(), before);
+    assert_eq!(fixture.store.rotate_counts().await.unwrap(), 0);
+    fixture.assert_counts_are_true().await;
+}
+
+/// Were the changes emptied in a moment that a reader can fall between, its count would be short.
+#[tokio::test]
+async fn counts_are_exact_at_every_moment_while_folds_and_rotations_go_on() {
+    let fixture = Arc::new(Fixture::new().await);
+    let queue = fixture.plain_queue().await;
+    let (begun, created) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let mut writers = JoinSet::new();
+    for _ in 0..3 {
+        let (fixture, queue) = (Arc::clone(&fixture), queue.clone());
+        let (begun, created) = (Arc::clone(&begun), Arc::clone(&created));
+        writers.spawn(async move {
+            for _ in 0..150 {
+                let tasks = fixture.new_tasks(&queue, 3).await;
+                begun.fetch_add(3, Ordering::SeqCst);
+                fixture.create_all(&tasks).await;
+                created.fetch_add(3, Ordering::SeqCst);
+                let endings: Vec<_> = (fixture.retain(&queue, 2).await.iter())
+                    .map(|retained| fixture.ending(&retained.task, done()))
+                    .collect();
+                fixture.store.release(&endings, Sending::First).await.unwrap();
+            }
+        });
+    }
+    let keeping = {
+        let fixture = Arc::clone(&fixture);
+        tokio::spawn(async move {
+            let mut rotations = 0;
+            loop {
+                fixture.store.fold_counts(20).await.unwrap();
+                match fixture.store.rotate_counts().await {
+                    Ok(_) => rotations += 1,
+                    Err(error) => assert!(matches!(error, StoreError::Contended(_)), "{error:?}"),
+                }
+                if begun.load(Ordering::SeqCst) == 3 * 3 * 150 {
+                    return rotations;
+                }
+                let least = created.load(Ordering::SeqCst);
+                let counted = fixture.counted().await;
+                let most = begun.load(Ordering::SeqCst);
+                assert!((least..=most).contains(&counted), "{counted} is not within {least} and {most}");
+            }
+        })
+    };
+    let reading = {
+        let fixture = Arc::clone(&fixture);
+        async move {
+            let (mut last, mut reads) = (0, 0);
+            while last < 3 * 3 * 150 {
+                let counted = fixture.counted().await;
+                assert!(counted >= last, "{last} tasks became {counted}");
+                last = counted;
+                reads += 1;
+            }
+            reads
+        }
+    };
+    let reads = reading.await;
+    writers.join_all().await;
+    let rotations = keeping.await.unwrap();
+    assert!(rotations >= 10 && reads >= 100, "{rotations} rotations, {reads} reads");
+    fixture.assert_counts_are_true().await;
+}
+
+#[tokio::test]
+async fn a_rotation_gives_way_to_a_transaction_that_enqueued_and_is_open() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    fixture.create(&queue, 1).await;
+    fixture.sql("BEGIN; SELECT pgmill.create_task('app', 'plain', 'null')").await;
+    let error = fixture.store.rotate_counts().await.unwrap_err();
+    assert!(matches!(error, StoreError::Contended(_)), "{error:?}");
+    fixture.create(&queue, 1).await;
+    // Once it has been open for a while, nothing waits for it.
+    fixture.sql("SELECT pg_sleep(1.1)").await;
+    let beside = fixture.database.connect().await;
+    beside.batch_execute("SET lock_timeout = '10s'").await.unwrap();
+    let error =
+        beside.batch_execute("SELECT pgmill.give_way_v1('pgmill.task_count_delta')").await.unwrap_err();
+    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("55P03"));
+    fixture.sql("ROLLBACK").await;
+    assert!(fixture.store.rotate_counts().await.unwrap() > 0);
     fixture.assert_counts_are_true().await;
 }

@@ -124,7 +124,7 @@ async fn a_role_that_owns_nothing_but_the_schema_can_migrate_and_work() {
     let queue = fixture.queue(QueueMeta::new("plain")).await;
     fixture.create(&queue, 1).await;
     fixture.finish_one(&queue, done()).await;
-    assert_eq!(fixture.store.fold_counts(100).await.unwrap(), 5);
+    assert_eq!(fixture.store.fold_counts(100).await.unwrap().changes, 5);
     fixture.store.ensure_partitions(9).await.unwrap();
     assert!(fixture.store.delete_queue(&fixture.namespace, &queue).await.unwrap().is_some());
 }

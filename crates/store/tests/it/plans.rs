@@ -99,6 +99,51 @@ async fn plans_of_claims_of_ticks_are_the_same_among_none_and_ten_thousand_ticke
     }
 }
 
+/// However much others keep, pruning looks at the rows of its queue, status and day, and a retain at no history at all.
+#[tokio::test]
+async fn pruning_looks_at_no_rows_of_others_and_retaining_at_no_history() {
+    let fixture = fixture().await;
+    fixture.queue(QueueMeta::new("brief").retention(std::time::Duration::from_secs(1))).await;
+    for (queue, rows) in [("plain", 100_000), ("brief", 500)] {
+        fixture
+            .sql(&format!(
+                "INSERT INTO pgmill.task_finished (id, finished_at, created_at, queue_id, retries, attempt, spared, status,
+                    priority, holder, payload)
+                SELECT nextval('pgmill.task_id'), now() - interval '1 day', now(), q.id, 3, 1, 0, 3, 5, 1, 'null'
+                FROM pgmill.queue q, generate_series(1, {rows}) WHERE q.queue = '{queue}'"
+            ))
+            .await;
+    }
+    fill(&fixture, 100).await;
+    let mut session = Session::open(&fixture.database).await;
+    session.run("SELECT FROM pgmill.prune_steps_v1()", &[]).await;
+    let steps = session.plans();
+    let deleted = session
+        .run(
+            "SELECT r.pruned FROM pgmill.queue q, pgmill.prune_finished_v1((now() AT TIME ZONE 'UTC')::date - 1, q.id,
+                3::smallint, 0, 1000) r WHERE q.queue = 'brief'",
+            &[],
+        )
+        .await;
+    assert_eq!(deleted[0].get::<_, i64>(0), 500);
+    let pruning = session.plans();
+    for (name, plans) in [("prune_steps", &steps), ("prune_finished", &pruning)] {
+        let rows: u64 = plans.iter().map(|plan| rows_of(plan, "task_finished_20")).sum();
+        assert!(rows <= 1_500, "{name} looked at {rows} finished tasks");
+        let shapes: String = plans.iter().map(|plan| shape(plan, 0)).collect();
+        assert!(!shapes.contains("Seq Scan task_finished"), "{name}: {shapes}");
+    }
+    session
+        .run(
+            "SELECT FROM pgmill.retain_v1('{app}', '{true}', '{}', '{}', '{1}', '{10}', '{worker}', '{null}', '{}', '{}',
+                '{}', '{}', 4711, '{}')",
+            &[],
+        )
+        .await;
+    let shapes: String = session.plans().iter().map(|plan| shape(plan, 0)).collect();
+    assert!(shapes.contains("task_ready") && !shapes.contains("task_finished"), "{shapes}");
+}
+
 async fn server_version() -> i32 {
     let database = TestDatabase::empty().await;
     let client = database.connect().await;
@@ -354,7 +399,16 @@ fn undated(name: &str) -> String {
 
 /// How many rows of `task` were looked at.
 fn rows_of_task(node: &Value) -> u64 {
-    let here = if node["Relation Name"] == "task"
+    rows_by(node, &|table| table == "task")
+}
+
+/// How many rows were looked at of tables whose names begin so.
+fn rows_of(node: &Value, prefix: &str) -> u64 {
+    rows_by(node, &|table| table.starts_with(prefix))
+}
+
+fn rows_by(node: &Value, is_wanted: &dyn Fn(&str) -> bool) -> u64 {
+    let here = if node["Relation Name"].as_str().is_some_and(is_wanted)
         && node["Node Type"].as_str().is_some_and(|n| n.ends_with("Scan"))
     {
         let rows = number(node, "Actual Rows") + number(node, "Rows Removed by Filter");
@@ -362,7 +416,7 @@ fn rows_of_task(node: &Value) -> u64 {
     } else {
         0
     };
-    let below = node["Plans"].as_array().into_iter().flatten().map(rows_of_task);
+    let below = node["Plans"].as_array().into_iter().flatten().map(|node| rows_by(node, is_wanted));
     here + below.sum::<u64>()
 }
 

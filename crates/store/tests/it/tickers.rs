@@ -175,6 +175,7 @@ async fn a_ticker_that_somebody_holds_is_left_out_and_asked_for_again_soon() {
 async fn a_leased_ticker_is_not_given_out_until_it_is_finished_or_its_lease_has_lapsed() {
     let fixture = Fixture::new().await;
     let system = Namespace::system();
+    fixture.sql("DELETE FROM pgmill.ticker").await;
     let meta = TickerMeta::new("job").interval(seconds(1));
     fixture.store.create_ticker(&system, &name("job"), &meta, None, None).await.unwrap().unwrap();
     let leased = |holder, length| ClaimTicks {

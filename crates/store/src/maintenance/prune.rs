@@ -1,0 +1,99 @@
+//! Removing history that nobody keeps any longer.
+
+use jiff::civil::Date;
+
+use crate::error::StoreError;
+use crate::row::Reader;
+use crate::statement::{DROP_DAY, PRUNE_FINISHED, PRUNE_STEPS, REWRITE_DAY};
+use crate::store::Store;
+
+/// A UTC day of a history table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryDay {
+    table: String,
+    day: Date,
+}
+
+/// The finished tasks of a queue in one status and one day, some of which are past their retention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastTasks {
+    day: Date,
+    queue_id: i32,
+    status: i16,
+}
+
+/// One thing to do to prune history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PruneStep {
+    /// Drop a day of which nobody keeps anything.
+    Drop(HistoryDay),
+    /// Write a day of finished tasks anew, with the few that somebody keeps.
+    Rewrite(Date),
+    /// Delete tasks one by one.
+    Delete(PastTasks),
+}
+
+impl Store {
+    /// What there is to prune, oldest day first. Nothing is changed.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn prune_steps(&self) -> Result<Vec<PruneStep>, StoreError> {
+        let rows = self.query_again(&PRUNE_STEPS, &[]).await?;
+        rows.iter().map(Reader).map(|row| step(&row)).collect()
+    }
+
+    /// Drops a day of a history table. Returns whether it did: not if somebody keeps it after all, or if it is gone.
+    ///
+    /// # Errors
+    /// Those of any statement; [`StoreError::Contended`] if a lock was not had within 50 ms.
+    pub async fn drop_day(&self, day: &HistoryDay) -> Result<bool, StoreError> {
+        let rows = self.query_again(&DROP_DAY, &[&day.table, &day.day]).await?;
+        rows.first().map_or(Ok(false), |row| Reader(row).get("drop_day_v1"))
+    }
+
+    /// Writes a day of finished tasks anew, without those that nobody keeps. Returns how many were kept; `None` if the day
+    /// is gone already.
+    ///
+    /// # Errors
+    /// Those of any statement; [`StoreError::Contended`] if a lock was not had in time.
+    pub async fn rewrite_day(&self, day: Date) -> Result<Option<u64>, StoreError> {
+        let rows = self.query_again(&REWRITE_DAY, &[&day]).await?;
+        let kept: Option<i64> = rows.first().map_or(Ok(None), |row| Reader(row).get("rewrite_day_v1"))?;
+        Ok(kept.and_then(|kept| u64::try_from(kept).ok()))
+    }
+
+    /// Looks at up to `scan` of these tasks with ids above `after`, and deletes those past their retention. Returns how many
+    /// it deleted, and the id to go on from; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn prune_finished(
+        &self,
+        past: PastTasks,
+        after: i64,
+        scan: i32,
+    ) -> Result<(u64, Option<i64>), StoreError> {
+        let rows = self
+            .query_again(&PRUNE_FINISHED, &[&past.day, &past.queue_id, &past.status, &after, &scan])
+            .await?;
+        let row = rows.first().ok_or_else(|| StoreError::unexpected("prune_finished answered nothing"))?;
+        let row = Reader(row);
+        Ok((row.count("pruned")?, row.get("place")?))
+    }
+}
+
+fn step(row: &Reader<'_>) -> Result<PruneStep, StoreError> {
+    let (code, day): (i16, Date) = (row.get("step")?, row.get("day")?);
+    match code {
+        0 => Ok(PruneStep::Drop(HistoryDay { table: row.get("parent")?, day })),
+        1 => Ok(PruneStep::Rewrite(day)),
+        2 => Ok(PruneStep::Delete(PastTasks {
+            day,
+            queue_id: row.get("queue_id")?,
+            status: row.get("status")?,
+        })),
+        _ => Err(StoreError::unexpected(format!("prune_steps answered the step {code}"))),
+    }
+}
