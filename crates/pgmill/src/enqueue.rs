@@ -12,6 +12,7 @@ use tokio_postgres::GenericClient;
 use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Reply, Unsettled, due_in, settle};
 use crate::error::EnqueueError;
 use crate::manager::Manager;
+use crate::telemetry::{self, BatchMeters};
 
 /// From how many tasks on a bulk travels by COPY. Measured with payloads of 100 B: a COPY is even with the statement at 300
 /// to 500 tasks, takes three quarters of its time at 1,000 and half at 10,000. That is without a network; the six round
@@ -63,7 +64,15 @@ impl Manager {
     /// ```
     pub async fn create_task(&self, queue: &str, meta: TaskMeta) -> Result<Task, EnqueueError> {
         let queue = QueueName::new(queue)?;
-        let new = self.new_task(&queue, meta)?;
+        let span = telemetry::creating(&self.namespace, &queue);
+        telemetry::within(span, self.create(&queue, meta), |span, task| {
+            span.record("messaging.message.id", task.id);
+        })
+        .await
+    }
+
+    async fn create(&self, queue: &QueueName, meta: TaskMeta) -> Result<Task, EnqueueError> {
+        let new = self.new_task(queue, meta)?;
         loop {
             let waiting = submit(self.batcher(&new), new.clone()).await?;
             let (id, enqueued) = waiting.await.map_err(|_| EnqueueError::Closed)??;
@@ -88,8 +97,14 @@ impl Manager {
         metas: impl IntoIterator<Item = TaskMeta>,
     ) -> Result<Vec<Task>, EnqueueError> {
         let queue = QueueName::new(queue)?;
+        let metas: Vec<_> = metas.into_iter().collect();
+        let span = telemetry::creating_many(&self.namespace, &queue, metas.len());
+        telemetry::within(span, self.create_many(&queue, metas), |_, _| ()).await
+    }
+
+    async fn create_many(&self, queue: &QueueName, metas: Vec<TaskMeta>) -> Result<Vec<Task>, EnqueueError> {
         let mut tasks =
-            metas.into_iter().map(|meta| self.new_task(&queue, meta)).collect::<Result<Vec<_>, _>>()?;
+            metas.into_iter().map(|meta| self.new_task(queue, meta)).collect::<Result<Vec<_>, _>>()?;
         // Before the look whether the manager is closed, so that closing either is seen or waits.
         let _taken = self.shared.bulks.token();
         if self.shared.bulks.is_closed() {
@@ -97,12 +112,14 @@ impl Manager {
         }
         let ids = self.shared.ids.take(tasks.len()).await.map_err(store)?;
         tasks.iter_mut().zip(ids).for_each(|(task, id)| task.id = id);
-        let answers = self.create_at_once(&queue, &tasks).await?;
+        let answers = self.create_at_once(queue, &tasks).await?;
         for (new, enqueued) in tasks.iter().zip(&answers) {
             self.shared.floors.arrived(new, enqueued);
         }
-        if let Some(due_in) = answers.iter().filter_map(due_in).min() {
-            self.shared.wakes.wake(&self.namespace, &queue, due_in);
+        if let Some(soonest) = answers.iter().filter_map(due_in).min() {
+            self.shared.wakes.wake(&self.namespace, queue, soonest);
+            let created = answers.iter().filter_map(due_in).count();
+            self.shared.meters.of(&self.namespace, queue).created.increment(created as u64);
         }
         let mut created = Vec::with_capacity(tasks.len());
         for (new, enqueued) in tasks.iter().zip(answers) {
@@ -131,21 +148,34 @@ impl Manager {
         meta: TaskMeta,
     ) -> Result<(Task, Wake), EnqueueError> {
         let queue = QueueName::new(queue)?;
-        let mut new = self.new_task(&queue, meta)?;
-        let task = loop {
+        let span = telemetry::creating(&self.namespace, &queue);
+        let task = telemetry::within(span, self.create_in(client, &queue, meta), |span, task| {
+            span.record("messaging.message.id", task.id);
+        })
+        .await?;
+        let wake = self.wake(queue, &task);
+        Ok((task, wake))
+    }
+
+    async fn create_in(
+        &self,
+        client: &impl GenericClient,
+        queue: &QueueName,
+        meta: TaskMeta,
+    ) -> Result<Task, EnqueueError> {
+        let mut new = self.new_task(queue, meta)?;
+        loop {
             new.id = Store::reserve_id_in(client).await.map_err(store)?;
             match Store::enqueue_in(client, &new).await.map_err(store)? {
                 Enqueued::KeyTaken(id) => {
                     let taken = Store::get_task_in(client, &self.namespace, id).await.map_err(store)?;
                     if let Some(task) = taken {
-                        break task;
+                        return Ok(task);
                     }
                 }
-                enqueued => break self.created(&new, enqueued)?,
+                enqueued => return self.created(&new, enqueued),
             }
-        };
-        let wake = self.wake(queue, &task);
-        Ok((task, wake))
+        }
     }
 
     pub(crate) fn wake(&self, queue: QueueName, task: &Task) -> Wake {
@@ -155,6 +185,8 @@ impl Manager {
     }
 
     pub(crate) fn new_task(&self, queue: &QueueName, meta: TaskMeta) -> Result<NewTask, EnqueueError> {
+        #[cfg(feature = "otel")]
+        let meta = telemetry::carrying_context(meta);
         meta.validate(self.shared.max_payload)?;
         let payload = meta.payload.ok_or(TaskMetaError::MissingPayload)?;
         Ok(NewTask {
@@ -176,10 +208,11 @@ impl Manager {
         queue: &QueueName,
         tasks: &[NewTask],
     ) -> Result<Vec<Enqueued>, EnqueueError> {
-        let plain = tasks.iter().all(|task| task.key.is_none() && task.traceparent.is_none());
+        let plain = tasks.iter().all(|task| task.key.is_none());
         let store = &self.shared.store;
         let copied = tasks.len() >= COPY_FROM && plain && !store.is_pooler();
-        let bulk = Bulk { store, namespace: &self.namespace, queue, tasks, copied };
+        let meters = &self.shared.bulk_meters;
+        let bulk = Bulk { store, namespace: &self.namespace, queue, tasks, copied, meters };
         let (answers, _) =
             settle(self.shared.settle, Sending::First, &bulk).await.map_err(|end| match end {
                 Unsettled::Failed(error) | Unsettled::Refused(error, _) => EnqueueError::Store(error),
@@ -263,10 +296,19 @@ struct Bulk<'a> {
     queue: &'a QueueName,
     tasks: &'a [NewTask],
     copied: bool,
+    meters: &'a BatchMeters,
 }
 
 impl Batch for Bulk<'_> {
     type Answer = Enqueued;
+
+    fn meters(&self) -> &BatchMeters {
+        self.meters
+    }
+
+    fn rows(&self) -> usize {
+        self.tasks.len()
+    }
 
     async fn send(&self, sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
         match sending {

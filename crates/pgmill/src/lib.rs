@@ -14,6 +14,7 @@ mod queues;
 mod sqlx;
 mod task_loop;
 mod tasks;
+mod telemetry;
 mod tickers;
 mod wakes;
 

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::manager::Manager;
 
-use job::Job;
+use job::{Job, JobReport};
 pub(crate) use partitions::ensure_partitions;
 use runner::Runner;
 
@@ -166,6 +166,8 @@ impl Manager {
     }
 
     async fn run_job(&self, job: Job) -> Result<Maintained, StoreError> {
-        job.run(&self.shared.store, &CancellationToken::new()).await
+        let report = JobReport::of(job, &self.shared.store, &CancellationToken::new()).await;
+        report.tell();
+        report.result
     }
 }

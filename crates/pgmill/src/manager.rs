@@ -13,6 +13,7 @@ use crate::batch::{
     ALONE_AT_ONCE, BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight,
 };
 use crate::open::ManagerBuilder;
+use crate::telemetry::{self, BatchMeters, Meters};
 use crate::tickers::{Clock, TickerState};
 use crate::wakes::{Listening, Wakes};
 
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) releases: Batcher<ReleaseFlight>,
     /// Calls that create many tasks, in statements of their own.
     pub(crate) bulks: TaskTracker,
+    pub(crate) bulk_meters: BatchMeters,
+    pub(crate) meters: Arc<Meters>,
     alone: TaskTracker,
 }
 
@@ -76,44 +79,63 @@ impl Manager {
 
     pub(crate) fn assemble(store: Store, namespace: Namespace, settings: Settings) -> Self {
         let Settings { max_payload, batching, tell_others, listen_with, ticker_clock } = settings;
+        telemetry::describe();
+        let meters = Arc::new(Meters::new());
         let ids = Arc::new(Ids::new(store.clone()));
         let floors = Arc::new(Floors::default());
         let wakes =
             Arc::new(Wakes::new(store.clone(), Arc::clone(&floors), tell_others.then_some(&batching)));
         let settle = batching.settle;
         let alone = TaskTracker::new();
-        let enqueue = || EnqueueFlight {
-            store: store.clone(),
-            ids: Arc::clone(&ids),
-            floors: Arc::clone(&floors),
-            wakes: Arc::clone(&wakes),
-            settle,
+        let enqueues = |batcher| {
+            let batch_meters = BatchMeters::new(batcher);
+            let flight = EnqueueFlight {
+                store: store.clone(),
+                ids: Arc::clone(&ids),
+                floors: Arc::clone(&floors),
+                wakes: Arc::clone(&wakes),
+                meters: Arc::clone(&meters),
+                batch_meters: batch_meters.clone(),
+                settle,
+            };
+            Batcher::new(flight, batching.clone(), batch_meters)
         };
+        let (retain_meters, release_meters) = (BatchMeters::new("retain"), BatchMeters::new("release"));
         let release = ReleaseFlight {
             store: store.clone(),
             floors: Arc::clone(&floors),
             wakes: Arc::clone(&wakes),
+            meters: Arc::clone(&meters),
+            batch_meters: release_meters.clone(),
             settle,
             alone: alone.clone(),
             turns: Arc::new(Semaphore::new(ALONE_AT_ONCE)),
         };
-        let releases = Batcher::new(release, batching.clone());
-        let retain = RetainFlight::new(store.clone(), releases.clone(), Arc::clone(&floors), settle);
+        let releases = Batcher::new(release, batching.clone(), release_meters);
+        let retain = RetainFlight::new(
+            store.clone(),
+            releases.clone(),
+            Arc::clone(&floors),
+            (Arc::clone(&meters), retain_meters.clone()),
+            settle,
+        );
         let shared = Shared {
             max_payload,
             settle,
-            enqueues: Batcher::new(enqueue(), batching.clone()),
-            keyed_enqueues: Batcher::new(enqueue(), batching.clone()),
+            enqueues: enqueues("enqueue"),
+            keyed_enqueues: enqueues("keyed_enqueue"),
             // Two claims at once would pick the same tasks, and one of them would find them all locked.
-            retains: Batcher::new(retain, batching.clone().flights(1)),
+            retains: Batcher::new(retain, batching.clone().flights(1), retain_meters),
             releases,
             bulks: TaskTracker::new(),
+            bulk_meters: BatchMeters::new("bulk"),
             alone,
             ids,
             floors,
             wakes,
             tickers: TickerState::new(ticker_clock),
             listening: Listening::new(listen_with),
+            meters,
             store,
         };
         Self { namespace, shared: Arc::new(shared) }

@@ -12,6 +12,7 @@ use pgmill_store::{Enqueued, NewTask, foreign};
 use crate::enqueue::Wake;
 use crate::error::EnqueueError;
 use crate::manager::Manager;
+use crate::telemetry;
 
 impl Manager {
     /// As [`create_task_in`](Self::create_task_in), in a transaction of sqlx: a [`Transaction`](sqlx::Transaction)
@@ -40,21 +41,34 @@ impl Manager {
         meta: TaskMeta,
     ) -> Result<(Task, Wake), EnqueueError> {
         let queue = QueueName::new(queue)?;
-        let mut new = self.new_task(&queue, meta)?;
-        let task = loop {
+        let span = telemetry::creating(&self.namespace, &queue);
+        let task = telemetry::within(span, self.create_sqlx(connection, &queue, meta), |span, task| {
+            span.record("messaging.message.id", task.id);
+        })
+        .await?;
+        let wake = self.wake(queue, &task);
+        Ok((task, wake))
+    }
+
+    async fn create_sqlx(
+        &self,
+        connection: &mut PgConnection,
+        queue: &QueueName,
+        meta: TaskMeta,
+    ) -> Result<Task, EnqueueError> {
+        let mut new = self.new_task(queue, meta)?;
+        loop {
             let (id, enqueued) = enqueue(connection, &new).await.map_err(store)?;
             new.id = id;
             match enqueued {
                 Enqueued::KeyTaken(id) => {
                     if let Some(task) = self.taken_sqlx(connection, id, &new).await.map_err(store)? {
-                        break task;
+                        return Ok(task);
                     }
                 }
-                enqueued => break self.created(&new, enqueued)?,
+                enqueued => return self.created(&new, enqueued),
             }
-        };
-        let wake = self.wake(queue, &task);
-        Ok((task, wake))
+        }
     }
 
     /// The task that has the key of `new`.

@@ -103,6 +103,9 @@ impl State {
             match self.manager.next_task(&self.worker, &queues).await {
                 Ok(Some(task)) => {
                     self.outage.over();
+                    if self.arrivals.is_unprompted() {
+                        self.manager.shared.meters.missed(std::iter::once(&task));
+                    }
                     self.arrivals.found();
                     return Some(task);
                 }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::batch::{ReleaseAnswer, ReleaseCall, Reply, RetainCall};
 use crate::error::{LookupError, ReleaseError, RetainError};
 use crate::manager::Manager;
+use crate::telemetry::{self, Fate};
 
 pub(crate) const SHORTEST_LEASE: Duration = seconds(1);
 pub(crate) const LONGEST_LEASE: Duration = days(30);
@@ -145,6 +146,14 @@ impl Manager {
         queues: &[&str],
         retain: Retain,
     ) -> Result<Vec<Task>, RetainError> {
+        let span = telemetry::retaining(&self.namespace, queues, worker, retain.count);
+        telemetry::within(span, self.retain(worker, queues, retain), |span, tasks| {
+            span.record("messaging.batch.message_count", tasks.len());
+        })
+        .await
+    }
+
+    async fn retain(&self, worker: &str, queues: &[&str], retain: Retain) -> Result<Vec<Task>, RetainError> {
         let demand = self.demand(queues)?;
         let worker = WorkerName::new(worker)?;
         let lease = lease_micros(retain.lease)?;
@@ -171,7 +180,21 @@ impl Manager {
         attempted: impl Into<Attempted>,
         outcome: Outcome,
     ) -> Result<Released, ReleaseError> {
-        let Attempted { fence, task } = attempted.into();
+        let span = telemetry::releasing(&self.namespace);
+        let chosen = Fate::chosen(&outcome);
+        telemetry::within(span, self.release(attempted.into(), outcome), |span, released| {
+            span.record("messaging.message.id", released.id);
+            if let Some(task) = &released.task {
+                span.record("messaging.destination.name", task.queue.as_str());
+                span.record("pgmill.attempt", task.attempt);
+            }
+            chosen.unwrap_or_else(|| Fate::of(released.status)).note(span);
+        })
+        .await
+    }
+
+    async fn release(&self, attempted: Attempted, outcome: Outcome) -> Result<Released, ReleaseError> {
+        let Attempted { fence, task } = attempted;
         let fence = fence.map_err(|id| ReleaseError::Id { id })?;
         outcome.validate(self.shared.max_payload)?;
         let (answer, waiting) = Reply::new(ReleaseError::Closed);

@@ -28,6 +28,7 @@ const COLUMNS: &[Type] = &[
     Type::INT4,
     Type::INT2,
     Type::JSON,
+    Type::TEXT,
 ];
 
 /// How far in the past a `delayed_at` may lie, for clocks differ.
@@ -121,6 +122,7 @@ async fn copy(
                 &target.retries,
                 &task.priority,
                 &JsonText(task.payload.as_str()),
+                &task.traceparent,
             ])
             .await?;
         answers.push(Enqueued::Created {

@@ -22,6 +22,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::options::BatchOptions;
 use crate::home::Home;
+use crate::telemetry::{BatchMeters, Level};
 
 /// How many times a flight that has landed lets others run before it leaves again.
 const TURNAROUND: usize = 2;
@@ -59,6 +60,7 @@ pub(crate) struct Batcher<F: Flight> {
 struct Inner<F: Flight> {
     flight: F,
     options: BatchOptions,
+    meters: BatchMeters,
     home: Home,
     room: Arc<Semaphore>,
     permits: u32,
@@ -86,13 +88,13 @@ impl<F: Flight> Clone for Batcher<F> {
 
 impl<F: Flight> Batcher<F> {
     /// Must be called within a tokio runtime.
-    pub(crate) fn new(flight: F, options: BatchOptions) -> Self {
+    pub(crate) fn new(flight: F, options: BatchOptions, meters: BatchMeters) -> Self {
         let permits = u32::try_from((options.room / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS))
             .unwrap_or(u32::MAX >> 4);
         let room = Arc::new(Semaphore::new(permits as usize));
         let state = Mutex::new(State { waiting: VecDeque::new(), flying: 0, closed: false });
-        let inner =
-            Inner { flight, options, home: Home::current(), room, permits, state, landed: Notify::new() };
+        let (home, landed) = (Home::current(), Notify::new());
+        let inner = Inner { flight, options, meters, home, room, permits, state, landed };
         Self { inner: Arc::new(inner) }
     }
 
@@ -132,9 +134,12 @@ impl<F: Flight> Inner<F> {
     }
 
     fn push(self: &Arc<Self>, waiting: Waiting<F::Call>) -> Result<(), Closed> {
+        self.meters.gathered();
         {
             let mut state = self.state();
             if state.closed {
+                drop(state);
+                self.meters.departed(1);
                 return Err(Closed);
             }
             state.waiting.push_back(waiting);
@@ -150,7 +155,7 @@ impl<F: Flight> Inner<F> {
     /// Starts a flight that was counted as flying already.
     fn depart(self: &Arc<Self>) {
         let runtime = self.home.runtime();
-        let landing = Landing { inner: Arc::clone(self), landed: false };
+        let landing = Landing { inner: Arc::clone(self), landed: false, _level: self.meters.flight() };
         runtime.spawn(async move {
             // As a whole: its parts alone would be moved in otherwise.
             let mut landing = landing;
@@ -169,7 +174,8 @@ impl<F: Flight> Inner<F> {
     /// The calls that leave with the next statement; `None` where there are none.
     fn take(&self) -> Option<Vec<F::Call>> {
         let mut state = self.state();
-        let mut calls = Vec::with_capacity(state.waiting.len().min(self.options.max_rows));
+        let gathered = state.waiting.len();
+        let mut calls = Vec::with_capacity(gathered.min(self.options.max_rows));
         let (mut rows, mut bytes) = (0, 0);
         while let Some(next) = state.waiting.pop_front() {
             if F::is_abandoned(&next.call) {
@@ -184,6 +190,9 @@ impl<F: Flight> Inner<F> {
             }
             calls.push(next.call);
         }
+        let departed = gathered - state.waiting.len();
+        drop(state);
+        self.meters.departed(departed);
         (!calls.is_empty()).then_some(calls)
     }
 }
@@ -218,6 +227,7 @@ async fn outlive_panics(flight: impl Future<Output = ()>) {
 struct Landing<F: Flight> {
     inner: Arc<Inner<F>>,
     landed: bool,
+    _level: Level,
 }
 
 impl<F: Flight> Drop for Landing<F> {
@@ -232,6 +242,7 @@ impl<F: Flight> Drop for Landing<F> {
             (again, dropped)
         };
         // Outside of the lock, for a call that is dropped may push another.
+        self.inner.meters.departed(dropped.len());
         drop(dropped);
         if again {
             self.inner.depart();
@@ -273,7 +284,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_flight_that_panics_harms_no_call_but_its_own() {
-        let batcher = Batcher::new(Numbers, BatchOptions::default().flights(1).max_rows(1));
+        let batcher = Batcher::new(
+            Numbers,
+            BatchOptions::default().flights(1).max_rows(1),
+            BatchMeters::new("numbers"),
+        );
         let mut waiting = Vec::new();
         for number in [1, 0, 2] {
             let (answer, waits) = oneshot::channel();

@@ -12,6 +12,7 @@ use super::ids::Ids;
 use super::reply::Reply;
 use super::settle::{Rows, Unsettled, settle_each};
 use crate::error::EnqueueError;
+use crate::telemetry::{BatchMeters, Meters};
 use crate::wakes::Wakes;
 
 /// A task to be created, and who waits for it.
@@ -32,6 +33,8 @@ pub(crate) struct EnqueueFlight {
     pub(crate) ids: Arc<Ids>,
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) batch_meters: BatchMeters,
     pub(crate) settle: Duration,
 }
 
@@ -72,6 +75,10 @@ impl Rows for Round<'_> {
     type Call = EnqueueCall;
     type Answer = Enqueued;
 
+    fn meters(&self) -> &BatchMeters {
+        &self.flight.batch_meters
+    }
+
     async fn send(&self, calls: &[EnqueueCall], sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
         self.flight.store.enqueue(calls, sending).await
     }
@@ -95,6 +102,7 @@ impl Round<'_> {
     fn arrived(&self, task: &NewTask, enqueued: Enqueued) {
         self.flight.floors.arrived(task, &enqueued);
         let Some(due_in) = due_in(&enqueued) else { return };
+        self.flight.meters.of(&task.namespace, &task.queue).created.increment(1);
         let known = |told: &Arrival| told.0 == task.namespace && told.1 == task.queue && told.2 <= due_in;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if !told.iter().rev().any(known) {

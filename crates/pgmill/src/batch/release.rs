@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgmill_schema::{Json, Outcome, Status, Task};
 use pgmill_store::{Ended, Ending, Fence, Sending, Store, StoreError};
@@ -15,6 +15,7 @@ use super::reply::Reply;
 use super::settle::{Pauses, Rows, Unsettled, settle_each};
 use crate::error::ReleaseError;
 use crate::maintenance::ensure_partitions;
+use crate::telemetry::{BatchMeters, Fate, Meters};
 use crate::wakes::Wakes;
 
 /// How long a claim of another process may hold a row that it looks at.
@@ -47,6 +48,8 @@ pub(crate) struct ReleaseFlight {
     pub(crate) store: Store,
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) batch_meters: BatchMeters,
     pub(crate) settle: Duration,
     /// Releases of locked rows, which outlive their flight.
     pub(crate) alone: TaskTracker,
@@ -108,6 +111,10 @@ impl Rows for Round<'_> {
     type Call = ReleaseCall;
     /// `None`: unknown, for good.
     type Answer = Option<Ended>;
+
+    fn meters(&self) -> &BatchMeters {
+        &self.flight.batch_meters
+    }
 
     async fn send(&self, calls: &[ReleaseCall], sending: Sending) -> Result<Vec<Option<Ended>>, StoreError> {
         let sent: Vec<&Ending> =
@@ -190,7 +197,9 @@ impl ReleaseFlight {
             return None;
         }
         let turn = pauses.wait_for(self.turns.acquire()).await?;
+        let sent = Instant::now();
         let answer = self.send_endings(&[ending], sending).await;
+        self.batch_meters.sent(1, sent.elapsed(), &answer);
         drop(turn);
         Some(answer)
     }
@@ -200,6 +209,9 @@ impl ReleaseFlight {
         let id = id(&ending);
         let result = match end {
             Ok(Ended::Released { task, due_in }) => {
+                if let Some(fate) = Fate::chosen(&ending.outcome).or(task.status.map(Fate::of)) {
+                    self.meters.of(&task.namespace, &task.queue).released(fate);
+                }
                 self.returned(&task, due_in);
                 Ok(ReleaseAnswer::Task(task))
             }

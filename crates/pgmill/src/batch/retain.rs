@@ -16,6 +16,7 @@ use super::release::{ReleaseFlight, give_back};
 use super::settle::Pauses;
 use crate::error::RetainError;
 use crate::maintenance::ensure_partitions;
+use crate::telemetry::{BatchMeters, Meters};
 
 /// How many holders whose answer was lost are remembered. A task retained by an older one comes back when its lease
 /// lapses.
@@ -61,6 +62,8 @@ pub(crate) struct RetainFlight {
     store: Store,
     releases: Batcher<ReleaseFlight>,
     floors: Arc<Floors>,
+    meters: Arc<Meters>,
+    batch_meters: BatchMeters,
     settle: Duration,
     /// The next holder. Each statement has one of its own, so that a retain that is lost in a crash of the server is
     /// told from its repetition even within this process.
@@ -82,6 +85,7 @@ impl RetainFlight {
         store: Store,
         releases: Batcher<ReleaseFlight>,
         floors: Arc<Floors>,
+        (meters, batch_meters): (Arc<Meters>, BatchMeters),
         settle: Duration,
     ) -> Self {
         let next_holder = AtomicI64::new(first_holder());
@@ -89,6 +93,8 @@ impl RetainFlight {
             store,
             releases,
             floors,
+            meters,
+            batch_meters,
             settle,
             next_holder,
             lost: Mutex::default(),
@@ -159,9 +165,13 @@ impl RetainFlight {
                     if ensure_partitions(&self.store).await.is_ok() && pauses.pause().await => {}
                 retained => break retained,
             }
+            self.batch_meters.retried();
         };
         match retained {
-            Ok(retained) => deal(calls, retained),
+            Ok(retained) => {
+                self.meters.retained(retained.iter().map(|one| &one.task));
+                deal(calls, retained)
+            }
             Err(error) => {
                 let error = RetainError::Store(error.into());
                 // A caller that went away does not need its answer.
@@ -181,6 +191,8 @@ impl RetainFlight {
         let lost: Vec<i64> = lock(&self.lost).iter().copied().collect();
         let started = Instant::now();
         let answer = self.store.retain(demands, callers, floors, holder, &lost).await;
+        let wanted = callers.iter().map(|caller| usize::try_from(caller.want).unwrap_or_default()).sum();
+        self.batch_meters.sent(wanted, started.elapsed(), &answer);
         match &answer {
             Ok(retained) => {
                 if let Some(took) = self.floors.learn(retained, floors.is_empty(), started.elapsed()) {

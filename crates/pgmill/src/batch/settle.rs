@@ -12,12 +12,13 @@
 //!
 //! Only an error that the server reports for the data of a row splits a batch: any other would come again for each half.
 
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use pgmill_store::{Sending, StoreError};
 use tokio::time::Instant;
 
 use crate::error::SharedStoreError;
+use crate::telemetry::BatchMeters;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -72,6 +73,10 @@ pub(crate) trait Batch: Sync {
     /// What each row is answered.
     type Answer: Send;
 
+    fn meters(&self) -> &BatchMeters;
+
+    fn rows(&self) -> usize;
+
     /// Sends all rows in one transaction.
     fn send(&self, sending: Sending) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
@@ -80,6 +85,8 @@ pub(crate) trait Batch: Sync {
 pub(crate) trait Rows: Sync {
     type Call: Send + Sync;
     type Answer: Send;
+
+    fn meters(&self) -> &BatchMeters;
 
     /// Sends the rows of these calls in one transaction.
     fn send(
@@ -100,6 +107,14 @@ struct Part<'a, R: Rows> {
 impl<R: Rows> Batch for Part<'_, R> {
     type Answer = R::Answer;
 
+    fn meters(&self) -> &BatchMeters {
+        self.rows.meters()
+    }
+
+    fn rows(&self) -> usize {
+        self.calls.len()
+    }
+
     async fn send(&self, sending: Sending) -> Result<Vec<R::Answer>, StoreError> {
         self.rows.send(self.calls, sending).await
     }
@@ -117,9 +132,18 @@ pub(crate) async fn settle<B: Batch>(
     batch: &B,
 ) -> Result<(Vec<B::Answer>, Sending), Unsettled> {
     let mut pauses = Pauses::within(limit);
+    let meters = batch.meters();
     loop {
-        let error = match batch.send(sending).await {
-            Ok(answers) => return Ok((answers, sending)),
+        let sent = Clock::now();
+        let answer = batch.send(sending).await;
+        meters.sent(batch.rows(), sent.elapsed(), &answer);
+        let error = match answer {
+            Ok(answers) => {
+                if sending == Sending::Again {
+                    meters.settled(true);
+                }
+                return Ok((answers, sending));
+            }
             Err(error) => error,
         };
         let again = match &error {
@@ -135,11 +159,15 @@ pub(crate) async fn settle<B: Batch>(
             error => sending == Sending::Again && error.is_transient(),
         };
         if again && pauses.pause().await {
+            meters.retried();
             continue;
         }
         return Err(match sending {
             Sending::First => Unsettled::Failed(error.into()),
-            Sending::Again => Unsettled::Unknown,
+            Sending::Again => {
+                meters.settled(false);
+                Unsettled::Unknown
+            }
         });
     }
 }

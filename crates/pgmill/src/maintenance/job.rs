@@ -1,11 +1,12 @@
 //! The jobs, and what is told of a run of one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgmill_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::{Maintained, fold, orphans, partitions, prune, sweep};
+use crate::telemetry;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Job {
@@ -66,8 +67,16 @@ pub(super) struct JobReport {
 }
 
 impl JobReport {
-    /// Tells of a run that went well. Failures are told once for each outage, by who knows whether it is one.
+    /// Runs a job.
+    pub(super) async fn of(job: Job, store: &Store, stop: &CancellationToken) -> Self {
+        let started = Instant::now();
+        let result = job.run(store, stop).await;
+        Self { job, took: started.elapsed(), result }
+    }
+
+    /// Counts the run, and logs one that went well. Failures are logged once for each outage, by who knows whether it is one.
     pub(super) fn tell(&self) {
+        telemetry::job_ended(self.job.name(), self.took, self.result.is_ok());
         if let Ok(done) = &self.result {
             let (job, took) = (self.job.name(), self.took);
             tracing::debug!(job, ?took, ?done, "ran the job {job}");

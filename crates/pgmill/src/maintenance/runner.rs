@@ -157,11 +157,7 @@ impl Runner {
         let store = self.store.clone();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let handle = self.jobs.spawn(async move {
-            let started = Instant::now();
-            let result = job.run(&store, &stopped).await;
-            JobReport { job, took: started.elapsed(), result }
-        });
+        let handle = self.jobs.spawn(async move { JobReport::of(job, &store, &stopped).await });
         // One that this runner still runs lost its lease, or there would be none to claim.
         if let Some(stale) = self.running.insert(job, Running { id: handle.id(), stop }) {
             stale.stop.cancel();

@@ -1,13 +1,15 @@
 //! One attempt: runs the handler, then sees to it that its end is recorded.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pgmill_schema::{Claim, Outcome, Status, Task};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::book::{Finished, Why};
 use super::context::Context;
@@ -17,6 +19,7 @@ use super::handler::{self, Said, unstorable};
 use super::outage::Outage;
 use super::task_error::chain;
 use crate::error::ReleaseError;
+use crate::telemetry::{self, Fate, HandlingMeters, Level};
 
 /// A task that the pool holds.
 pub(super) struct Attempt {
@@ -33,11 +36,27 @@ pub(super) struct Attempt {
     pub(super) token: CancellationToken,
     /// The handler is not waited for any longer.
     pub(super) dropped: Notify,
+    pub(super) meters: Arc<HandlingMeters>,
+    lease_lost: AtomicBool,
+    open: Mutex<Open>,
+}
+
+/// What ends with the attempt, however long somebody keeps its context.
+struct Open {
+    /// Counts it among what is held.
+    held: Option<Level>,
+    /// From the start of its handler.
+    span: Option<Span>,
 }
 
 impl Attempt {
     /// `None` for a task that came without a holder, and cannot be released.
-    pub(super) fn new(task: Task, lane: usize, asked: Instant) -> Option<Arc<Self>> {
+    pub(super) fn new(
+        task: Task,
+        lane: usize,
+        asked: Instant,
+        meters: Arc<HandlingMeters>,
+    ) -> Option<Arc<Self>> {
         // Both times are the database's, so that only their difference counts here.
         let left = task
             .dies_at
@@ -52,6 +71,9 @@ impl Attempt {
             started: OnceLock::new(),
             token: CancellationToken::new(),
             dropped: Notify::new(),
+            lease_lost: AtomicBool::new(false),
+            open: Mutex::new(Open { held: Some(meters.holding()), span: None }),
+            meters,
             task,
         }))
     }
@@ -63,6 +85,41 @@ impl Attempt {
         let before = before.and_then(|before| Duration::try_from(before).ok()).unwrap_or_default();
         let here = self.started.get().copied().unwrap_or_else(Instant::now);
         before + here.saturating_duration_since(self.arrived)
+    }
+
+    /// Its lease is lost, or is about to be. That is counted once, however often it turns out.
+    pub(super) fn lease_lost(&self) {
+        if !self.lease_lost.swap(true, Ordering::Relaxed) {
+            self.meters.lease_lost();
+        }
+    }
+
+    /// The span of what is done for it; none before its handler is started.
+    pub(super) fn span(&self) -> Span {
+        self.open().span.clone().unwrap_or_else(Span::none)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_span(&self, worker: &str) -> Span {
+        let span = telemetry::running(&self.task, worker);
+        self.open().span = Some(span.clone());
+        span
+    }
+
+    /// It is over: counted, and told in its span, which ends.
+    pub(super) fn ended(&self, fate: Fate) {
+        if fate == Fate::Lost {
+            self.lease_lost();
+        }
+        self.meters.ended(fate);
+        let Open { held, span } = std::mem::replace(&mut *self.open(), Open { held: None, span: None });
+        drop(held);
+        if let Some(span) = span {
+            fate.note(&span);
+        }
     }
 
     /// For how long the handler has run.
@@ -81,18 +138,24 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Starts an attempt that has been given a slot.
     pub(super) fn start(self: &Arc<Self>, attempt: Arc<Attempt>) {
         let engine = Arc::clone(self);
-        self.spawn(async move { engine.attempt(&attempt).await });
+        self.spawn(async move {
+            let span = attempt.open_span(&engine.common.worker);
+            engine.attempt(&attempt).instrument(span).await;
+        });
     }
 
     async fn attempt(self: &Arc<Self>, attempt: &Arc<Attempt>) {
         let context = Context::new(Arc::clone(attempt), Arc::clone(&self.common));
         attempt.started.get_or_init(Instant::now);
+        let running = attempt.meters.started(attempt.waited());
         let said = tokio::select! {
             biased;
             said = handler::run(&self.lanes[attempt.lane].handler, context) => Some(said),
             () = attempt.dropped.notified() => None,
         };
         let ran = attempt.running_for();
+        drop(running);
+        attempt.meters.ran(ran);
         match (said, self.finish(attempt, ran)) {
             (Some(said), Some(Finished { why: Some(Why::Lost), .. })) => {
                 warn_dropped(attempt, "its lease was lost");

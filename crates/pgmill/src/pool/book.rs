@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pgmill_schema::{Claim, Outcome, QueueName};
+use pgmill_schema::{Claim, QueueName};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::allotment;
 use super::attempt::Attempt;
-use super::ended::{End, RunReport};
+use super::ended::RunReport;
 use super::lane::{Average, Lane};
 use super::options::{Prefetch, Settings};
+use crate::telemetry::Fate;
 
 /// How many attempts may wait for their release, beside what runs and waits to run.
 const UNRELEASED: usize = 1_024;
@@ -82,8 +83,8 @@ pub(super) struct Finished {
 /// What the watch over leases and deadlines found.
 #[derive(Debug, Default)]
 pub(super) struct Overdue {
-    /// Tokens to cancel.
-    pub(super) cancel: Vec<CancellationToken>,
+    /// Handlers to ask to come to an end.
+    pub(super) cancel: Vec<(Arc<Attempt>, Why)>,
     /// Handlers whose slots were taken from them.
     pub(super) given_up: Vec<(Arc<Attempt>, Why)>,
     /// Tasks that waited too long for a slot.
@@ -142,13 +143,13 @@ impl Book {
         self.held.is_empty() && self.lanes.iter().all(Lane::is_idle)
     }
 
-    /// There may be tasks for the lanes that are chosen.
-    pub(super) fn believe(&mut self, chosen: impl Fn(usize) -> bool) {
+    /// There may be tasks for the lanes that are chosen; `unprompted` if nobody told of them.
+    pub(super) fn believe(&mut self, chosen: impl Fn(usize) -> bool, unprompted: bool) {
         let active = self.lanes.iter().filter(|lane| !lane.is_idle()).map(Lane::served);
         let least = active.min_by(f64::total_cmp);
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             if chosen(index) {
-                lane.believe(least);
+                lane.believe(least, unprompted);
             }
         }
     }
@@ -178,6 +179,11 @@ impl Book {
     /// A claim failed: what was asked for is asked for again.
     pub(super) fn failed(&mut self, ask: Ask) {
         self.lanes[ask.lane].asking = 0;
+    }
+
+    /// Whether it is a claim without anybody having told of tasks.
+    pub(super) fn take_unprompted(&mut self, ask: Ask) -> bool {
+        std::mem::take(&mut self.lanes[ask.lane].unprompted)
     }
 
     /// A claim was answered. Returns what is to be started.
@@ -240,10 +246,10 @@ impl Book {
     }
 
     /// The attempt is over for good. `false` if that was told before.
-    pub(super) fn end(&mut self, attempt: &Attempt, outcome: Option<&Outcome>, end: &End) -> bool {
+    pub(super) fn end(&mut self, attempt: &Attempt, fate: Fate) -> bool {
         let ended = self.held.remove(&attempt.claim).is_some();
         if ended {
-            self.report.count(outcome, end);
+            self.report.count(fate);
         }
         ended
     }
@@ -257,12 +263,13 @@ impl Book {
         self.held.keys().copied().collect()
     }
 
-    /// The database has answered to an extension that was asked for at `asked`. Returns the waiting attempts that are lost.
+    /// The database has answered to an extension that was asked for at `asked`. Returns the running attempts that are lost,
+    /// and the waiting ones.
     pub(super) fn extended(
         &mut self,
         answers: impl Iterator<Item = (Claim, Option<Timestamp>)>,
         asked: Instant,
-    ) -> (Vec<CancellationToken>, Vec<Arc<Attempt>>) {
+    ) -> (Vec<Arc<Attempt>>, Vec<Arc<Attempt>>) {
         let (mut cancel, mut lost) = (Vec::new(), Vec::new());
         for (claim, answer) in answers {
             // What was released in the meantime is not held any more.
@@ -273,7 +280,7 @@ impl Book {
                 (None, Phase::Running) => {
                     let when = held.cancelled.map_or_else(Instant::now, |(_, when)| when);
                     held.cancelled = Some((Why::Lost, when));
-                    cancel.push(held.attempt.token.clone());
+                    cancel.push(Arc::clone(&held.attempt));
                 }
                 (None, Phase::Waiting) => {
                     held.phase = Phase::Releasing;
@@ -308,7 +315,7 @@ impl Book {
                         continue;
                     };
                     held.cancelled = Some((why, now));
-                    overdue.cancel.push(held.attempt.token.clone());
+                    overdue.cancel.push((Arc::clone(&held.attempt), why));
                 }
             }
         }
@@ -403,7 +410,7 @@ mod tests {
         assert!(book.plan().is_empty(), "one is under way");
         assert!(book.answered(ask, Duration::ZERO, Vec::new()).is_empty());
         assert!(book.plan().is_empty() && book.is_idle());
-        book.believe(|_| true);
+        book.believe(|_| true, false);
         assert_eq!(book.plan().len(), 1);
     }
 
@@ -412,7 +419,7 @@ mod tests {
     fn news_that_come_while_a_claim_is_under_way_outlast_its_empty_answer() {
         let mut book = book();
         let ask = book.plan().remove(0);
-        book.believe(|_| true);
+        book.believe(|_| true, false);
         book.answered(ask, Duration::ZERO, Vec::new());
         assert_eq!(book.plan().len(), 1);
     }

@@ -64,6 +64,21 @@ impl<S> Context<S> {
         self.task().created_at
     }
 
+    /// The W3C trace context of whoever created the task. With the feature `otel` the span `pgmill.run` is linked to it, and
+    /// tasks that the handler creates carry the context of that span. Without it, a handler may hand this one on:
+    ///
+    /// ```
+    /// # fn example(context: pgmill::Context, meta: pgmill::TaskMeta) -> pgmill::TaskMeta {
+    /// match context.traceparent() {
+    ///     Some(traceparent) => meta.traceparent(traceparent),
+    ///     None => meta,
+    /// }
+    /// # }
+    /// ```
+    pub fn traceparent(&self) -> Option<&str> {
+        self.task().traceparent.as_deref()
+    }
+
     /// When the task expires, by the clock of this process; `None` if it does not. The token is cancelled then.
     pub fn deadline(&self) -> Option<Instant> {
         self.attempt.deadline

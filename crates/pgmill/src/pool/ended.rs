@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use pgmill_schema::{Outcome, Status, Task};
 
+use crate::telemetry::Fate;
+
 /// An attempt that is over, as [`on_end`](crate::WorkerPoolBuilder::on_end) is told of it.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -65,20 +67,30 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    pub(super) fn count(&mut self, outcome: Option<&Outcome>, end: &End) {
-        let count = match end {
-            End::GivenBack => &mut self.given_back,
-            End::Lost => &mut self.lost,
-            End::Unrecorded => &mut self.unrecorded,
-            End::Recorded { .. } if matches!(outcome, Some(Outcome::Snooze(_))) => &mut self.snoozed,
-            End::Recorded { status, .. } => match status {
-                Status::Released => &mut self.done,
-                Status::Failed => &mut self.failed,
-                Status::Expired => &mut self.expired,
-                Status::Cancelled => &mut self.cancelled,
-                Status::New | Status::Retry | Status::Retained => &mut self.retried,
-            },
+    pub(super) fn count(&mut self, fate: Fate) {
+        let count = match fate {
+            Fate::Done => &mut self.done,
+            Fate::Retry => &mut self.retried,
+            Fate::Failed => &mut self.failed,
+            Fate::Expired => &mut self.expired,
+            Fate::Cancelled => &mut self.cancelled,
+            Fate::Snoozed => &mut self.snoozed,
+            Fate::GivenBack => &mut self.given_back,
+            Fate::Lost => &mut self.lost,
+            Fate::Unrecorded => &mut self.unrecorded,
         };
         *count += 1;
+    }
+}
+
+impl End {
+    /// The same in a word, of an attempt that was released with this outcome.
+    pub(super) fn fate(&self, outcome: Option<&Outcome>) -> Fate {
+        match self {
+            Self::GivenBack => Fate::GivenBack,
+            Self::Lost => Fate::Lost,
+            Self::Unrecorded => Fate::Unrecorded,
+            Self::Recorded { status, .. } => outcome.and_then(Fate::chosen).unwrap_or(Fate::of(*status)),
+        }
     }
 }

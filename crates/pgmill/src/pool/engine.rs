@@ -9,6 +9,7 @@ use pgmill_schema::{Outcome, QueueName};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::attempt::{Attempt, warn_dropped};
 use super::book::{Book, Finished, Why};
@@ -18,6 +19,7 @@ use super::handler::Handler;
 use super::lane::Lane;
 use super::options::{QueueOptions, Settings};
 use super::task_error::TaskError;
+use crate::telemetry::PoolMeters;
 
 /// A handler, and the queues it serves: none for every queue of the namespace.
 pub(super) struct Registered<S> {
@@ -30,6 +32,7 @@ pub(super) struct Engine<S> {
     pub(super) common: Arc<Common<S>>,
     pub(super) lanes: Vec<Registered<S>>,
     pub(super) settings: Settings,
+    pub(super) meters: PoolMeters,
     /// Cancelled when nothing is tried any more.
     pub(super) over: CancellationToken,
     /// Something has ended, so that there may be room for more.
@@ -45,6 +48,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         let open = lanes.iter().map(|lane| Lane::new(&lane.options, settings.workers)).collect();
         Self {
             book: Mutex::new(Book::new(&settings, open)),
+            meters: PoolMeters::new(common.manager.namespace().as_str(), settings.workers),
             common,
             lanes,
             settings,
@@ -80,13 +84,15 @@ impl<S: Send + Sync + 'static> Engine<S> {
 
     /// An attempt has ended: the one place that is told of all of them.
     pub(super) fn end(&self, attempt: &Attempt, outcome: Option<&Outcome>, end: &End, ran: Duration) {
+        let fate = end.fate(outcome);
         let (first, stopping) = {
             let mut book = self.book();
-            (book.end(attempt, outcome, end), book.is_stopping())
+            (book.end(attempt, fate), book.is_stopping())
         };
         if !first {
             return;
         }
+        attempt.ended(fate);
         self.tell(stopping);
         let Some(on_end) = &self.settings.on_end else { return };
         let ended = Ended { task: &attempt.task, outcome, end, waited: attempt.waited(), ran };
@@ -143,6 +149,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
             attempt.task.queue
         );
         let engine = Arc::clone(self);
-        self.spawn(async move { engine.release(&attempt, outcome, ran).await });
+        let span = attempt.span();
+        self.spawn(async move { engine.release(&attempt, outcome, ran).await }.instrument(span));
     }
 }

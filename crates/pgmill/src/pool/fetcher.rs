@@ -69,7 +69,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
                 },
                 () = self.room.notified() => {}
                 () = sleep_until(not_before), if not_before > now => {}
-                arrived = news.wait(), if awaits_news => self.believe(&arrived),
+                arrived = news.wait(), if awaits_news => self.believe(&arrived, news.is_unprompted()),
             }
         }
     }
@@ -97,8 +97,14 @@ impl<S: Send + Sync + 'static> Engine<S> {
             }
         };
         let found = !tasks.is_empty();
-        let attempts: Vec<_> =
-            tasks.into_iter().filter_map(|task| Attempt::new(task, ask.lane, asked)).collect();
+        if self.book().take_unprompted(ask) {
+            self.common.manager.shared.meters.missed(tasks.iter());
+        }
+        let attempt = |task| {
+            let meters = self.meters.of(&task);
+            Attempt::new(task, ask.lane, asked, meters)
+        };
+        let attempts: Vec<_> = tasks.into_iter().filter_map(attempt).collect();
         let (start, give_back) = {
             let mut book = self.book();
             let start = book.answered(ask, asked.elapsed(), attempts);
@@ -114,11 +120,12 @@ impl<S: Send + Sync + 'static> Engine<S> {
         Ok(found)
     }
 
-    fn believe(&self, arrived: &Arrived) {
-        self.book().believe(|lane| match arrived {
+    fn believe(&self, arrived: &Arrived, unprompted: bool) {
+        let chosen = |lane: usize| match arrived {
             Arrived::Anywhere => true,
             Arrived::In(queues) => queues.iter().any(|queue| serves(&self.lanes[lane].queues, queue)),
-        });
+        };
+        self.book().believe(chosen, unprompted);
     }
 
     fn arrivals(&self) -> Result<Arrivals, RunError> {
@@ -142,6 +149,11 @@ struct News {
 impl News {
     fn new(arrivals: Arrivals) -> Self {
         Self { arrivals: Some(arrivals), waiting: None, found: false }
+    }
+
+    /// Whether the last wait ended only because it was time to look.
+    fn is_unprompted(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(Arrivals::is_unprompted)
     }
 
     async fn wait(&mut self) -> Arrived {

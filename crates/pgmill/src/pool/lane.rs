@@ -44,6 +44,8 @@ pub(super) struct Lane {
     pub(super) wants: bool,
     /// News came while a claim was under way, which need not have seen what they are about.
     news: bool,
+    /// Only because it was time to look: nobody told of them.
+    pub(super) unprompted: bool,
     served: f64,
     /// How long its tasks take.
     pub(super) run_time: Average,
@@ -59,6 +61,7 @@ impl Lane {
             asking: 0,
             wants: true,
             news: false,
+            unprompted: false,
             served: 0.0,
             run_time: Average::default(),
         }
@@ -117,7 +120,8 @@ impl Lane {
     }
 
     /// There may be tasks again. Idle time earns nothing: who was idle starts where those are who were not.
-    pub(super) fn believe(&mut self, least_served: Option<f64>) {
+    pub(super) fn believe(&mut self, least_served: Option<f64>, unprompted: bool) {
+        self.unprompted = unprompted && !self.wants;
         if self.is_idle()
             && let Some(least) = least_served
         {

@@ -14,7 +14,7 @@ use pgmill_store::{Reserved, StoreError};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::warn_dropped;
-use super::book::Overdue;
+use super::book::{Overdue, Why};
 use super::ended::End;
 use super::engine::Engine;
 use super::outage::Outage;
@@ -56,10 +56,13 @@ impl<S: Send + Sync + 'static> Engine<S> {
                 chunk.iter().map(|claim| (*claim, Some(to_micros(lease)))).collect();
             let asked = Instant::now();
             let namespace = self.common.manager.namespace();
-            let answers = connection.extend(namespace, &leases, lease / 6).await?;
+            let answers = connection.extend(namespace, &leases, lease / 6).await;
+            self.meters.extended(answers.is_ok());
+            let answers = answers?;
             let (cancel, lost) = self.book().extended(chunk.iter().copied().zip(answers), asked);
-            for token in cancel {
-                token.cancel();
+            for attempt in cancel {
+                attempt.lease_lost();
+                attempt.token.cancel();
             }
             for attempt in lost {
                 warn_dropped(&attempt, "its lease was lost before it was started");
@@ -86,8 +89,11 @@ impl<S: Send + Sync + 'static> Engine<S> {
             };
             self.spawn(std::future::ready(()));
             let Overdue { cancel, given_up, stale, start } = overdue;
-            for token in cancel {
-                token.cancel();
+            for (attempt, why) in cancel {
+                if why == Why::Lapsing {
+                    attempt.lease_lost();
+                }
+                attempt.token.cancel();
             }
             if !given_up.is_empty() {
                 self.room.notify_one();

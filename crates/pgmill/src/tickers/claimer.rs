@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::clock::Clock;
 use super::cron::Cron;
 use crate::manager::Shared;
+use crate::telemetry;
 
 /// When to ask again for a ticker that somebody holds just now.
 const HELD: Duration = Duration::from_millis(100);
@@ -104,6 +105,7 @@ impl Claimer {
             decisions,
         };
         let claimed = self.shared.store.claim_ticks(&claim).await?;
+        telemetry::ticks_taken(&claimed.ticks, claimed.now);
         self.decide(&claimed.undecided, claimed.now);
         let ticks = claimed.ticks.into_iter().filter_map(|tick| self.settle(tick)).collect();
         // A decision that has to be sent again met a row that somebody holds.

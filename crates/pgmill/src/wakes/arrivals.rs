@@ -17,6 +17,8 @@ const LONGEST: Duration = Duration::from_secs(4);
 const LONGEST_DEAF: Duration = Duration::from_secs(1);
 /// How long it is waited first after a run of tasks: there may be more, which another process was looking at just then.
 const SHORTEST: Duration = Duration::from_millis(10);
+/// After a shorter pause than this, what is found may be what another process was looking at the last time.
+const QUIET: Duration = Duration::from_millis(500);
 /// How soon a task that is due and was not to be had is looked for again.
 const SOON: Duration = Duration::from_millis(5);
 /// How long it is waited without a word to the database. While tasks come one after the other, none is needed.
@@ -39,6 +41,8 @@ pub struct Arrivals {
     found: bool,
     /// How long to wait where a task is due and yet was not found, for somebody else has its row.
     retry: Duration,
+    /// The last wait ended by itself, after a while in which nobody told of anything.
+    unprompted: bool,
 }
 
 /// That others tell this process, over which of its listeners, and until when.
@@ -81,6 +85,7 @@ impl Manager {
             told: false,
             found: false,
             retry: SOON,
+            unprompted: false,
         })
     }
 
@@ -97,6 +102,7 @@ impl Arrivals {
     ///
     /// Dropping the future loses nothing.
     pub async fn wait(&mut self) -> Arrived {
+        self.unprompted = false;
         // One task at a time that is told of is no reason to look more often than usual.
         if std::mem::take(&mut self.found) && (!self.told || self.resumed.elapsed() > MOMENT) {
             self.pause = SHORTEST;
@@ -133,6 +139,8 @@ impl Arrivals {
             Ended::Due => (true, Arrived::Anywhere),
             Ended::Quiet => {
                 let longest = if listener.is_some() { LONGEST } else { LONGEST_DEAF };
+                let to_be_told = told.is_some() && self.manager.shared.wakes.listens() == listener;
+                self.unprompted = to_be_told && self.pause >= QUIET;
                 self.pause = (self.pause * 2).min(longest);
                 (false, Arrived::Anywhere)
             }
@@ -143,6 +151,13 @@ impl Arrivals {
     pub fn found(&mut self) {
         self.found = true;
         self.retry = SOON;
+        self.unprompted = false;
+    }
+
+    /// Whether the last wait ended only because it was time to look, though this process was to be told of tasks: a new one
+    /// that is found now has come without a notice of it.
+    pub(crate) fn is_unprompted(&self) -> bool {
+        self.unprompted
     }
 
     /// Has others tell this process for a while, and tells whether they do now.

@@ -44,6 +44,7 @@ impl Listening {
     /// Begins, unless it has begun.
     pub(crate) fn begin(&self, wakes: &Arc<Wakes>) {
         self.begun.get_or_init(|| {
+            wakes.listening();
             let Some(options) = self.options.clone() else {
                 return tracing::info!(
                     "without a direct connection of their own, workers are not told of tasks that other processes \

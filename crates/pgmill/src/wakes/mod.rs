@@ -28,14 +28,16 @@ mod listening;
 mod notices;
 mod waiting;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use metrics::{Counter, Gauge};
 use pgmill_schema::{Namespace, QueueName};
 use pgmill_store::{Demand, Notice, Store};
 
 use crate::batch::{BatchOptions, Batcher, Floors};
+use crate::telemetry::{self, BatchMeters};
 use notices::NoticeFlight;
 use waiting::{Waiting, WaitingList};
 
@@ -57,14 +59,29 @@ pub(crate) struct Wakes {
     process: i64,
     /// How often a listener was heard to work; odd while it does.
     listens: AtomicU64,
+    /// Shown from when somebody waits.
+    listening: OnceLock<Gauge>,
+    received: Counter,
 }
 
 impl Wakes {
     pub(crate) fn new(store: Store, floors: Arc<Floors>, telling: Option<&BatchOptions>) -> Self {
         let process = random_process();
-        let notices = telling
-            .map(|batching| Batcher::new(NoticeFlight { store, process }, batching.clone().flights(1)));
-        Self { waiting: WaitingList::default(), notices, floors, process, listens: AtomicU64::new(0) }
+        let meters = BatchMeters::new("notice");
+        let sent = telemetry::notices_sent();
+        let notices = telling.map(|batching| {
+            let flight = NoticeFlight { store, process, meters: meters.clone(), sent };
+            Batcher::new(flight, batching.clone().flights(1), meters)
+        });
+        Self {
+            waiting: WaitingList::default(),
+            notices,
+            floors,
+            process,
+            listens: AtomicU64::new(0),
+            listening: OnceLock::new(),
+            received: telemetry::notices_received(),
+        }
     }
 
     /// A task that may be had has come into this queue, committed, and is due after this time.
@@ -87,8 +104,12 @@ impl Wakes {
         match notice {
             Notice::Test(_) => {}
             Notice::In(from, _) | Notice::Anywhere(from) if from == Some(self.process) => {}
-            Notice::Anywhere(_) => self.waiting.wake_all(),
+            Notice::Anywhere(_) => {
+                self.received.increment(1);
+                self.waiting.wake_all();
+            }
             Notice::In(from, arrivals) => {
+                self.received.increment(1);
                 for (namespace, queue, due_in) in arrivals {
                     if from.is_none() {
                         // Created in a transaction, which may have been open for long: it may lie left of the floor.
@@ -105,10 +126,16 @@ impl Wakes {
         Some(self.listens.load(Ordering::Acquire)).filter(|count| count % 2 == 1)
     }
 
+    /// The gauge of whether this process listens. From when it is asked for the first time it shows that it does not.
+    fn listening(&self) -> &Gauge {
+        self.listening.get_or_init(telemetry::listening)
+    }
+
     fn set_listening(&self, listening: bool) {
         let count = self.listens.load(Ordering::Acquire);
         if (count % 2 == 1) != listening {
             self.listens.store(count + 1, Ordering::Release);
+            self.listening().increment(if listening { 1.0 } else { -1.0 });
         }
         if listening {
             // While nobody listened, anything may have come.

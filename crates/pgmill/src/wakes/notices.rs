@@ -1,12 +1,14 @@
 //! Tells other processes of tasks.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use metrics::Counter;
 use pgmill_schema::{Namespace, QueueName};
 use pgmill_store::{Arrival, Store};
 
 use crate::batch::Flight;
+use crate::telemetry::BatchMeters;
 
 /// How long what follows a notice is gathered into the next one.
 const GATHER: Duration = Duration::from_millis(8);
@@ -14,6 +16,8 @@ const GATHER: Duration = Duration::from_millis(8);
 pub(crate) struct NoticeFlight {
     pub(crate) store: Store,
     pub(crate) process: i64,
+    pub(crate) meters: BatchMeters,
+    pub(crate) sent: Counter,
 }
 
 impl Flight for NoticeFlight {
@@ -28,12 +32,19 @@ impl Flight for NoticeFlight {
     }
 
     async fn fly(&self, calls: Vec<Arrival>) {
-        if let Err(error) = self.store.wake(self.process, &soonest(calls)).await {
+        let arrivals = soonest(calls);
+        let sent = Instant::now();
+        let told = self.store.wake(self.process, &arrivals).await;
+        self.meters.sent(arrivals.len(), sent.elapsed(), &told);
+        match told {
+            // Nobody waits for these: nothing was sent.
+            Ok(0) => {}
+            Ok(_) => self.sent.increment(1),
             // They look for themselves before long.
-            tracing::debug!(
+            Err(error) => tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "other processes could not be told of tasks"
-            );
+            ),
         }
         tokio::time::sleep(GATHER).await;
     }

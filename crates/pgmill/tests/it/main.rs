@@ -42,6 +42,11 @@ mod sql_function;
 mod sqlx;
 mod task;
 mod task_loop;
+mod telemetry_metrics;
+#[cfg(feature = "otel")]
+mod telemetry_otel;
+mod telemetry_scene;
+mod telemetry_spans;
 mod ticker;
 mod ticker_clock;
 mod ticker_loops;
