@@ -206,12 +206,18 @@ async fn a_task_that_nobody_told_of_is_counted_as_missed_and_one_that_was_told_i
         recorder.total("pgmill_notices_sent_total", &[]) >= 1.0
     })
     .await;
-    quiet(9).await;
-    let transaction = fixture.client.transaction().await.unwrap();
-    let (_, unsent) = fixture.manager.create_task_in(&transaction, QUEUE, task(2)).await.unwrap();
-    transaction.commit().await.unwrap();
-    drop(unsent);
-    ran.reach(2).await;
+    // One that comes just when the pool asks what is due is seen then, and so is not missed; after it the looks are close again.
+    for task_number in 2..8 {
+        quiet(if task_number == 2 { 1 } else { 9 }).await;
+        let transaction = fixture.client.transaction().await.unwrap();
+        let (_, unsent) = fixture.manager.create_task_in(&transaction, QUEUE, task(2)).await.unwrap();
+        transaction.commit().await.unwrap();
+        drop(unsent);
+        ran.reach(task_number).await;
+        if recorder.total("pgmill_notices_missed_total", &["app", "q"]) > 0.0 {
+            break;
+        }
+    }
     assert_eq!(recorder.total("pgmill_notices_missed_total", &["app", "q"]), 1.0);
     running.stop().await;
 }
