@@ -4,6 +4,7 @@ use std::any::Any;
 use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use pgmill_schema::{Json, JsonError, Outcome};
@@ -21,7 +22,7 @@ pub(super) enum Said {
 }
 
 pub(super) type Running = Pin<Box<dyn Future<Output = Said> + Send>>;
-pub(super) type Handler<S> = Box<dyn Fn(Context<S>) -> Running + Send + Sync>;
+pub(super) type Handler<S> = Arc<dyn Fn(Context<S>) -> Running + Send + Sync>;
 
 /// One that takes a payload of its own type, and returns a result of its own type.
 pub(super) fn typed<S, T, R, F, Fut>(handler: F) -> Handler<S>
@@ -32,7 +33,7 @@ where
     F: Fn(Context<S>, T) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<R, TaskError>> + Send + 'static,
 {
-    Box::new(move |context| {
+    Arc::new(move |context| {
         let payload = match &context.task().payload {
             Some(payload) => payload.decode(),
             None => Json::null().decode(),
@@ -58,7 +59,7 @@ where
     F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Outcome> + Send + 'static,
 {
-    Box::new(move |context| {
+    Arc::new(move |context| {
         let running = handler(context);
         Box::pin(async move { Said::Outcome(running.await) })
     })

@@ -8,6 +8,7 @@
 //!   one type, and catches panics.
 //! - `leases` extends what is held, and stops what is lost, expired or overdue.
 //! - `stages` ends it all.
+//! - `inline` runs handlers one at a time, without any of this: for tests.
 //!
 //! # The states of an attempt
 //!
@@ -73,6 +74,7 @@ mod engine;
 mod error;
 mod fetcher;
 mod handler;
+mod inline;
 mod lane;
 mod leases;
 mod options;
@@ -97,6 +99,7 @@ pub use self::builder::WorkerPoolBuilder;
 pub use self::context::Context;
 pub use self::ended::{End, Ended, RunReport};
 pub use self::error::{BuildError, RegisterError, RunError};
+pub use self::inline::{InlineHandler, InlineScope};
 pub use self::options::{Prefetch, QueueOptions};
 pub use self::task_error::{TaskError, TaskResultExt};
 pub use self::tickers::TickContext;

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pgmill-client", &["pgmill-schema"]),
     ("pgmill-embedded", &[]),
     ("pgmill-cli", &["pgmill-client", "pgmill-server", "pgmill", "pgmill-embedded"]),
-    ("pgmill-testkit", &["pgmill-store", "pgmill-embedded"]),
+    ("pgmill-testkit", &["pgmill-store", "pgmill", "pgmill-embedded"]),
     ("pgmill-bench", &["pgmill", "pgmill-embedded"]),
     (EXAMPLES, &["pgmill", "pgmill-embedded"]),
 ];
