@@ -82,7 +82,7 @@ impl Manager {
         telemetry::describe();
         let meters = Arc::new(Meters::new());
         let ids = Arc::new(Ids::new(store.clone()));
-        let floors = Arc::new(Floors::default());
+        let floors = Arc::new(Floors::new(batching.floors));
         let wakes =
             Arc::new(Wakes::new(store.clone(), Arc::clone(&floors), tell_others.then_some(&batching)));
         let settle = batching.settle;

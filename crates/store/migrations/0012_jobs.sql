@@ -335,5 +335,5 @@ $$;
 -- the same moment and their intervals divide each other, so that what is due together is taken together.
 INSERT INTO pgmill.ticker (ns, ticker, payload, "interval", policy, catch_up, priority, next_at)
 SELECT 'pgmill', j.job, '{}', j.seconds * 1000000::bigint, 0, 100, 5, now()
-FROM (VALUES ('sweep', 5), ('fold', 5), ('prune', 60), ('orphans', 60), ('partitions', 3600)) AS j(job, seconds)
+FROM (VALUES ('sweep', 10), ('fold', 10), ('prune', 60), ('orphans', 60), ('partitions', 3600)) AS j(job, seconds)
 ON CONFLICT (ns, ticker) DO NOTHING;

@@ -59,9 +59,9 @@ const COST_RATIO: u32 = 20;
 /// How long the left edge is put off for claims that the floors satisfy.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-#[derive(Default)]
 pub(crate) struct Floors {
     state: Mutex<State>,
+    used: bool,
 }
 
 #[derive(Default)]
@@ -96,6 +96,11 @@ struct Places {
 pub(crate) type Place = (Timestamp, i64);
 
 impl Floors {
+    /// Unused, every claim starts at the left edge.
+    pub(crate) fn new(used: bool) -> Self {
+        Self { state: Mutex::default(), used }
+    }
+
     /// Where to claim from.
     pub(crate) fn start(&self, demands: &[Demand]) -> Start {
         let mut state = self.state();
@@ -118,6 +123,9 @@ impl Floors {
         from_left_edge: bool,
         took: Duration,
     ) -> Option<Duration> {
+        if !self.used {
+            return None;
+        }
         let mut state = self.state();
         for Retained { queue_id, run_at, task, .. } in retained {
             let queues = state.queues.entry(task.namespace.clone()).or_default();
@@ -271,7 +279,7 @@ mod tests {
 
     #[test]
     fn one_slow_claim_alone_leads_to_no_floors() {
-        let floors = Floors::default();
+        let floors = Floors::new(true);
         assert!(!claim(&floors, Duration::from_secs(1)));
         assert!(!claim(&floors, NOTHING));
         assert!(!claim(&floors, SLOW));
@@ -279,7 +287,7 @@ mod tests {
 
     #[test]
     fn two_slow_claims_lead_to_floors_for_as_long_as_the_faster_one_says() {
-        let floors = Floors::default();
+        let floors = Floors::new(true);
         assert!(!claim(&floors, Duration::from_secs(1)));
         assert!(claim(&floors, SLOW));
         let until = floors.state().used_until.unwrap();
@@ -288,7 +296,7 @@ mod tests {
 
     #[test]
     fn floors_are_used_for_four_seconds_at_most() {
-        let floors = Floors::default();
+        let floors = Floors::new(true);
         assert!(!claim(&floors, Duration::from_secs(30)));
         assert!(claim(&floors, Duration::from_secs(30)));
         let until = floors.state().used_until.unwrap();

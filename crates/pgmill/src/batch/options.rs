@@ -11,6 +11,7 @@ pub struct BatchOptions {
     pub(crate) max_bytes: usize,
     pub(crate) room: usize,
     pub(crate) settle: Duration,
+    pub(crate) floors: bool,
 }
 
 impl Default for BatchOptions {
@@ -21,6 +22,7 @@ impl Default for BatchOptions {
             max_bytes: 1 << 20,
             room: 64 << 20,
             settle: Duration::from_secs(30),
+            floors: true,
         }
     }
 }
@@ -55,6 +57,16 @@ impl BatchOptions {
     #[must_use]
     pub fn room(mut self, bytes: usize) -> Self {
         self.room = bytes;
+        self
+    }
+
+    /// Whether claims may begin where this process has been in a queue, while they are slow from its beginning: beside
+    /// thousands of leased tasks, or under a transaction that is held open. Default `true`. What comes to lie before that
+    /// place, such as a task whose lease has lapsed, may then be found some seconds later, after tasks behind it. With `false`
+    /// every claim begins at the beginning.
+    #[must_use]
+    pub fn floors(mut self, floors: bool) -> Self {
+        self.floors = floors;
         self
     }
 

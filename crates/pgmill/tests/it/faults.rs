@@ -79,7 +79,12 @@ impl TwoLines {
         let both = format!("{one},{}", second.address());
         let url = first.url_for(database.url()).replace(&one, &both);
         // On one connection, on which everything is prepared.
-        let manager = builder(&url).tell_others(false).deadline(Duration::from_millis(500)).await.unwrap();
+        let manager = builder(&url)
+            .tell_others(false)
+            .batching(BatchOptions::default().floors(false))
+            .deadline(Duration::from_millis(500))
+            .await
+            .unwrap();
         manager.register_queue(QueueMeta::new(QUEUE)).await.unwrap();
         Self { database, first, manager, client, _second: second }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pgmill::{
-    Claim, EnqueueError, Json, LookupError, Manager, Outcome, QueueError, QueueMeta, ReleaseError, Retain,
-    Status, Task, TaskFilter, hours, minutes,
+    BatchOptions, Claim, EnqueueError, Json, LookupError, Manager, Outcome, QueueError, QueueMeta,
+    ReleaseError, Retain, Status, Task, TaskFilter, hours, minutes,
 };
 use pgmill_testkit::TestDatabase;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
@@ -342,7 +342,7 @@ fn postgresql_shows_what_the_model_shows() {
     let (database, client, manager) = runtime.block_on(async {
         let database = TestDatabase::create().await;
         let client = database.connect().await;
-        let manager = builder(database.url()).await.unwrap();
+        let manager = builder(database.url()).batching(BatchOptions::default().floors(false)).await.unwrap();
         (database, client, manager)
     });
     let config = Config {
