@@ -675,67 +675,30 @@ BEGIN
 END
 $$;
 
--- Name: task; Type: TABLE; Schema: pgmill; Owner: -
-
-CREATE TABLE pgmill.task (
-    id bigint NOT NULL,
-    run_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    dies_at timestamp with time zone,
-    queue_id integer NOT NULL,
-    retries integer NOT NULL,
-    priority smallint NOT NULL,
-    attempt integer DEFAULT 0 NOT NULL,
-    spared integer DEFAULT 0 NOT NULL,
-    lease_until timestamp with time zone,
-    started_at timestamp with time zone,
-    holder bigint,
-    worker text,
-    payload json NOT NULL,
-    key text,
-    result json,
-    traceparent text,
-    CONSTRAINT task_attempts CHECK (((spared >= 0) AND (attempt >= spared) AND ((attempt - spared) <= retries))),
-    CONSTRAINT task_lease CHECK (((lease_until IS NULL) OR ((attempt > 0) AND (started_at IS NOT NULL) AND (holder IS NOT NULL) AND (worker IS NOT NULL)))),
-    CONSTRAINT task_priority CHECK (((priority >= 0) AND (priority <= 9)))
-)
-WITH (fillfactor='40', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.1', vacuum_truncate=off);
-
--- Name: TABLE task; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves for task_finished in the statement that ends it.';
-
--- Name: COLUMN task.run_at; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
-
--- Name: COLUMN task.attempt; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
-
--- Name: COLUMN task.spared; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
-
--- Name: COLUMN task.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
-
--- Name: COLUMN task.traceparent; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.traceparent IS 'The W3C trace context of whoever created the task.';
-
 -- Name: key_is_held_v1(bigint, bigint, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.key_is_held_v1(p_id bigint, p_retention bigint, p_retention_failed bigint) RETURNS boolean
     LANGUAGE sql STABLE
-    RETURN ((EXISTS (SELECT FROM pgmill.task t WHERE (t.id = key_is_held_v1.p_id))) OR (EXISTS (SELECT FROM pgmill.task_finished f WHERE ((f.id = key_is_held_v1.p_id) AND (f.finished_at > (now() - ('00:00:00.000001'::interval * (CASE WHEN (f.status = 3) THEN key_is_held_v1.p_retention ELSE key_is_held_v1.p_retention_failed END)::double precision)))))));
+    AS $$
+SELECT EXISTS (SELECT FROM pgmill.task t WHERE t.id = p_id)
+    OR EXISTS (
+        SELECT FROM pgmill.task_finished f
+        WHERE f.id = p_id AND f.finished_at > now() - interval '1 microsecond'
+            * CASE WHEN f.status = 3 THEN p_retention ELSE p_retention_failed END)
+$$;
 
 -- Name: live_status_v1(timestamp with time zone, timestamp with time zone, integer, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.live_status_v1(dies_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer) RETURNS smallint
     LANGUAGE sql STABLE
-    RETURN (CASE WHEN (dies_at <= now()) THEN 5 WHEN (lease_until IS NOT NULL) THEN 2 WHEN (attempt = spared) THEN 0 ELSE 1 END)::smallint;
+    AS $$
+SELECT (CASE
+    WHEN dies_at <= now() THEN 5
+    WHEN lease_until IS NOT NULL THEN 2
+    WHEN attempt = spared THEN 0
+    ELSE 1
+END)::smallint
+$$;
 
 -- Name: past_retention_v1(date); Type: FUNCTION; Schema: pgmill; Owner: -
 
@@ -1610,6 +1573,56 @@ BEGIN
     RETURN v_count;
 END
 $$;
+
+-- Name: task; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.task (
+    id bigint NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    dies_at timestamp with time zone,
+    queue_id integer NOT NULL,
+    retries integer NOT NULL,
+    priority smallint NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    spared integer DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone,
+    started_at timestamp with time zone,
+    holder bigint,
+    worker text,
+    payload json NOT NULL,
+    key text,
+    result json,
+    traceparent text,
+    CONSTRAINT task_attempts CHECK (((spared >= 0) AND (attempt >= spared) AND ((attempt - spared) <= retries))),
+    CONSTRAINT task_lease CHECK (((lease_until IS NULL) OR ((attempt > 0) AND (started_at IS NOT NULL) AND (holder IS NOT NULL) AND (worker IS NOT NULL)))),
+    CONSTRAINT task_priority CHECK (((priority >= 0) AND (priority <= 9)))
+)
+WITH (fillfactor='40', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.1', vacuum_truncate=off);
+
+-- Name: TABLE task; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves for task_finished in the statement that ends it.';
+
+-- Name: COLUMN task.run_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
+
+-- Name: COLUMN task.attempt; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
+
+-- Name: COLUMN task.spared; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
+
+-- Name: COLUMN task.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
+
+-- Name: COLUMN task.traceparent; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.traceparent IS 'The W3C trace context of whoever created the task.';
 
 -- Name: any_task_v1; Type: VIEW; Schema: pgmill; Owner: -
 

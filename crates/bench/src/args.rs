@@ -7,6 +7,8 @@ use clap::ValueEnum;
 use pgmill::Json;
 use serde::Serialize;
 
+use crate::child::ChildArgs;
+
 /// Measures pgmill, and in the same run the limits of the server it runs on.
 ///
 /// The server should be idle, and the database one that nobody else uses: what others do there is measured too.
@@ -34,13 +36,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
 
-    /// Ends within 45 seconds: one round, short and small
+    /// Ends within three minutes: one round, short and small
     #[arg(long)]
     quick: bool,
 
     /// Writes one JSON object a result to standard output, and nothing else there
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// What this program starts as its other processes
+    #[command(hide = true)]
+    Child(ChildArgs),
 }
 
 /// How many different payloads there are: more than rows on a page, for the server compresses pages that it puts into
@@ -58,8 +70,14 @@ pub(crate) enum Workload {
     EnqueueBulk,
     /// One process that retains and releases a backlog of no-op tasks
     Drain,
-    /// The time from the commit of a task to its arrival at an idle worker
+    /// The time from the commit of a task to its arrival at an idle worker, in this process and in another one
     Latency,
+    /// The time a retain takes beside many leased and delayed tasks
+    Retain,
+    /// How late ticks come, with many tickers and three processes
+    Tickers,
+    /// The statements of pools that have nothing to do
+    Idle,
 }
 
 /// How much of each workload is run.
@@ -72,6 +90,12 @@ pub(crate) struct Plan {
     /// The same for one number of clients of the one-row INSERT.
     pub(crate) limit_window: Duration,
     pub(crate) samples: u32,
+    /// The same where each takes a while.
+    pub(crate) slow_samples: u32,
+    /// How many tickers there are.
+    pub(crate) tickers: u32,
+    /// How long tickers tick, and idle pools are watched.
+    pub(crate) watch: Duration,
     payloads: Vec<Json>,
 }
 
@@ -92,6 +116,9 @@ impl Args {
                 window: Duration::from_millis(1_500),
                 limit_window: Duration::from_millis(900),
                 samples: 200,
+                slow_samples: 50,
+                tickers: 200,
+                watch: Duration::from_secs(5),
                 payloads,
             }
         } else {
@@ -101,12 +128,16 @@ impl Args {
                 window: Duration::from_secs(5),
                 limit_window: Duration::from_secs(3),
                 samples: 500,
+                slow_samples: 500,
+                tickers: 1_000,
+                watch: Duration::from_secs(60),
                 payloads,
             }
         };
         let tasks = self.tasks.unwrap_or(plan.tasks);
         let rounds = self.rounds.unwrap_or(plan.rounds);
-        Ok(Plan { tasks, rounds, samples: plan.samples.min(tasks), ..plan })
+        let (samples, slow_samples) = (plan.samples.min(tasks), plan.slow_samples.min(tasks));
+        Ok(Plan { tasks, rounds, samples, slow_samples, tickers: plan.tickers.min(tasks), ..plan })
     }
 
     pub(crate) fn workloads(&self) -> Vec<Workload> {

@@ -4,11 +4,13 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Context, ensure};
 use pgmill::{ConnectOptions, ListRequest, Manager, QueueMeta, Status};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Plan;
+use crate::server::Server;
 
 const SETUP: &str = include_str!("../sql/setup.sql");
 const TEARDOWN: &str = include_str!("../sql/teardown.sql");
@@ -17,6 +19,7 @@ const VACUUM: &str = include_str!("../sql/vacuum.sql");
 const FORGET_TASKS: &str = include_str!("../sql/forget_tasks.sql");
 const CHECKPOINT: &str = include_str!("../sql/checkpoint.sql");
 const WAL_POSITION: &str = include_str!("../sql/wal_position.sql");
+const TRANSACTIONS: &str = include_str!("../sql/transactions.sql");
 const SETTINGS: &str = include_str!("../sql/settings.sql");
 
 /// The connections of the manager: what its batchers can have in the air at once, and some for maintenance.
@@ -27,28 +30,40 @@ const POOL: NonZeroUsize = NonZeroUsize::new(16).expect("not 0");
 pub(crate) struct Bench {
     pub(crate) plan: Plan,
     pub(crate) manager: Manager,
+    /// Where other processes find the database.
+    pub(crate) url: String,
     options: ConnectOptions,
     /// For what is not measured.
     control: Client,
-    maintenance: JoinHandle<()>,
-    over: CancellationToken,
+    maintenance: Mutex<Maintenance>,
 }
 
 impl Bench {
     /// Connects, migrates the database, and maintains it from then on, as in production: for the limits as well.
-    pub(crate) async fn open(options: ConnectOptions, plan: Plan) -> anyhow::Result<Self> {
-        let options = options.with_application_name("pgmill-bench").with_pool_size(POOL);
+    pub(crate) async fn open(server: &Server, plan: Plan) -> anyhow::Result<Self> {
+        let options = server.options.clone().with_application_name("pgmill-bench").with_pool_size(POOL);
         let namespace = format!("pgmill-bench-{:016x}", getrandom::u64().context("no random numbers")?);
         let manager = Manager::connect_with(options.clone()).namespace(namespace).await;
         let manager = manager.context("the database cannot be used")?;
         let control = connect(&options).await?;
         control.batch_execute(SETUP).await.context("the tables of the limits could not be made")?;
-        let over = CancellationToken::new();
-        let maintenance = tokio::spawn({
-            let (manager, over) = (manager.clone(), over.clone());
-            async move { manager.run(over).await }
-        });
-        Ok(Self { plan, manager, options, control, maintenance, over })
+        let maintenance = Mutex::new(Maintenance::start(&manager));
+        Ok(Self { plan, manager, url: server.url.clone(), options, control, maintenance })
+    }
+
+    /// Another manager of the same namespace, as of another process.
+    pub(crate) async fn another(&self) -> anyhow::Result<Manager> {
+        let namespace = self.manager.namespace().as_str();
+        Ok(Manager::connect_with(self.options.clone()).namespace(namespace).migrate(false).await?)
+    }
+
+    /// Does something while this process does not maintain the database.
+    pub(crate) async fn unmaintained<T>(&self, doing: impl Future<Output = T>) -> anyhow::Result<T> {
+        let mut maintenance = self.maintenance.lock().await;
+        maintenance.stop().await?;
+        let done = doing.await;
+        *maintenance = Maintenance::start(&self.manager);
+        Ok(done)
     }
 
     /// A connection of its own for a client of a limit.
@@ -64,9 +79,15 @@ impl Bench {
 
     /// Fails unless a queue has so many tasks in this status, and none in another.
     pub(crate) async fn verify(&self, queue: &str, status: Status, n: u64) -> anyhow::Result<()> {
+        self.verify_all(queue, &[(status, n)]).await
+    }
+
+    /// Fails unless a queue has so many tasks in each of these, and none in another.
+    pub(crate) async fn verify_all(&self, queue: &str, counts: &[(Status, u64)]) -> anyhow::Result<()> {
         let rows = self.manager.list_queue_statuses().await?;
         for row in rows.iter().filter(|row| row.queue.as_str() == queue) {
-            let expected = if row.status == status { n } else { 0 };
+            let known = counts.iter().find(|(status, _)| *status == row.status);
+            let expected = known.map_or(0, |(_, n)| *n);
             ensure!(
                 row.count == expected,
                 "wrong count: queue {queue} has {} tasks that are {}, not {expected}",
@@ -100,6 +121,11 @@ impl Bench {
         Ok(self.control.query_one(WAL_POSITION, &[]).await?.try_get(0)?)
     }
 
+    /// How many transactions the database has seen.
+    pub(crate) async fn transactions(&self) -> anyhow::Result<i64> {
+        Ok(self.control.query_one(TRANSACTIONS, &[]).await?.try_get(0)?)
+    }
+
     /// The machine and the settings, in one line.
     pub(crate) async fn machine(&self) -> anyhow::Result<String> {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -117,9 +143,34 @@ impl Bench {
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.clean().await?;
         self.control.batch_execute(TEARDOWN).await?;
-        self.over.cancel();
-        self.maintenance.await?;
+        self.maintenance.into_inner().stop().await?;
         self.manager.close().await;
+        Ok(())
+    }
+}
+
+/// The database being maintained by this process.
+#[derive(Debug)]
+struct Maintenance {
+    run: Option<JoinHandle<()>>,
+    over: CancellationToken,
+}
+
+impl Maintenance {
+    fn start(manager: &Manager) -> Self {
+        let over = CancellationToken::new();
+        let run = tokio::spawn({
+            let (manager, over) = (manager.clone(), over.clone());
+            async move { manager.run(over).await }
+        });
+        Self { run: Some(run), over }
+    }
+
+    async fn stop(&mut self) -> anyhow::Result<()> {
+        self.over.cancel();
+        if let Some(run) = self.run.take() {
+            run.await?;
+        }
         Ok(())
     }
 }

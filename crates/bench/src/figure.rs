@@ -38,6 +38,10 @@ pub(crate) struct Limit {
 pub(crate) enum Bar {
     /// At least so many times the limit.
     Ratio(f64),
+    /// At most so many a second.
+    Rate(f64),
+    /// At most so many milliseconds for 99 of 100.
+    Late(f64),
     /// At most so many bytes of WAL for each task.
     Wal(f64),
     /// At most so many milliseconds in the median, and for 99 of 100.
@@ -77,6 +81,8 @@ impl Figure {
         let at_most = |value: Option<f64>, bound: f64| value.is_some_and(|value| value <= bound);
         Some(match self.bar? {
             Bar::Ratio(bound) => self.ratio.is_some_and(|ratio| ratio >= bound),
+            Bar::Rate(bound) => at_most(self.per_second, bound),
+            Bar::Late(bound) => at_most(self.p99_ms, bound),
             Bar::Wal(bound) => at_most(self.wal_bytes_per_task, bound),
             Bar::Latency { p50, p99 } => at_most(self.p50_ms, p50) && at_most(self.p99_ms, p99),
         })
@@ -119,7 +125,9 @@ pub(crate) fn medians(rounds: Vec<Figure>) -> Vec<Figure> {
 impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ratio(bound) => write!(f, "at least {bound:.1}x"),
+            Self::Ratio(bound) => write!(f, "at least {bound}x"),
+            Self::Rate(bound) => write!(f, "at most {bound:.0} a second"),
+            Self::Late(bound) => write!(f, "p99 at most {bound:.0} ms"),
             Self::Wal(bound) => write!(f, "at most {bound:.0} B"),
             Self::Latency { p50, p99 } => write!(f, "p50 at most {p50:.0} ms, p99 {p99:.0} ms"),
         }

@@ -2,9 +2,11 @@
 
 mod args;
 mod bench;
+mod child;
 mod figure;
 mod limits;
 mod measure;
+mod process;
 mod report;
 mod server;
 mod workloads;
@@ -35,6 +37,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         .build()
         .context("the program could not start its threads")?;
     runtime.block_on(async {
+        if let Some(args::Command::Child(child)) = &args.command {
+            return child::run(child, args.url.as_deref()).await;
+        }
         let server = Server::open(args.url.as_deref()).await?;
         let measured = measure(args, &server).await;
         // What went wrong first is what is reported.
@@ -45,7 +50,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Measures everything, and cleans up even if it fails or is interrupted.
 async fn measure(args: &Args, server: &Server) -> anyhow::Result<()> {
-    let bench = Bench::open(server.options.clone(), args.plan()?).await?;
+    let bench = Bench::open(server, args.plan()?).await?;
     let measured = tokio::select! {
         figures = rounds(&bench, args) => figures,
         _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),

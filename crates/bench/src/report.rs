@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
 
 use crate::figure::Figure;
 
@@ -21,11 +22,22 @@ pub(crate) fn error(error: &anyhow::Error) {
     note(&format!("Error: {error:#}"));
 }
 
+/// A result, and what it should reach.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    figure: &'a Figure,
+    bar: Option<String>,
+    met: Option<bool>,
+}
+
 /// One object a line.
 pub(crate) fn json(figures: &[Figure]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     for figure in figures {
-        writeln!(out, "{}", serde_json::to_string(figure)?)?;
+        let bar = figure.bar.map(|bar| bar.to_string());
+        let line = Line { figure, bar, met: figure.meets_bar() };
+        writeln!(out, "{}", serde_json::to_string(&line)?)?;
     }
     Ok(())
 }

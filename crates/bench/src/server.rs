@@ -9,6 +9,8 @@ use tokio::task::spawn_blocking;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) options: ConnectOptions,
+    /// The same, for other processes.
+    pub(crate) url: String,
     embedded: Option<Embedded>,
 }
 
@@ -19,13 +21,14 @@ impl Server {
         if let Some(url) = url.filter(|url| !url.is_empty()) {
             let options = ConnectOptions::parse(url)
                 .context("the database named by --url or DATABASE_URL cannot be used")?;
-            return Ok(Self { options, embedded: None });
+            return Ok(Self { options, url: url.to_owned(), embedded: None });
         }
         let server = spawn_blocking(|| Embedded::builder().ephemeral().start()).await?.context(
             "the embedded PostgreSQL cannot be used; name a database with --url or DATABASE_URL instead",
         )?;
-        let options = ConnectOptions::parse(&server.url()).context("the embedded PostgreSQL has no URL")?;
-        Ok(Self { options, embedded: Some(server) })
+        let url = server.url();
+        let options = ConnectOptions::parse(&url).context("the embedded PostgreSQL has no URL")?;
+        Ok(Self { options, url, embedded: Some(server) })
     }
 
     pub(crate) fn is_embedded(&self) -> bool {

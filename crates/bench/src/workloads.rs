@@ -3,8 +3,11 @@
 mod backlog;
 mod bulk;
 mod drain;
+mod idle;
 mod latency;
+mod retain;
 mod single;
+mod tickers;
 
 pub(crate) use backlog::backlog;
 
@@ -20,6 +23,9 @@ impl Workload {
             Self::EnqueueBulk => bulk::round(bench).await?,
             Self::Drain => drain::round(bench).await?,
             Self::Latency => latency::round(bench).await?,
+            Self::Retain => retain::round(bench).await?,
+            Self::Tickers => tickers::round(bench).await?,
+            Self::Idle => idle::round(bench).await?,
         };
         Ok(figures)
     }

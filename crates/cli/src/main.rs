@@ -8,7 +8,6 @@ mod logging;
 mod output;
 mod shutdown;
 mod version;
-mod worker;
 
 use std::process::ExitCode;
 

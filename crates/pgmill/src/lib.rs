@@ -28,8 +28,10 @@ pub use manager::Manager;
 pub use open::ManagerBuilder;
 pub use pool::{
     BuildError, Context, End, Ended, Prefetch, QueueOptions, RegisterError, RunError, RunReport, TaskError,
-    TaskResultExt, WorkerPool, WorkerPoolBuilder,
+    TaskResultExt, TickContext, WorkerPool, WorkerPoolBuilder,
 };
+#[doc(hidden)]
+pub use pool::{InlineHandler, InlineScope};
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};

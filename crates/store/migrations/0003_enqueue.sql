@@ -3,11 +3,13 @@
 -- Relies on: task_pkey, task_finished_id.
 CREATE FUNCTION pgmill.key_is_held_v1(p_id bigint, p_retention bigint, p_retention_failed bigint) RETURNS boolean
 LANGUAGE sql STABLE
-RETURN EXISTS (SELECT FROM pgmill.task t WHERE t.id = p_id)
+AS $$
+SELECT EXISTS (SELECT FROM pgmill.task t WHERE t.id = p_id)
     OR EXISTS (
         SELECT FROM pgmill.task_finished f
         WHERE f.id = p_id AND f.finished_at > now() - interval '1 microsecond'
-            * CASE WHEN f.status = 3 THEN p_retention ELSE p_retention_failed END);
+            * CASE WHEN f.status = 3 THEN p_retention ELSE p_retention_failed END)
+$$;
 
 -- Inserts a batch of tasks and answers for each of them. One call is one flight of the enqueue batcher; the transaction
 -- commits with it, or is the caller's own (p_flight null).

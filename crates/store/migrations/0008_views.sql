@@ -2,12 +2,14 @@
 CREATE FUNCTION pgmill.live_status_v1(dies_at timestamptz, lease_until timestamptz, attempt integer, spared integer)
 RETURNS smallint
 LANGUAGE sql STABLE
-RETURN (CASE
+AS $$
+SELECT (CASE
     WHEN dies_at <= now() THEN 5
     WHEN lease_until IS NOT NULL THEN 2
     WHEN attempt = spared THEN 0
     ELSE 1
-END)::smallint;
+END)::smallint
+$$;
 
 -- Every task, live or finished, with what its status lets show: the result of an earlier attempt is hidden while the
 -- next one runs, the start of an attempt while none runs, and the end of a task that is done has no dies_at.

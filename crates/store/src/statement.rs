@@ -53,6 +53,7 @@ statements! {
     GET_TASK = "get_task" (TEXT, INT8);
     LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, INT8, INT8);
     COUNT_TASKS = "count_tasks" (TEXT, TEXT, INT2);
+    FIRST_DUE = "first_due" (TEXT, TEXT_ARRAY, BOOL);
     LIST_ATTEMPTS = "list_attempts" (TEXT, INT8);
     CREATE_TICKER = "create_ticker" (TEXT, TEXT, TEXT, INT8, TEXT, TEXT, BOOL, TEXT, INT2, INT2, INT4, TIMESTAMPTZ,
         TIMESTAMPTZ);

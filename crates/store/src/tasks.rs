@@ -5,9 +5,10 @@ use tokio_postgres::GenericClient;
 
 use crate::error::StoreError;
 use crate::queues::{limit, offset};
+use crate::retain::Demand;
 use crate::row::Reader;
 use crate::session::run;
-use crate::statement::{CLEAN_QUEUE, COUNT_TASKS, GET_TASK, LIST_ATTEMPTS, LIST_TASKS};
+use crate::statement::{CLEAN_QUEUE, COUNT_TASKS, FIRST_DUE, GET_TASK, LIST_ATTEMPTS, LIST_TASKS};
 use crate::store::Store;
 
 impl Store {
@@ -70,6 +71,33 @@ impl Store {
             .await?;
         let body = rows.iter().map(|row| Reader(row).task()).collect::<Result<_, _>>()?;
         Ok(List { offset: 0, limit: None, count, body })
+    }
+
+    /// The tasks of a queue by id, live and finished, in the transaction of `client`, which sees its own.
+    ///
+    /// # Errors
+    /// Those of any statement; the transaction is then aborted by PostgreSQL.
+    pub async fn list_tasks_in(
+        client: &impl GenericClient,
+        namespace: &Namespace,
+        filter: &TaskFilter,
+    ) -> Result<Vec<Task>, StoreError> {
+        let queue = filter.queue.as_ref().map(QueueName::as_str);
+        let status = filter.status.map(Status::code);
+        let (offset, limit) = (offset(&filter.page), limit(&filter.page));
+        let rows = run(client, &LIST_TASKS, &[&namespace.as_str(), &queue, &status, &offset, &limit]).await?;
+        rows.iter().map(|row| Reader(row).task()).collect()
+    }
+
+    /// Whether the task that waits in these queues and comes first by time is due; `None` if no task waits there. With
+    /// `hasten` it is made due if it is not. No queue stands for every queue of the namespace; paused ones do not count.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn first_due(&self, demand: &Demand, hasten: bool) -> Result<Option<bool>, StoreError> {
+        let queues: Vec<&str> = demand.queues.iter().map(QueueName::as_str).collect();
+        let rows = self.query(&FIRST_DUE, &[&demand.namespace.as_str(), &queues, &hasten]).await?;
+        rows.first().map(|row| Reader(row).get("due")).transpose()
     }
 
     /// Removes up to `limit` finished tasks of a queue, oldest first, and returns them.

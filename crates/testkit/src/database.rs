@@ -5,11 +5,12 @@ use std::fmt;
 use pgmill_store::{ConnectOptions, Store};
 use tokio_postgres::Client;
 
-use crate::janitor::Content;
 use crate::server::TestServer;
+use crate::workplace::Content;
 
-/// A fresh database that no other test sees: a copy of one that was migrated once per process. That takes under a tenth of
-/// a second in memory, and up to half a second on a slow disk.
+/// A fresh database that no other test sees: a copy of one that was migrated once per process. On the shared server some are
+/// made ahead, so that a test mostly has one in about a millisecond; a copy that has to be made first takes under a tenth of a
+/// second in memory, and up to half a second on a slow disk.
 ///
 /// Dropping it drops the database in the background, with whatever is still connected to it. On a server of
 /// [one's own](TestServer::own) the database stays for as long as the server. What an aborted test process leaves on

@@ -1,21 +1,19 @@
 //! Makes and drops the databases of a server, one after the other, in a thread of its own: a test's runtime ends with the
 //! test, and cannot be waited for when a database is dropped.
+//!
+//! Where many tests share the server, it makes some migrated ones ahead, from the first that was asked for: a test then finds
+//! one in stock, and while it runs the next is made. Making several at once takes as long as one after the other.
 
-use std::hash::{BuildHasher, RandomState};
+use std::collections::VecDeque;
+use std::future::ready;
 use std::thread;
 
-use pgmill_store::{ConnectOptions, Migrator, Store};
 use tokio::sync::{mpsc, oneshot};
-use tokio_postgres::Client;
 
-use crate::url::Url;
+use crate::workplace::{Content, Workplace};
 
-/// What a new database holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    Empty,
-    Migrated,
-}
+/// The most migrated databases that are made ahead.
+const LARGEST_STOCK: usize = 8;
 
 /// A database to make, and who wants to know its name.
 #[derive(Debug)]
@@ -38,9 +36,10 @@ impl Janitor {
     pub(crate) fn start(url: String, shared: bool, lasting: bool) -> Self {
         let (orders, ordered) = mpsc::unbounded_channel();
         let (discards, discarded) = mpsc::unbounded_channel();
+        let stock_size = if shared { stock_size() } else { 0 };
         thread::Builder::new()
             .name("pgmill-testkit-janitor".to_owned())
-            .spawn(move || work(Workplace::new(url, lasting), ordered, discarded))
+            .spawn(move || work(Workplace::new(url, lasting), stock_size, ordered, discarded))
             .unwrap_or_else(|error| {
                 panic!("the thread that makes test databases could not be started: {error}")
             });
@@ -71,8 +70,14 @@ impl Janitor {
     }
 }
 
+/// How many tests are likely to ask at the same time: as many as run at once.
+fn stock_size() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(LARGEST_STOCK)
+}
+
 fn work(
     mut place: Workplace,
+    stock_size: usize,
     mut ordered: mpsc::UnboundedReceiver<Order>,
     mut discarded: mpsc::UnboundedReceiver<String>,
 ) {
@@ -81,123 +86,34 @@ fn work(
         Err(error) => panic!("no runtime for the thread that makes test databases: {error}"),
     };
     runtime.block_on(async {
+        let mut stock = VecDeque::new();
+        // If one cannot be made ahead, the next test that asks for one is told why.
+        let mut stocking = true;
         loop {
+            let room = stocking && place.has_template() && stock.len() < stock_size;
             tokio::select! {
-                // A test waits for the one, nobody for the other.
+                // A test waits for the first, soon one will for the second, and nobody for the third.
                 biased;
                 Some(Order { content, name }) = ordered.recv() => {
+                    let in_stock = if content == Content::Migrated { stock.pop_front() } else { None };
+                    let made = match in_stock {
+                        Some(made) => Ok(made),
+                        None => place.create(content).await,
+                    };
+                    stocking = made.is_ok();
                     // A test that was cancelled meanwhile has no use for the database.
-                    if let Err(Ok(unwanted)) = name.send(place.create(content).await) {
+                    if let Err(Ok(unwanted)) = name.send(made) {
                         let _ = place.discard(&unwanted).await;
                     }
                 }
+                () = ready(()), if room && !ordered.is_closed() => match place.create(Content::Migrated).await {
+                    Ok(made) => stock.push_back(made),
+                    Err(_) => stocking = false,
+                },
                 // At worst the database stays.
                 Some(name) = discarded.recv() => drop(place.discard(&name).await),
                 else => return,
             }
         }
     });
-}
-
-struct Workplace {
-    url: String,
-    /// Starts the name of every database of this process, and names its connection, by which other processes see that
-    /// the databases are in use.
-    tag: String,
-    made: u64,
-    template: Option<String>,
-    admin: Option<Client>,
-    sweep: bool,
-}
-
-impl Workplace {
-    fn new(url: String, lasting: bool) -> Self {
-        let tag = format!("pgmill_test_{:016x}", RandomState::new().hash_one(std::process::id()));
-        Self { url, tag, made: 0, template: None, admin: None, sweep: lasting }
-    }
-
-    async fn create(&mut self, content: Content) -> Result<String, String> {
-        let template = match content {
-            Content::Empty => "template0".to_owned(),
-            Content::Migrated => self.template().await?,
-        };
-        let name = self.next_name();
-        self.run(&format!("create database {name} template {template}")).await?;
-        Ok(name)
-    }
-
-    async fn discard(&mut self, name: &str) -> Result<(), String> {
-        self.run(&format!("drop database if exists {name} with (force)")).await
-    }
-
-    /// The migrated database, which is made when it is first needed.
-    async fn template(&mut self) -> Result<String, String> {
-        if let Some(template) = &self.template {
-            return Ok(template.clone());
-        }
-        let name = self.next_name();
-        self.run(&format!("create database {name} template template0")).await?;
-        let store = Store::open(&self.options(&name)?).map_err(describe)?;
-        Migrator::new(&store).run().await.map_err(describe)?;
-        store.pool().close();
-        self.template = Some(name.clone());
-        Ok(name)
-    }
-
-    fn next_name(&mut self) -> String {
-        self.made += 1;
-        format!("{}_{}", self.tag, self.made)
-    }
-
-    fn options(&self, database: &str) -> Result<ConnectOptions, String> {
-        let url = Url::parse(&self.url).with_database(database).to_string();
-        Ok(ConnectOptions::parse(&url).map_err(describe)?.with_application_name(&self.tag))
-    }
-
-    /// Runs a statement, on a new connection if the server was restarted.
-    async fn run(&mut self, statement: &str) -> Result<(), String> {
-        let admin = match self.admin.take().filter(|admin| !admin.is_closed()) {
-            Some(admin) => admin,
-            None => self.connect().await?,
-        };
-        let done = admin.batch_execute(statement).await.map_err(describe);
-        self.admin = Some(admin);
-        done
-    }
-
-    async fn connect(&mut self) -> Result<Client, String> {
-        let database = Url::parse(&self.url).database;
-        let (admin, driver) = self.options(database)?.connect().await.map_err(describe)?;
-        tokio::spawn(driver.run());
-        if self.sweep {
-            sweep(&admin).await.map_err(describe)?;
-            self.sweep = false;
-        }
-        Ok(admin)
-    }
-}
-
-/// Drops what processes that were killed have left. Those that run are seen by their connection.
-async fn sweep(admin: &Client) -> Result<(), tokio_postgres::Error> {
-    const LEFT: &str = r"
-        select datname from pg_catalog.pg_database
-        where datname ~ '^pgmill_test_[0-9a-f]{16}_[0-9]+$'
-          and substr(datname::text, 1, 28) not in (select application_name from pg_catalog.pg_stat_activity)";
-    for row in admin.query(LEFT, &[]).await? {
-        let name: &str = row.try_get(0)?;
-        // Another process may be sweeping too.
-        let _ = admin.batch_execute(&format!("drop database if exists {name} with (force)")).await;
-    }
-    Ok(())
-}
-
-/// An error with its causes, in one line.
-fn describe(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,5 +1,6 @@
 //! Waiting for what happens elsewhere.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_millis(1);
@@ -29,21 +30,44 @@ const LONGEST: Duration = Duration::from_millis(25);
 /// If the condition does not hold within the limit, naming `what` was waited for. A condition that does not answer
 /// within it counts as one that does not hold.
 pub async fn wait_until(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    let mut asked = 0_u64;
+    let mut pauses = Pauses::new();
     let holds = async {
-        let mut pause = FIRST;
-        loop {
-            asked += 1;
-            if condition().await {
-                return;
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST);
+        while !condition().await {
+            pauses.pause().await;
         }
     };
     if tokio::time::timeout(limit, holds).await.is_err() {
-        panic!("waited {:?} for {what}, which did not happen (asked {asked} times)", start.elapsed());
+        panic!("waited {pauses} for {what}, which did not happen");
+    }
+}
+
+/// The pauses between two looks at an outside system; shown as how long was waited.
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    start: Instant,
+    next: Duration,
+    asked: u64,
+}
+
+impl Pauses {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), next: FIRST, asked: 1 }
+    }
+
+    pub(crate) fn waited(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(crate) async fn pause(&mut self) {
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(LONGEST);
+        self.asked += 1;
+    }
+}
+
+impl fmt::Display for Pauses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1?} (asked {} times)", self.waited(), self.asked)
     }
 }
 

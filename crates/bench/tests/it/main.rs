@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use pgmill_testkit::TestDatabase;
 use serde_json::Value;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "workload",
     "config",
     "n",
@@ -17,6 +17,8 @@ const KEYS: [&str; 10] = [
     "wal_bytes_per_task",
     "limit",
     "ratio",
+    "bar",
+    "met",
 ];
 
 fn bench(arguments: &[&str], url: &str) -> Output {
@@ -47,7 +49,16 @@ async fn every_workload_is_one_json_line_a_result() {
     }
     let counts: Vec<(&str, usize)> =
         seen.iter().map(|(name, results)| (name.as_str(), results.len())).collect();
-    assert_eq!(counts, [("drain", 3), ("enqueue_bulk", 2), ("enqueue_single", 3), ("latency", 1)]);
+    let expected = [
+        ("drain", 3),
+        ("enqueue_bulk", 2),
+        ("enqueue_single", 3),
+        ("idle", 2),
+        ("latency", 3),
+        ("retain", 2),
+        ("tickers", 1),
+    ];
+    assert_eq!(counts, expected);
 
     let callers: Vec<&str> =
         seen["enqueue_single"].iter().filter_map(|result| result["config"].as_str()).collect();
@@ -60,9 +71,11 @@ async fn every_workload_is_one_json_line_a_result() {
         assert!(result["limit"]["name"].as_str().is_some_and(|name| !name.is_empty()), "{result}");
         assert!(result["wal_bytes_per_task"].as_f64().is_some_and(|bytes| bytes > 100.0), "{result}");
     }
-    let latency = &seen["latency"][0];
-    assert!(latency["p50_ms"].as_f64() <= latency["p99_ms"].as_f64(), "{latency}");
-    assert!(latency["p50_ms"].is_number() && latency["limit"].is_null() && latency["ratio"].is_null());
+    for latency in seen["latency"].iter().chain(&seen["tickers"]) {
+        assert!(latency["p50_ms"].as_f64() <= latency["p99_ms"].as_f64(), "{latency}");
+        assert!(latency["p50_ms"].is_number() && latency["limit"].is_null() && latency["ratio"].is_null());
+        assert!(latency["bar"].is_string() && latency["met"].is_boolean(), "{latency}");
+    }
 }
 
 #[tokio::test]

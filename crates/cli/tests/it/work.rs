@@ -232,6 +232,38 @@ async fn a_worker_mentions_a_paused_queue_once_and_goes_on_when_it_is_resumed() 
 }
 
 #[tokio::test]
+async fn the_log_tells_whether_a_worker_is_woken_by_notifications_or_by_polling_alone() {
+    let bench = Bench::new().await;
+    let mark = if bench.database.url().contains('?') { '&' } else { '?' };
+    let pooled = format!("{}{mark}pgmill_mode=pooler", bench.database.url());
+    for (url, how) in [(bench.database.url(), "by notifications"), (&pooled, "by polling alone")] {
+        let mut worker = Program::start(&mut bench.work(&["--debug", "--url", url], "cat"));
+        worker.says(&format!("woken {how}")).await;
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_command_of_a_task_that_expires_is_stopped_and_its_task_has_expired() {
+    let bench = Bench::new().await;
+    let first = bench.create("null").await;
+    let script = "echo $$ > new-$PGMILL_TASK_ID; mv new-$PGMILL_TASK_ID pid-$PGMILL_TASK_ID; exec sleep 1000";
+    let options = ["--json", "--workers", "2", "--grace", "0s"];
+    let mut worker = Program::start(&mut bench.work(&options, script));
+    // From here on it takes a moment until a task is begun.
+    bench.sign(&format!("pid-{first}")).await;
+    bench.manager.register_queue(QueueMeta::new(QUEUE).ttl(std::time::Duration::from_secs(5))).await.unwrap();
+    let id = bench.create("null").await;
+    let pid = bench.sign(&format!("pid-{id}")).await;
+    wait_for_end_of(&pid).await;
+    assert!(worker.line().await.contains(r#""status":"expired""#));
+    worker.stop().await;
+    let text = r#""stopped: the task expired while its command ran""#;
+    assert_eq!(bench.result(id).await, (Status::Expired, text.to_owned()));
+    assert_eq!(bench.task(first).await.status, Some(Status::New), "it was given back");
+}
+
+#[tokio::test]
 async fn a_worker_outlives_a_crash_of_the_database_and_mentions_it_once() {
     let server = TestServer::own();
     let bench = Bench::on(&server).await;

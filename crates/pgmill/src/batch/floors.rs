@@ -11,10 +11,10 @@
 //! ```
 //!
 //! What lies left of the floor is not seen: a task whose enqueue began before and committed after it was passed, a lapsed
-//! lease, a row that was locked when it was passed. So floors are used only while they pay: a claim from the left edge
-//! that was slow for what it found switches them on, for 20 times the time it lost, at least a second; then the left edge
-//! is claimed from again. That bounds both what is spent on dead entries (a twentieth) and the wait of a task left of a
-//! floor. Even then the floors come first, and the left edge is left to those who found nothing at them, so that nobody
+//! lease, a row that was locked when it was passed. So floors are used only while they pay: two claims from the left edge
+//! in turn that were slow for what they found switch them on, for 20 times the time that was lost, from one second to four;
+//! then the left edge is claimed from again, and one slow claim is enough. That bounds both what is spent on dead entries
+//! (a twentieth, unless a claim takes 0.2 s) and the wait of a task left of a floor. Even then the floors come first, and the left edge is left to those who found nothing at them, so that nobody
 //! waits for it in vain: with thousands of leased tasks at the head of a queue, it is slow whenever it is looked at. Only
 //! where the floors never leave anybody without a task it is looked at all the same, after 4 s.
 //!
@@ -47,12 +47,14 @@ const MARGIN: SignedDuration = SignedDuration::from_millis(100);
 /// What a claim may take, by itself and for each task it found, before it is looked into.
 const CLAIM: Duration = Duration::from_millis(1);
 const CLAIM_PER_TASK: Duration = Duration::from_micros(20);
-/// What it may take beside that, and beside twice the time of a statement that does nothing.
-const SLACK: Duration = Duration::from_micros(500);
+/// What it may take beside that, and beside a quarter more than a claim that does not look.
+const SLACK: Duration = Duration::from_micros(200);
 /// How often that is compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(1);
-/// How long floors are used at least, and how many times what the left edge cost.
+/// How long floors are used at least and at most, and how many times what the left edge cost. The most is what a task whose
+/// lease has lapsed waits for, left of a floor.
 const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(4);
 const COST_RATIO: u32 = 20;
 /// How long the left edge is put off for claims that the floors satisfy.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -69,6 +71,8 @@ struct State {
     /// Since when the left edge is put off.
     put_off_since: Option<Instant>,
     compared: Option<Instant>,
+    /// What was lost by the last claim from the left edge, if that was slow.
+    lost: Option<Duration>,
 }
 
 /// Where to claim from.
@@ -130,21 +134,35 @@ impl Floors {
         let took = took.saturating_sub(CLAIM_PER_TASK * count);
         let now = Instant::now();
         let known = state.compared.is_some_and(|at| now - at < COMPARE_EVERY);
-        if known || took < CLAIM {
+        if took < CLAIM {
+            state.lost = None;
+            return None;
+        }
+        if known {
             return None;
         }
         state.compared = Some(now);
         Some(took)
     }
 
-    /// Compares what a claim took with a statement that does nothing: between them may lie a network, or a busy machine.
-    /// Returns whether the claim was slow.
+    /// Compares what a claim took with one that does not look: in both may be a network, or a busy machine.
+    /// Returns whether claims are slow: this one and the one before. One alone may have met a busy moment, and what lies left
+    /// of a floor would wait for nothing.
     pub(crate) fn compare(&self, took: Duration, nothing: Duration) -> bool {
-        let lost = took.saturating_sub(nothing * 2 + SLACK);
-        if !lost.is_zero() {
-            self.state().used_until = Some(Instant::now() + (lost * COST_RATIO).max(SHORTEST));
+        let lost = took.saturating_sub(nothing + nothing / 4 + SLACK);
+        let mut state = self.state();
+        if lost.is_zero() {
+            state.lost = None;
+            return false;
         }
-        !lost.is_zero()
+        let Some(before) = state.lost.replace(lost) else {
+            // The next one is looked into at once.
+            state.compared = None;
+            return false;
+        };
+        let time = (lost.min(before) * COST_RATIO).clamp(SHORTEST, LONGEST);
+        state.used_until = Some(Instant::now() + time);
+        true
     }
 
     /// Nothing was left in this queue by a claim at this time of the database.
@@ -234,4 +252,46 @@ fn reached(task: &Task, run_at: Timestamp) -> Place {
     let id = i64::try_from(task.id).unwrap_or_default();
     let latest = task.started_at.unwrap_or(run_at).saturating_sub(MARGIN).unwrap_or(run_at);
     (run_at, id).min((latest, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Duration = Duration::from_micros(500);
+    const SLOW: Duration = Duration::from_millis(20);
+
+    /// A claim from the left edge that takes so long. Returns whether floors are used after it.
+    fn claim(floors: &Floors, took: Duration) -> bool {
+        if let Some(took) = floors.learn(&[], true, took) {
+            floors.compare(took, NOTHING);
+        }
+        matches!(floors.start(&[]), Start::Floors(_))
+    }
+
+    #[test]
+    fn one_slow_claim_alone_leads_to_no_floors() {
+        let floors = Floors::default();
+        assert!(!claim(&floors, Duration::from_secs(1)));
+        assert!(!claim(&floors, NOTHING));
+        assert!(!claim(&floors, SLOW));
+    }
+
+    #[test]
+    fn two_slow_claims_lead_to_floors_for_as_long_as_the_faster_one_says() {
+        let floors = Floors::default();
+        assert!(!claim(&floors, Duration::from_secs(1)));
+        assert!(claim(&floors, SLOW));
+        let until = floors.state().used_until.unwrap();
+        assert!(until <= Instant::now() + SHORTEST);
+    }
+
+    #[test]
+    fn floors_are_used_for_four_seconds_at_most() {
+        let floors = Floors::default();
+        assert!(!claim(&floors, Duration::from_secs(30)));
+        assert!(claim(&floors, Duration::from_secs(30)));
+        let until = floors.state().used_until.unwrap();
+        assert!(until <= Instant::now() + LONGEST);
+    }
 }

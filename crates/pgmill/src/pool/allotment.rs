@@ -182,7 +182,7 @@ mod tests {
     fn long_tasks_have_no_reserve_and_short_ones_up_to_their_depth() {
         assert_eq!(asks(8, &[busy(1, 8)]), [0]);
         let short = Share { depth: 1.0, ..busy(1, 8) };
-        assert_eq!(asks(8, &[short.clone()]), [8]);
+        assert_eq!(asks(8, std::slice::from_ref(&short)), [8]);
         assert_eq!(asks(8, &[Share { waiting: 3, ..short.clone() }]), [5]);
         assert_eq!(asks(8, &[Share { waiting: 5, ..short }]), [0], "still half full");
     }

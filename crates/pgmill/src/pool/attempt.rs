@@ -57,25 +57,36 @@ impl Attempt {
         asked: Instant,
         meters: Arc<HandlingMeters>,
     ) -> Option<Arc<Self>> {
+        Self::with_token(task, lane, asked, meters, CancellationToken::new()).map(Arc::new)
+    }
+
+    /// One whose handler is asked to come to an end by this token.
+    pub(super) fn with_token(
+        task: Task,
+        lane: usize,
+        asked: Instant,
+        meters: Arc<HandlingMeters>,
+        token: CancellationToken,
+    ) -> Option<Self> {
         // Both times are the database's, so that only their difference counts here.
         let left = task
             .dies_at
             .zip(task.started_at)
             .map(|(dies_at, now)| Duration::try_from(dies_at.duration_since(now)).unwrap_or(Duration::ZERO));
-        Some(Arc::new(Self {
+        Some(Self {
             claim: task.claim()?,
             deadline: left.and_then(|left| asked.checked_add(left)),
             lane,
             asked,
             arrived: Instant::now(),
             started: OnceLock::new(),
-            token: CancellationToken::new(),
+            token,
             dropped: Notify::new(),
             lease_lost: AtomicBool::new(false),
             open: Mutex::new(Open { held: Some(meters.holding()), span: None }),
             meters,
             task,
-        }))
+        })
     }
 
     /// From when the task was due until it was started, or until now if it has not been.
@@ -216,7 +227,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
 }
 
 /// What a handler said, as it is released.
-fn outcome(said: Said, why: Option<Why>) -> Outcome {
+pub(super) fn outcome(said: Said, why: Option<Why>) -> Outcome {
     match said {
         // It only failed because it was interrupted: somebody else goes on with it, at no cost.
         Said::Error(error) if why == Some(Why::Stopping) && error.is_plain_retry() => Outcome::GiveBack,

@@ -21,8 +21,6 @@ use crate::telemetry::Fate;
 const UNRELEASED: usize = 1_024;
 /// The most tasks that one claim brings.
 const LARGEST_CLAIM: usize = 1_000;
-/// So many tasks are more than next to nothing, however many were asked for.
-const MANY: usize = 16;
 /// How long a task may wait for a slot before it is given back: then the tasks before it take longer than expected.
 const STALE: Duration = Duration::from_secs(1);
 
@@ -196,10 +194,7 @@ impl Book {
         attempts: Vec<Arc<Attempt>>,
     ) -> Vec<Arc<Attempt>> {
         self.claim_time.add(took);
-        let lane = &mut self.lanes[ask.lane];
-        lane.asking = 0;
-        // Somebody else may have had the others in their hands; but where there was next to nothing, it is waited for news.
-        lane.wants = attempts.len() * 2 >= ask.count || attempts.len() >= MANY;
+        self.lanes[ask.lane].answered(attempts.len());
         for attempt in attempts {
             let held = Held {
                 phase: Phase::Waiting,
@@ -395,4 +390,52 @@ impl Book {
 /// Which lane serves a queue.
 pub(super) fn serves(queues: &[QueueName], queue: &QueueName) -> bool {
     queues.is_empty() || queues.contains(queue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::options::QueueOptions;
+
+    fn book() -> Book {
+        let settings = Settings { workers: 4, ..Settings::default() };
+        Book::new(&settings, vec![Lane::new(&QueueOptions::new(), 4)])
+    }
+
+    #[test]
+    fn an_empty_answer_is_followed_by_no_other_claim_until_there_are_news() {
+        let mut book = book();
+        let ask = book.plan().remove(0);
+        assert_eq!(ask.count, 4);
+        assert!(book.plan().is_empty(), "one is under way");
+        assert!(book.answered(ask, Duration::ZERO, Vec::new()).is_empty());
+        assert!(book.plan().is_empty() && book.is_idle());
+        book.believe(|_| true, false);
+        assert_eq!(book.plan().len(), 1);
+    }
+
+    /// The claim may have looked before the task came that the news are about.
+    #[test]
+    fn news_that_come_while_a_claim_is_under_way_outlast_its_empty_answer() {
+        let mut book = book();
+        let ask = book.plan().remove(0);
+        book.believe(|_| true, false);
+        book.answered(ask, Duration::ZERO, Vec::new());
+        assert_eq!(book.plan().len(), 1);
+    }
+
+    #[test]
+    fn a_claim_that_failed_is_made_again() {
+        let mut book = book();
+        let ask = book.plan().remove(0);
+        book.failed(ask);
+        assert_eq!(book.plan().len(), 1);
+    }
+
+    #[test]
+    fn a_pool_that_stops_asks_for_nothing() {
+        let mut book = book();
+        book.stop();
+        assert!(book.plan().is_empty());
+    }
 }

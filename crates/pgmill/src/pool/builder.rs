@@ -113,6 +113,13 @@ impl<S: Send + Sync + 'static> WorkerPoolBuilder<S> {
         self
     }
 
+    /// Whether the error of a ticker's handler is logged, and the ticker goes on. Default `false`: the pool ends in stages,
+    /// and [`run`](WorkerPool::run) returns it.
+    pub fn log_ticker_errors(mut self, log: bool) -> Self {
+        self.settings.log_ticker_errors = log;
+        self
+    }
+
     /// Is told how each attempt ended, once that is recorded or given up. It is called between tasks, and should return
     /// soon.
     pub fn on_end(mut self, on_end: impl Fn(&Ended<'_>) + Send + Sync + 'static) -> Self {

@@ -3,6 +3,7 @@
 use pgmill_schema::NameError;
 
 use crate::error::QueueError;
+use crate::tickers::TickerError;
 
 /// Why there is no [`WorkerPool`](crate::WorkerPool).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +39,15 @@ pub enum RegisterError {
     /// A weight out of its range.
     #[error("weight is out of range: allowed are 1 to 1000")]
     Weight,
+    /// The ticker has a handler in this pool.
+    #[error("ticker \"{ticker}\" has a handler in this worker pool already")]
+    RegisteredTicker {
+        /// Its name.
+        ticker: String,
+    },
+    /// The ticker could not be registered in the database, or is one that cannot be.
+    #[error(transparent)]
+    Ticker(#[from] TickerError),
     /// The queue could not be registered in the database, or has a name it cannot have.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -46,7 +56,11 @@ pub enum RegisterError {
 impl RegisterError {
     /// Whether trying again later may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Queue(error) if error.is_transient())
+        match self {
+            Self::Queue(error) => error.is_transient(),
+            Self::Ticker(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 
@@ -60,6 +74,10 @@ pub enum RunError {
     /// The manager was closed.
     #[error("the manager is closed")]
     Closed,
+    /// The handler of a ticker failed, which ends the pool unless such errors [are to be
+    /// logged](crate::WorkerPoolBuilder::log_ticker_errors).
+    #[error(transparent)]
+    Ticker(#[from] TickerError),
     /// The thread that watches over deadlines could not be started.
     #[error("the system gives no thread to the worker pool")]
     Thread(#[source] std::io::Error),

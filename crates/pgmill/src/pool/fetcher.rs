@@ -27,7 +27,9 @@ pub(super) struct Claimed {
 }
 
 /// The claims that are under way.
-pub(super) type Claims = FuturesUnordered<Pin<Box<dyn Future<Output = Claimed> + Send>>>;
+pub(super) type Claims = FuturesUnordered<Claim>;
+
+type Claim = Pin<Box<dyn Future<Output = Claimed> + Send>>;
 
 impl<S: Send + Sync + 'static> Engine<S> {
     /// Retains and starts tasks until the pool is asked to stop, or until none waits if that was chosen.
@@ -72,7 +74,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         }
     }
 
-    fn claim(self: &Arc<Self>, ask: Ask) -> Pin<Box<dyn Future<Output = Claimed> + Send>> {
+    fn claim(self: &Arc<Self>, ask: Ask) -> Claim {
         let engine = Arc::clone(self);
         Box::pin(async move {
             let queues: Vec<&str> = engine.lanes[ask.lane].queues.iter().map(QueueName::as_str).collect();
@@ -134,10 +136,12 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 }
 
+type Wait = Pin<Box<dyn Future<Output = (Arrivals, Arrived)> + Send>>;
+
 /// Waits for news, across calls that are given up: what is waited for goes on being waited for.
 struct News {
     arrivals: Option<Arrivals>,
-    waiting: Option<Pin<Box<dyn Future<Output = (Arrivals, Arrived)> + Send>>>,
+    waiting: Option<Wait>,
     /// Tasks were found since it was last waited.
     found: bool,
 }

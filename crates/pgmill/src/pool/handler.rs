@@ -4,6 +4,7 @@ use std::any::Any;
 use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use pgmill_schema::{Json, JsonError, Outcome};
@@ -21,7 +22,7 @@ pub(super) enum Said {
 }
 
 pub(super) type Running = Pin<Box<dyn Future<Output = Said> + Send>>;
-pub(super) type Handler<S> = Box<dyn Fn(Context<S>) -> Running + Send + Sync>;
+pub(super) type Handler<S> = Arc<dyn Fn(Context<S>) -> Running + Send + Sync>;
 
 /// One that takes a payload of its own type, and returns a result of its own type.
 pub(super) fn typed<S, T, R, F, Fut>(handler: F) -> Handler<S>
@@ -32,7 +33,7 @@ where
     F: Fn(Context<S>, T) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<R, TaskError>> + Send + 'static,
 {
-    Box::new(move |context| {
+    Arc::new(move |context| {
         let payload = match &context.task().payload {
             Some(payload) => payload.decode(),
             None => Json::null().decode(),
@@ -58,7 +59,7 @@ where
     F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Outcome> + Send + 'static,
 {
-    Box::new(move |context| {
+    Arc::new(move |context| {
         let running = handler(context);
         Box::pin(async move { Said::Outcome(running.await) })
     })
@@ -79,27 +80,32 @@ pub(super) fn unstorable(error: &dyn std::error::Error) -> Outcome {
 
 /// Runs a handler to its end. A panic, wherever in it, is an error of the attempt.
 pub(super) async fn run<S>(handler: &Handler<S>, context: Context<S>) -> Said {
-    let mut running = match catch_unwind(AssertUnwindSafe(|| handler(context))) {
-        Ok(running) => running,
-        Err(panic) => return panicked(panic.as_ref()),
-    };
-    let poll = std::future::poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)))
-            .unwrap_or_else(|panic| Poll::Ready(panicked(panic.as_ref())))
-    });
-    let said = poll.await;
-    // What it holds may panic too when it is dropped.
-    match catch_unwind(AssertUnwindSafe(|| drop(running))) {
-        Ok(()) => said,
-        Err(panic) => panicked(panic.as_ref()),
-    }
+    catch(|| handler(context)).await.unwrap_or_else(|panic| Said::Error(TaskError::retry(panic)))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Said {
+/// Runs a future to its end, and tells of a panic: when it is made, when it runs, or when it is dropped.
+pub(super) async fn catch<T>(
+    make: impl FnOnce() -> Pin<Box<dyn Future<Output = T> + Send>>,
+) -> Result<T, String> {
+    let caught = |panic: Box<dyn Any + Send>| panicked(panic.as_ref());
+    let mut running = catch_unwind(AssertUnwindSafe(make)).map_err(caught)?;
+    let poll = std::future::poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context))) {
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(caught(panic))),
+        }
+    });
+    let ended = poll.await;
+    catch_unwind(AssertUnwindSafe(|| drop(running))).map_err(caught)?;
+    ended
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> String {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a message");
-    Said::Error(TaskError::retry(format!("the handler panicked: {message}")))
+    format!("the handler panicked: {message}")
 }

@@ -12,6 +12,8 @@ use super::options::{Prefetch, QueueOptions};
 const LATEST: f64 = 0.1;
 /// Tasks that take longer than this have no reserve: the pause until the next one is fetched is short beside them.
 const SHORT: Duration = Duration::from_millis(10);
+/// So many tasks are more than next to nothing, however many were asked for: others may have had the rest in their hands.
+const MANY: usize = 16;
 /// How many tasks are kept in reserve for each slot at most.
 const DEEPEST: f64 = 2.0;
 
@@ -40,6 +42,8 @@ pub(super) struct Lane {
     pub(super) asking: usize,
     /// Whether there may be tasks in the database.
     pub(super) wants: bool,
+    /// News came while a claim was under way, which need not have seen what they are about.
+    news: bool,
     /// Only because it was time to look: nobody told of them.
     pub(super) unprompted: bool,
     served: f64,
@@ -56,6 +60,7 @@ impl Lane {
             waiting: VecDeque::new(),
             asking: 0,
             wants: true,
+            news: false,
             unprompted: false,
             served: 0.0,
             run_time: Average::default(),
@@ -123,5 +128,13 @@ impl Lane {
             self.served = self.served.max(least);
         }
         self.wants = true;
+        self.news = self.asking > 0;
+    }
+
+    /// A claim was answered with so many tasks. Where there was next to nothing, it is waited for news; somebody else may
+    /// have had the others in their hands just then.
+    pub(super) fn answered(&mut self, found: usize) {
+        self.wants = std::mem::take(&mut self.news) || found * 2 >= self.asking || found >= MANY;
+        self.asking = 0;
     }
 }

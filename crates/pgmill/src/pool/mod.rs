@@ -8,6 +8,7 @@
 //!   one type, and catches panics.
 //! - `leases` extends what is held, and stops what is lost, expired or overdue.
 //! - `stages` ends it all.
+//! - `inline` runs handlers one at a time, without any of this: for tests.
 //!
 //! # The states of an attempt
 //!
@@ -73,6 +74,7 @@ mod engine;
 mod error;
 mod fetcher;
 mod handler;
+mod inline;
 mod lane;
 mod leases;
 mod options;
@@ -80,12 +82,13 @@ pub(crate) mod outage;
 mod pace;
 mod stages;
 mod task_error;
+mod tickers;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use pgmill_schema::{Outcome, Queue, QueueMeta, QueueName};
+use pgmill_schema::{NameError, Outcome, Queue, QueueMeta, QueueName, Ticker, TickerMeta, TickerName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -96,8 +99,10 @@ pub use self::builder::WorkerPoolBuilder;
 pub use self::context::Context;
 pub use self::ended::{End, Ended, RunReport};
 pub use self::error::{BuildError, RegisterError, RunError};
+pub use self::inline::{InlineHandler, InlineScope};
 pub use self::options::{Prefetch, QueueOptions};
 pub use self::task_error::{TaskError, TaskResultExt};
+pub use self::tickers::TickContext;
 
 use self::context::Common;
 use self::engine::{Engine, Registered};
@@ -105,8 +110,10 @@ use self::fetcher::Claims;
 use self::handler::Handler;
 use self::options::Settings;
 use self::stages::{Aborting, Halt};
+use self::tickers::{RegisteredTicker, Ticking};
 use crate::error::QueueError;
 use crate::manager::Manager;
+use crate::tickers::TickerError;
 
 /// The largest weight of a queue.
 const HEAVIEST: u32 = 1_000;
@@ -144,7 +151,13 @@ pub struct WorkerPool<S = ()> {
     common: Arc<Common<S>>,
     settings: Settings,
     /// `None` once it runs.
-    registry: Mutex<Option<Vec<Registered<S>>>>,
+    registry: Mutex<Option<Registry<S>>>,
+}
+
+/// The handlers of a pool.
+struct Registry<S> {
+    lanes: Vec<Registered<S>>,
+    tickers: Vec<RegisteredTicker<S>>,
 }
 
 impl WorkerPool {
@@ -156,7 +169,11 @@ impl WorkerPool {
 
 impl<S: Send + Sync + 'static> WorkerPool<S> {
     fn assemble(common: Arc<Common<S>>, settings: Settings) -> Self {
-        Self { common, settings, registry: Mutex::new(Some(Vec::new())) }
+        Self {
+            common,
+            settings,
+            registry: Mutex::new(Some(Registry { lanes: Vec::new(), tickers: Vec::new() })),
+        }
     }
 
     /// Registers a queue in the database, as [`Manager::register_queue`] does, and its handler here.
@@ -202,7 +219,7 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
         let name = QueueName::new(&queue.queue).map_err(QueueError::from)?;
         // Held until the end, so that of two who register the same queue one is refused before it changes anything.
         let mut registry = self.registry.lock().await;
-        let registered = open(&mut registry, &[name.clone()], &options)?;
+        let registered = open(&mut registry, std::slice::from_ref(&name), &options)?;
         let queue = self.common.manager.register_queue(queue).await?;
         registered.push(Registered { queues: vec![name], options, handler: handler::typed(handler) });
         Ok(queue)
@@ -246,6 +263,50 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
         Ok(())
     }
 
+    /// Registers a ticker in the database, as [`Manager::register_ticker`] does, and the handler of its ticks here.
+    ///
+    /// Of all pools and loops that take ticks of the ticker, one gets each. The handler runs beside the tasks, and occupies
+    /// no worker; the next tick is taken when it has come to its end. A tick whose process dies is lost: for work that must
+    /// not be, give the ticker a [queue](TickerMeta::queue), which needs no handler here. What becomes of an error, and of a
+    /// panic, is the choice of [`log_ticker_errors`](WorkerPoolBuilder::log_ticker_errors).
+    ///
+    /// ```no_run
+    /// # async fn example(pool: pgmill::WorkerPool) -> Result<(), pgmill::RegisterError> {
+    /// use pgmill::{TaskMeta, TickContext, TickerMeta, minutes};
+    ///
+    /// let meta = TickerMeta::new("heartbeat").interval(minutes(5));
+    /// pool.register_ticker(meta, |tick: TickContext| async move {
+    ///     println!("{} ticks", tick.ticker().ticker);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RegisterError`]; the ticker is not changed then, unless the database failed.
+    pub async fn register_ticker<F, Fut, E>(
+        &self,
+        ticker: TickerMeta,
+        handler: F,
+    ) -> Result<Ticker, RegisterError>
+    where
+        F: Fn(TickContext<S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let name = ticker_name(&ticker).map_err(TickerError::from)?;
+        let mut registry = self.registry.lock().await;
+        let tickers = &mut registry.as_mut().ok_or(RegisterError::Running)?.tickers;
+        if tickers.iter().any(|known| known.name == name) {
+            return Err(RegisterError::RegisteredTicker { ticker: name.to_string() });
+        }
+        let ticker = self.common.manager.register_ticker(ticker).await?;
+        tickers.push(RegisteredTicker::new(name, handler));
+        Ok(ticker)
+    }
+
     /// Works until the token is cancelled, then ends what is under way in stages: nothing new is retained, handlers may
     /// come to their end ([`shutdown_grace`](WorkerPoolBuilder::shutdown_grace)), their tokens are cancelled
     /// ([`cancel_grace`](WorkerPoolBuilder::cancel_grace)), what is left is given back at no cost to its task, and all
@@ -257,8 +318,8 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
     /// # Errors
     /// [`RunError::AlreadyRun`] at the second call; [`RunError::Closed`] if the manager is closed meanwhile.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<RunReport, RunError> {
-        let lanes = self.registry.lock().await.take().ok_or(RunError::AlreadyRun)?;
-        let engine = Arc::new(Engine::new(Arc::clone(&self.common), self.settings.clone(), lanes));
+        let registry = self.registry.lock().await.take().ok_or(RunError::AlreadyRun)?;
+        let engine = Arc::new(Engine::new(Arc::clone(&self.common), self.settings.clone(), registry.lanes));
         let _halt = Halt(Arc::clone(&engine));
         let _keeper = Aborting(tokio::spawn(Arc::clone(&engine).keep_leases()));
         // Dropped at the end of the run, which ends the thread.
@@ -268,26 +329,33 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
             .name("pgmill-watch".to_owned())
             .spawn(move || dispatcher::with_default(&log, || watching.watch(&over)))
             .map_err(RunError::Thread)?;
-        let maintenance = shutdown.child_token();
+        let stop = shutdown.child_token();
         let _maintainer = self.settings.maintenance.then(|| {
-            let (manager, until) = (self.common.manager.clone(), maintenance.clone());
+            let (manager, until) = (self.common.manager.clone(), stop.clone());
             Aborting(tokio::spawn(async move { manager.run(until).await }))
         });
+        let ticking = Ticking::start(&self.common, registry.tickers, &self.settings, &stop);
         let mut claims = Claims::new();
-        let fetched = engine.fetch(&shutdown, &mut claims).await;
-        maintenance.cancel();
-        let report = engine.stop(claims).await;
-        fetched.map(|()| report)
+        let fetched = engine.fetch(&stop, &mut claims).await;
+        stop.cancel();
+        let (report, ticked) = tokio::join!(engine.stop(claims), ticking.stop(&self.settings));
+        fetched?;
+        ticked?;
+        Ok(report)
     }
+}
+
+fn ticker_name(ticker: &TickerMeta) -> Result<TickerName, NameError> {
+    TickerName::new(&ticker.ticker)
 }
 
 /// The list of handlers, if these queues can be added to it.
 fn open<'a, S>(
-    registry: &'a mut Option<Vec<Registered<S>>>,
+    registry: &'a mut Option<Registry<S>>,
     queues: &[QueueName],
     options: &QueueOptions,
 ) -> Result<&'a mut Vec<Registered<S>>, RegisterError> {
-    let registered = registry.as_mut().ok_or(RegisterError::Running)?;
+    let registered = &mut registry.as_mut().ok_or(RegisterError::Running)?.lanes;
     if options.concurrency == Some(0) {
         return Err(RegisterError::Concurrency);
     }

@@ -83,6 +83,7 @@ pub(super) struct Settings {
     /// How long to wait for releases at the end.
     pub(super) flush: Duration,
     pub(super) now: CancellationToken,
+    pub(super) log_ticker_errors: bool,
     pub(super) on_end: Option<Observer>,
 }
 
@@ -98,6 +99,7 @@ impl Default for Settings {
             cancel_grace: seconds(5),
             flush: seconds(10),
             now: CancellationToken::new(),
+            log_ticker_errors: false,
             on_end: None,
         }
     }

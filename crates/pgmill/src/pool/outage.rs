@@ -44,7 +44,7 @@ impl Outage {
     /// Takes note of a success.
     pub(crate) fn over(&mut self) {
         if let Some(since) = self.since.take() {
-            tracing::warn!("{}: no longer, after {:.1} s", self.what, since.elapsed().as_secs_f64());
+            tracing::warn!("the database answers again, after {:.1} s", since.elapsed().as_secs_f64());
             self.mentioned = None;
             self.pace.reset();
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// A pause that doubles from one bound to the other. Each is varied by a quarter, so that workers that were stopped by
-/// the same thing do not come back at the same moment.
+use crate::jitter::jittered;
+
+/// A pause that doubles from one bound to the other. Each is varied, so that workers that were stopped by the same thing do
+/// not come back at the same moment.
 #[derive(Debug)]
 pub(crate) struct Pace {
     least: Duration,
@@ -23,11 +25,6 @@ impl Pace {
     pub(crate) fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.most);
-        pause.mul_f64(0.75 + 0.5 * random())
+        jittered(pause)
     }
-}
-
-/// From 0 to 1. Without a source of randomness, which is no reason to stop, always in the middle.
-fn random() -> f64 {
-    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }

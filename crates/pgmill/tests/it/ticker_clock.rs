@@ -245,7 +245,8 @@ async fn an_expression_and_its_zone_that_are_changed_at_the_same_time_are_both_c
             timed.manager.update_ticker("t", TickerMeta::patch().time_zone("Europe/Berlin")),
             other.update_ticker("t", TickerMeta::patch().cron("0 4 * * *")),
         );
-        (zone.unwrap(), cron.unwrap());
+        zone.unwrap();
+        cron.unwrap();
         let now = timed.manager.get_ticker("t").await.unwrap();
         assert_eq!(
             (now.cron.as_deref(), now.time_zone.as_deref()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
@@ -39,6 +39,9 @@ impl ConnectOptions {
         let manager = Manager::from_connect(Config::new(), Opener(Arc::new(self.clone())), config);
         let pool = Pool::builder(manager)
             .max_size(self.pool_size())
+            // The connection that was used last has its statements prepared and its caches warm. In turn, a process with
+            // little to do would have a cold one for nearly every statement.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT))
             .create_timeout(self.create_timeout())

@@ -13,18 +13,23 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pgmill-client", &["pgmill-schema"]),
     ("pgmill-embedded", &[]),
     ("pgmill-cli", &["pgmill-client", "pgmill-server", "pgmill", "pgmill-embedded"]),
-    ("pgmill-testkit", &["pgmill-store", "pgmill-embedded"]),
+    ("pgmill-testkit", &["pgmill-store", "pgmill", "pgmill-embedded"]),
     ("pgmill-bench", &["pgmill", "pgmill-embedded"]),
+    (EXAMPLES, &["pgmill", "pgmill-embedded"]),
 ];
 
 const FOR_TESTS: &[&str] = &["pgmill-testkit", "pgmill-embedded"];
 
+/// Programs of users, as they might be: they bring the driver and the framework of their own, and nothing depends on them.
+const EXAMPLES: &str = "pgmill-examples";
+
 /// Packages that only some of our crates may depend on, even in tests.
 const OWNED: &[(&str, &[&str])] = &[
-    ("tokio-postgres", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench"]),
+    ("tokio-postgres", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench", EXAMPLES]),
     ("deadpool-postgres", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench"]),
     ("deadpool", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench"]),
-    ("axum", &["pgmill-server"]),
+    ("axum", &["pgmill-server", EXAMPLES]),
+    ("sqlx", &["pgmill", EXAMPLES]),
     ("reqwest", &["pgmill-client"]),
 ];
 
@@ -195,6 +200,19 @@ fn a_driver_outside_of_its_crates_is_found() {
         &[],
     );
     assert_eq!(graph.out_of_place(), ["tokio-postgres is not for pgmill-cli", "axum is not for pgmill-cli"]);
+}
+
+#[test]
+fn examples_may_have_what_an_application_has_and_nothing_may_have_examples() {
+    let graph = planted(
+        &[
+            ("pgmill-examples", "MIT", &["dev:axum", "dev:tokio-postgres", "dev:reqwest", "pgmill-embedded"]),
+            ("pgmill-embedded", "MIT", &["dev:pgmill-examples"]),
+        ],
+        &[],
+    );
+    assert_eq!(graph.out_of_place(), ["reqwest is not for pgmill-examples"]);
+    assert_eq!(graph.off_the_arrows(), ["no arrow leads from pgmill-embedded to pgmill-examples"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ const SQL_EXCEPTIONS: &[(&str, &str)] = &[
         "crates/embedded/src/psql.rs",
         "creates the database of a new cluster, by psql, before there is any driver",
     ),
-    ("crates/testkit/src/janitor.rs", "makes and drops the databases of tests"),
+    ("crates/testkit/src/workplace.rs", "makes and drops the databases of tests"),
 ];
 
 /// The words that start a statement when they are written in capitals.

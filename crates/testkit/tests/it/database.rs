@@ -33,6 +33,19 @@ async fn two_databases_do_not_see_each_other() {
 }
 
 #[tokio::test]
+async fn databases_that_were_made_ahead_are_fresh_and_given_out_once() {
+    // More than are ever in stock.
+    let databases = futures_util::future::join_all((0..12).map(|_| TestDatabase::create())).await;
+    let names: std::collections::HashSet<_> = databases.iter().map(TestDatabase::name).collect();
+    assert_eq!(names.len(), databases.len());
+    for database in &databases {
+        let client = database.connect().await;
+        assert!(client.query("select from pgmill.queue", &[]).await.unwrap().is_empty());
+        client.batch_execute("create table public.mark ()").await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_database_is_gone_whoever_is_connected_to_it() {
     let database = TestDatabase::create().await;
     let name = database.name().to_owned();

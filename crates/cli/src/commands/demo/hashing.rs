@@ -5,14 +5,13 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pgmill::{Json, JsonError, Outcome, Task};
+use pgmill::{Context, Json, JsonError, Outcome};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::tally::Tally;
-use crate::worker::{Ended, Handler, Interrupt, Verdict};
 
 /// The payload of a task.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,14 +39,25 @@ impl Hashing {
         Self { readers: Semaphore::new(readers), fail_rate, tally }
     }
 
-    async fn outcome(&self, task: &Task, interrupt: &Interrupt) -> Result<Outcome, JsonError> {
-        let job: Job = task.payload.as_ref().unwrap_or(&Json::null()).decode()?;
-        if chance(task.id, task.attempt) < self.fail_rate {
-            return Outcome::retry(&format!("attempt {} failed on purpose", task.attempt));
+    /// Hashes the file of a task.
+    pub(super) async fn run(&self, context: Context) -> Outcome {
+        // The semaphore is never closed.
+        match context.cancellation().run_until_cancelled(self.readers.acquire()).await {
+            Some(_reader) => self.outcome(&context).await.unwrap_or_else(|error| {
+                Outcome::failed(&error.to_string()).unwrap_or_else(|_| Outcome::Failed(Json::null()))
+            }),
+            None => Outcome::GiveBack,
         }
-        let (path, stop) = (PathBuf::from(job.path), interrupt.soon.clone());
+    }
+
+    async fn outcome(&self, context: &Context) -> Result<Outcome, JsonError> {
+        let job: Job = context.task().payload.as_ref().unwrap_or(&Json::null()).decode()?;
+        if chance(context.id(), context.attempt()) < self.fail_rate {
+            return Outcome::retry(&format!("attempt {} failed on purpose", context.attempt()));
+        }
+        let (path, stop) = (PathBuf::from(job.path), context.cancellation().clone());
         match tokio::task::spawn_blocking(move || hash(path, &stop)).await {
-            Ok(Err(_)) if interrupt.soon.is_cancelled() => Ok(Outcome::GiveBack),
+            Ok(Err(_)) if context.is_cancelled() => Ok(Outcome::GiveBack),
             Ok(Ok(hashed)) => {
                 self.tally.read(hashed.size);
                 Outcome::done(&hashed)
@@ -57,24 +67,6 @@ impl Hashing {
             Ok(Err(error)) => Outcome::retry(&error.to_string()),
             Err(error) => Outcome::retry(&error.to_string()),
         }
-    }
-}
-
-impl Handler for Hashing {
-    async fn run(&self, task: &Task, interrupt: &Interrupt) -> Verdict {
-        // The semaphore is never closed.
-        let reader = interrupt.soon.run_until_cancelled(self.readers.acquire()).await;
-        let outcome = match reader {
-            Some(_reader) => self.outcome(task, interrupt).await.unwrap_or_else(|error| {
-                Outcome::failed(&error.to_string()).unwrap_or_else(|_| Outcome::Failed(Json::null()))
-            }),
-            None => Outcome::GiveBack,
-        };
-        Verdict { outcome, note: None }
-    }
-
-    fn ended(&self, ended: &Ended) {
-        self.tally.ended(ended);
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use pgmill::{Manager, Namespace, QueueMeta, TaskMeta};
+use pgmill::{Manager, Namespace, QueueMeta, QueueOptions, TaskMeta, WorkerPool};
 use tokio_util::sync::CancellationToken;
 
 use self::files::Found;
@@ -20,13 +20,14 @@ use self::hashing::{Hashing, Job};
 use self::tally::Tally;
 use crate::database::{Database, DatabaseArgs};
 use crate::shutdown::Shutdown;
-use crate::worker::{Options, Worker};
 use crate::{args, output};
 
 /// How many tasks are created in one call.
 const CHUNK: usize = 500;
-/// How many tasks are held for each that runs, so that none waits for the database.
-const HELD_PER_WORKER: usize = 8;
+/// How many tasks the pool runs for each file that is read: a statement for each few tasks would cost more than they do.
+const RUN_PER_READER: usize = 8;
+/// How long files may be read on after the program was asked to end.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Hash the files of a folder through the queue: one task for each file.
 ///
@@ -72,27 +73,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let finished = CancellationToken::new();
     let tally = Arc::new(Tally::new(tasks, finished.clone()));
-    let workers = args::workers(args.workers);
-    let handler = Arc::new(Hashing::new(workers, args.fail_rate, Arc::clone(&tally)));
-    let options = Options {
-        name: "demo".to_owned(),
-        queues: vec![queue.clone()],
-        slots: workers * HELD_PER_WORKER,
-        lease: Duration::from_secs(30),
-        grace: Duration::from_secs(5),
-        until_empty: false,
-    };
+    let readers = args::workers(args.workers);
+    let hashing = Hashing::new(readers, args.fail_rate, Arc::clone(&tally));
+    let pool = pool(manager, &queue, readers * RUN_PER_READER, hashing, &tally, &shutdown).await?;
     let watch = Watch { manager: manager.clone(), queue: queue.clone(), tasks };
     let stop = shutdown.stop.child_token();
-    let worker = Worker::new(
-        manager.clone(),
-        handler,
-        options,
-        Shutdown { stop: stop.clone(), now: shutdown.now.clone() },
-    );
 
     let started = Instant::now();
-    let working = tokio::spawn(worker.run());
+    let working = tokio::spawn({
+        let stop = stop.clone();
+        async move { pool.run(stop).await }
+    });
     let running = async {
         enqueue(manager, &queue, &found.paths).await?;
         tokio::select! {
@@ -156,6 +147,29 @@ async fn create_queue(manager: &Manager) -> anyhow::Result<String> {
     let meta = QueueMeta::new(&name).no_ttl().retries(5).retry_delay(Duration::from_millis(200));
     manager.create_queue(meta).await.context("the queue cannot be created")?;
     Ok(name)
+}
+
+/// A pool that hashes the files of a queue.
+async fn pool(
+    manager: &Manager,
+    queue: &str,
+    workers: usize,
+    hashing: Hashing,
+    tally: &Arc<Tally>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<WorkerPool> {
+    let tally = Arc::clone(tally);
+    let builder = WorkerPool::builder(manager).name("demo").workers(workers).shutdown_grace(GRACE);
+    // The session maintains the database.
+    let builder = builder.maintenance(false).now(shutdown.now.clone());
+    let pool = builder.on_end(move |ended| tally.ended(ended)).build()?;
+    let hashing = Arc::new(hashing);
+    pool.register_raw(&[queue], QueueOptions::new(), move |context| {
+        let hashing = Arc::clone(&hashing);
+        async move { hashing.run(context).await }
+    })
+    .await?;
+    Ok(pool)
 }
 
 async fn enqueue(manager: &Manager, queue: &str, paths: &[String]) -> anyhow::Result<()> {

@@ -2,10 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pgmill::{Status, Task};
+use pgmill::{End, Ended, Status, Task};
 use tokio_util::sync::CancellationToken;
-
-use crate::worker::{End, Ended};
 
 /// Counts the ends of attempts, and says when every task has come to its end.
 #[derive(Debug)]
@@ -52,11 +50,11 @@ impl Tally {
         self.lock().bytes += bytes;
     }
 
-    pub(super) fn ended(&self, ended: &Ended) {
-        let End::Recorded { status, task } = &ended.end else { return };
+    pub(super) fn ended(&self, ended: &Ended<'_>) {
+        let End::Recorded { status, task } = ended.end else { return };
         let mut counts = self.lock();
-        if ended.retained.attempt == 1 {
-            counts.pickups.extend(millis(&ended.retained, ended.retained.started_at));
+        if ended.task.attempt == 1 {
+            counts.pickups.extend(millis(ended.task, ended.task.started_at));
         }
         if let (Status::Released, Some(task)) = (status, task) {
             counts.latencies.extend(millis(task, task.finished_at));

@@ -1,25 +1,32 @@
 //! Joins tasks and commands: the environment of a command, and the line that tells how it ended.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pgmill::{Json, Outcome, Task};
+use pgmill::{Context, End, Ended, Json, Outcome, Task};
 use serde::Serialize;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
-use super::verdict;
+use super::process::{Interrupt, Process, Reason};
+use super::verdict::{self, Verdict};
 use crate::output;
-use crate::worker::{End, Ended, Handler, Interrupt, Process, Verdict};
 
 /// How long to keep a task that no command could be started for: an attempt a second, not thousands.
 const BREATH: Duration = Duration::from_secs(1);
 
-/// Runs the command.
+/// Runs the command for tasks, and tells how it ended.
 #[derive(Debug)]
 pub(super) struct CommandHandler {
-    pub(super) process: Process,
-    /// The name of the worker.
-    pub(super) worker: String,
-    pub(super) report: Report,
+    process: Process,
+    report: Report,
+    /// Ends commands at once.
+    now: CancellationToken,
+    running: AtomicUsize,
+    /// Why attempts did not succeed, from the end of the command until that is recorded: by task and attempt.
+    notes: Mutex<HashMap<(u64, u32), String>>,
 }
 
 /// What is printed for an attempt that has ended.
@@ -42,8 +49,30 @@ struct Line<'a> {
     error: Option<&'a str>,
 }
 
-impl Handler for CommandHandler {
-    async fn run(&self, task: &Task, interrupt: &Interrupt) -> Verdict {
+impl CommandHandler {
+    /// Once `now` is cancelled, commands are killed.
+    pub(super) fn new(process: Process, report: Report, now: CancellationToken) -> Self {
+        Self { process, report, now, running: AtomicUsize::new(0), notes: Mutex::default() }
+    }
+
+    /// How many commands run.
+    pub(super) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Runs the command for a task.
+    pub(super) async fn run(&self, context: Context) -> Outcome {
+        let _running = Counted::new(&self.running);
+        let interrupt = Interrupt { soon: context.cancellation().clone(), now: self.now.clone() };
+        let Verdict { outcome, note } = self.verdict(&context, &interrupt).await;
+        if let Some(note) = note {
+            self.notes().insert(key(context.task()), note);
+        }
+        outcome
+    }
+
+    async fn verdict(&self, context: &Context, interrupt: &Interrupt) -> Verdict {
+        let task = context.task();
         let input = task.payload.as_ref().map_or("null", Json::as_str);
         let variables = [
             ("PGMILL_TASK_ID", task.id.to_string()),
@@ -51,10 +80,16 @@ impl Handler for CommandHandler {
             ("PGMILL_NAMESPACE", task.namespace.to_string()),
             ("PGMILL_ATTEMPT", task.attempt.to_string()),
             ("PGMILL_RETRIES", task.retries.to_string()),
-            ("PGMILL_WORKER", self.worker.clone()),
+            ("PGMILL_WORKER", context.worker().to_owned()),
         ];
         match self.process.run(input, &variables, interrupt).await {
-            Ok(run) => verdict::of(&run, self.process.timeout),
+            Ok(run) => {
+                let expired = context.deadline().is_some_and(|deadline| deadline <= Instant::now());
+                if expired && run.reason == Reason::Interrupted && !run.status.success() {
+                    return Verdict::expired();
+                }
+                verdict::of(&run, self.process.timeout)
+            }
             Err(error) => {
                 // No fault of the task, so it costs it no attempt.
                 tracing::error!("the command {} cannot be run: {error}", self.process.program.display());
@@ -64,18 +99,22 @@ impl Handler for CommandHandler {
         }
     }
 
-    fn ended(&self, ended: &Ended) {
-        let status = match &ended.end {
+    /// Tells of an attempt that has ended.
+    pub(super) fn ended(&self, ended: &Ended<'_>) {
+        let note = self.notes().remove(&key(ended.task));
+        let status = match ended.end {
             End::Recorded { status, .. } => status.as_str(),
             End::GivenBack => "given_back",
-            End::Lost => "lost",
+            // That it could not be recorded is told for all of them together.
+            End::Unrecorded => return,
+            _ => "lost",
         };
-        let Ended { retained: Task { id, queue, attempt, .. }, note, .. } = ended;
-        let seconds = ended.took.as_secs_f64();
+        let Task { id, queue, attempt, .. } = ended.task;
+        let seconds = ended.ran.as_secs_f64();
         match self.report {
             Report::Nothing => {}
             Report::Lines => {
-                let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+                let note = note.map(|note| format!(": {note}")).unwrap_or_default();
                 output::line(&format!("{id} {queue} {status} attempt={attempt} {seconds:.3}s{note}"));
             }
             Report::Json => output::json_line(&Line {
@@ -87,5 +126,31 @@ impl Handler for CommandHandler {
                 error: note.as_deref(),
             }),
         }
+    }
+
+    /// A panic while it was held leaves it as true as before.
+    fn notes(&self) -> MutexGuard<'_, HashMap<(u64, u32), String>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What tells attempts apart.
+fn key(task: &Task) -> (u64, u32) {
+    (task.id, task.attempt)
+}
+
+/// One of those that are counted, until it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,8 +1,11 @@
 //! `pgmill work`: runs a command for each task.
 
 mod handler;
+mod process;
 mod verdict;
+mod watch;
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,13 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use pgmill::{Manager, Namespace, QueueName, WorkerName};
+use pgmill::{Manager, Namespace, Prefetch, QueueName, QueueOptions, RunReport, WorkerName, WorkerPool};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use self::handler::{CommandHandler, Report};
+use self::process::{LAST_WORDS, Process, TIDY_UP, resolve};
+use self::watch::{Paused, watch_listening};
 use crate::database::{Database, DatabaseArgs};
 use crate::shutdown::Shutdown;
-use crate::worker::{Options, Process, Worker, resolve};
 use crate::{args, output};
+
+/// How much longer than a command may take to end it is waited for.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// Run a command for each task of some queues
 ///
@@ -78,7 +87,20 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::listen()?;
     let program = program(&args.command)?;
-    let name = args.name.map_or_else(host_name, |name| name.as_str().to_owned());
+    let session = Database::open(&args.database).await?.session(&args.namespace).await?;
+    let manager = session.manager();
+    check_queues(manager, &args).await?;
+    let report = work(manager, &args, program, &shutdown).await;
+    session.close().await?;
+    Ok(if report?.unrecorded == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn work(
+    manager: &Manager,
+    args: &Args,
+    program: PathBuf,
+    shutdown: &Shutdown,
+) -> anyhow::Result<RunReport> {
     let report = match (args.json, args.quiet) {
         (true, _) => Report::Json,
         (_, true) => Report::Nothing,
@@ -90,22 +112,80 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         timeout: args.timeout,
         output_limit: verdict::RESULT_LIMIT,
     };
-    let options = Options {
-        name: name.clone(),
-        queues: args.queues.iter().map(|queue| queue.as_str().to_owned()).collect(),
-        slots: args::workers(args.workers),
-        lease: args.lease,
-        grace: args.grace,
-        until_empty: args.until_empty,
-    };
+    let handler = Arc::new(CommandHandler::new(process, report, shutdown.now.clone()));
+    let workers = args::workers(args.workers);
+    let pool = pool(manager, args, workers, &handler, late(&shutdown.now)).await?;
 
-    let session = Database::open(&args.database).await?.session(&args.namespace).await?;
-    let manager = session.manager();
-    check_queues(manager, &options).await?;
-    let handler = Arc::new(CommandHandler { process, worker: name, report });
-    let unrecorded = Worker::new(manager.clone(), handler, options, shutdown).run().await;
-    session.close().await?;
-    Ok(if unrecorded? == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let mut paused = Paused::new(manager.clone(), args.queues.clone());
+    let report = tokio::select! {
+        report = pool.run(shutdown.stop.clone()) => report?,
+        never = paused.watch(|| handler.running() < workers) => match never {},
+        never = watch_listening(manager) => match never {},
+        never = say_what_is_waited_for(&handler, shutdown) => match never {},
+    };
+    if args.until_empty && !shutdown.stop.is_cancelled() {
+        paused.look().await;
+    }
+    Ok(report)
+}
+
+/// A pool that runs the command.
+async fn pool(
+    manager: &Manager,
+    args: &Args,
+    workers: usize,
+    handler: &Arc<CommandHandler>,
+    now: CancellationToken,
+) -> anyhow::Result<WorkerPool> {
+    let observer = Arc::clone(handler);
+    let mut builder = WorkerPool::builder(manager)
+        .workers(workers)
+        .lease(args.lease)
+        .prefetch(Prefetch::None)
+        // The session maintains the database.
+        .maintenance(false)
+        .until_empty(args.until_empty)
+        .shutdown_grace(args.grace)
+        .cancel_grace(TIDY_UP + LAST_WORDS + MARGIN)
+        .now(now)
+        .on_end(move |ended| observer.ended(ended));
+    if let Some(name) = &args.name {
+        builder = builder.name(name.as_str());
+    }
+    let pool = builder.build()?;
+    let queues: Vec<&str> = args.queues.iter().map(QueueName::as_str).collect();
+    let handler = Arc::clone(handler);
+    pool.register_raw(&queues, QueueOptions::new(), move |context| {
+        let handler = Arc::clone(&handler);
+        async move { handler.run(context).await }
+    })
+    .await?;
+    Ok(pool)
+}
+
+/// The second signal as the pool hears of it: when commands, which hear of it at once, have had their time to end.
+fn late(now: &CancellationToken) -> CancellationToken {
+    let (now, late) = (now.clone(), CancellationToken::new());
+    tokio::spawn({
+        let late = late.clone();
+        async move {
+            now.cancelled().await;
+            sleep(LAST_WORDS + MARGIN).await;
+            late.cancel();
+        }
+    });
+    late
+}
+
+/// At the first signal.
+async fn say_what_is_waited_for(handler: &CommandHandler, shutdown: &Shutdown) -> Infallible {
+    shutdown.stop.cancelled().await;
+    match handler.running() {
+        0 => {}
+        1 => output::note("pgmill: waiting for 1 task"),
+        count => output::note(&format!("pgmill: waiting for {count} tasks")),
+    }
+    std::future::pending().await
 }
 
 /// A command that cannot be run is refused before any task is retained for it.
@@ -117,17 +197,12 @@ fn program(command: &[OsString]) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("the command `{}` cannot be run", program.display()))
 }
 
-fn host_name() -> String {
-    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    host.filter(|name| WorkerName::new(name).is_ok()).unwrap_or_else(|| "pgmill".to_owned())
-}
-
 /// A queue that does not exist may be created later; but it may also be a slip of the pen.
-async fn check_queues(manager: &Manager, options: &Options) -> anyhow::Result<()> {
-    for queue in &options.queues {
-        match manager.get_queue(queue).await {
+async fn check_queues(manager: &Manager, args: &Args) -> anyhow::Result<()> {
+    for queue in &args.queues {
+        match manager.get_queue(queue.as_str()).await {
             Ok(_) => {}
-            Err(pgmill::QueueError::NotFound { .. }) if options.until_empty => {
+            Err(pgmill::QueueError::NotFound { .. }) if args.until_empty => {
                 bail!(
                     "there is no queue `{queue}` in the namespace `{}`: check the two names",
                     manager.namespace()

@@ -7,12 +7,29 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use pgmill::{Json, Outcome, format_duration};
 
-use crate::worker::{Reason, Run, Verdict};
+use super::process::{Reason, Run};
 
 /// The longest result that is stored, in bytes of JSON.
 pub(super) const RESULT_LIMIT: usize = 1024 * 1024;
 /// `EX_DATAERR` of sysexits.h: the input is wrong, and will be next time.
 const DATA_ERROR: i32 = 65;
+
+/// What the end of an attempt says.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    /// Why, in a few words, if it did not succeed.
+    pub(super) note: Option<String>,
+}
+
+impl Verdict {
+    /// The task has expired while its command ran, which was stopped for that.
+    pub(super) fn expired() -> Self {
+        let text = "stopped: the task expired while its command ran";
+        // The database ends it as expired, for no attempt can come in time.
+        Self { outcome: Outcome::Retry { result: text_json(text), after: None }, note: Some(text.to_owned()) }
+    }
+}
 
 /// Decides about a run. `timeout` is the one it had.
 pub(super) fn of(run: &Run, timeout: Option<Duration>) -> Verdict {

@@ -13,8 +13,6 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::worker::Interrupt;
-
 /// How long a command has between SIGTERM and SIGKILL.
 pub(super) const TIDY_UP: Duration = Duration::from_secs(5);
 /// How long to read on after the command has ended: something it started may keep its output open for ever.
@@ -22,31 +20,40 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How much of the end of standard error is kept.
 const ERROR_TAIL: usize = 8 * 1024;
 
+/// Asks a command to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Interrupt {
+    /// Soon: there may be something to tidy up.
+    pub(super) soon: CancellationToken,
+    /// At once.
+    pub(super) now: CancellationToken,
+}
+
 /// A command that can be run many times.
 #[derive(Debug)]
-pub(crate) struct Process {
-    pub(crate) program: PathBuf,
-    pub(crate) args: Vec<OsString>,
+pub(super) struct Process {
+    pub(super) program: PathBuf,
+    pub(super) args: Vec<OsString>,
     /// How long one run may take.
-    pub(crate) timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     /// How much standard output is kept; one byte more tells that there was more.
-    pub(crate) output_limit: usize,
+    pub(super) output_limit: usize,
 }
 
 /// A run that is over.
 #[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) status: ExitStatus,
-    pub(crate) reason: Reason,
+pub(super) struct Run {
+    pub(super) status: ExitStatus,
+    pub(super) reason: Reason,
     /// The start of standard output.
-    pub(crate) stdout: Vec<u8>,
+    pub(super) stdout: Vec<u8>,
     /// The end of standard error.
-    pub(crate) stderr: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
 }
 
 /// Why a run is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(super) enum Reason {
     /// It ended by itself.
     Exited,
     /// It took too long.
@@ -56,8 +63,9 @@ pub(crate) enum Reason {
 }
 
 impl Process {
-    /// Runs the command once with this text on standard input and these variables added to the environment.
-    pub(crate) async fn run(
+    /// Runs the command once with this text on standard input and these variables added to the environment. If the
+    /// future is dropped, the command and all it started is killed.
+    pub(super) async fn run(
         &self,
         input: &str,
         variables: &[(&str, String)],
@@ -73,7 +81,7 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let group = Group::of(&child)?;
+        let mut group = Group::of(&child)?;
         let enough = CancellationToken::new();
         let feeder = child.stdin.take().map(|pipe| tokio::spawn(feed(pipe, input.as_bytes().to_vec())));
         let limit = self.output_limit;
@@ -89,7 +97,7 @@ impl Process {
             }))
         });
 
-        let (status, reason) = self.wait(&mut child, group, interrupt).await?;
+        let (status, reason) = self.wait(&mut child, &mut group, interrupt).await?;
 
         let collected = async { (collected(stdout).await, collected(stderr).await) };
         tokio::pin!(collected);
@@ -109,7 +117,7 @@ impl Process {
     async fn wait(
         &self,
         child: &mut Child,
-        group: Group,
+        group: &mut Group,
         interrupt: &Interrupt,
     ) -> io::Result<(ExitStatus, Reason)> {
         let too_long = async {
@@ -120,7 +128,10 @@ impl Process {
         };
         let reason = tokio::select! {
             biased;
-            status = child.wait() => return Ok((status?, Reason::Exited)),
+            status = child.wait() => {
+                group.leave();
+                return Ok((status?, Reason::Exited));
+            }
             () = interrupt.soon.cancelled() => Reason::Interrupted,
             () = interrupt.now.cancelled() => Reason::Interrupted,
             () = too_long => Reason::TimedOut,
@@ -128,7 +139,7 @@ impl Process {
         group.signal(Signal::SIGTERM);
         let tidied = interrupt.now.run_until_cancelled(timeout(TIDY_UP, child.wait())).await;
         // Also when the command itself has ended: what it started ends with it.
-        group.signal(Signal::SIGKILL);
+        group.kill();
         let status = match tidied {
             Some(Ok(status)) => status,
             _ => child.wait().await,
@@ -137,19 +148,41 @@ impl Process {
     }
 }
 
-/// The processes that a command consists of.
-#[derive(Debug, Clone, Copy)]
-struct Group(Pid);
+/// The processes that a command consists of: killed when this is dropped, unless they were killed or left before.
+#[derive(Debug)]
+struct Group {
+    id: Pid,
+    over: bool,
+}
 
 impl Group {
     fn of(child: &Child) -> io::Result<Self> {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
-        id.map(|id| Self(Pid::from_raw(id))).ok_or_else(|| io::Error::other("the command has no process id"))
+        id.map(|id| Self { id: Pid::from_raw(id), over: false })
+            .ok_or_else(|| io::Error::other("the command has no process id"))
     }
 
-    fn signal(self, signal: Signal) {
+    fn signal(&self, signal: Signal) {
         // It fails when nobody is left in the group, which is what is wanted.
-        let _ = killpg(self.0, signal);
+        let _ = killpg(self.id, signal);
+    }
+
+    fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.over = true;
+    }
+
+    /// Lets those go on that the command has left behind.
+    fn leave(&mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !self.over {
+            self.kill();
+        }
     }
 }
 
@@ -185,7 +218,7 @@ async fn collected(reader: Option<tokio::task::JoinHandle<Vec<u8>>>) -> Vec<u8> 
 /// # Errors
 ///
 /// What is wrong with it, as a phrase.
-pub(crate) fn resolve(command: &Path, path: Option<&OsString>) -> Result<PathBuf, &'static str> {
+pub(super) fn resolve(command: &Path, path: Option<&OsString>) -> Result<PathBuf, &'static str> {
     use nix::unistd::{AccessFlags, access};
 
     let runs = |file: &Path| file.is_file() && access(file, AccessFlags::X_OK).is_ok();
@@ -199,4 +232,36 @@ pub(crate) fn resolve(command: &Path, path: Option<&OsString>) -> Result<PathBuf
     let path = path.ok_or("PATH is not set")?;
     let found = std::env::split_paths(path).map(|folder| folder.join(command)).find(|file| runs(file));
     found.ok_or("there is no such program in PATH")
+}
+
+#[cfg(test)]
+mod tests {
+    use pgmill_testkit::wait_until;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_is_dropped_kills_all_that_the_command_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let sign = folder.path().join("inner");
+        let script = "sleep 1000 & echo $! > $0.new; mv $0.new $0; wait";
+        let process = Process {
+            program: PathBuf::from("/bin/sh"),
+            args: vec!["-c".into(), script.into(), sign.clone().into()],
+            timeout: None,
+            output_limit: 1,
+        };
+        let patience = Duration::from_secs(60);
+        let interrupt = Interrupt::default();
+        tokio::select! {
+            _ = process.run("", &[], &interrupt) => panic!("it does not end by itself"),
+            () = wait_until("the inner process", patience, async || sign.exists()) => {}
+        }
+        let inner = std::fs::read_to_string(sign).unwrap();
+        let status = Path::new("/proc").join(inner.trim()).join("stat");
+        wait_until("its end", patience, async || {
+            std::fs::read_to_string(&status).map_or(true, |status| status.contains(") Z "))
+        })
+        .await;
+    }
 }

@@ -1,7 +1,7 @@
-//! Creates a task, runs it, and looks at what is kept of it: the example of the README, on a PostgreSQL of its own.
+//! Creates a task, runs it by hand, and looks at what is kept of it: what a pool of workers (`worker`) does beneath.
 //!
 //! ```text
-//! cargo run -p pgmill --example first_task
+//! cargo run --example first_task
 //! ```
 //!
 //! A real program connects to a server that is there already, and has its workers in another process, often on another
@@ -10,15 +10,15 @@
 use std::error::Error;
 
 use pgmill::{Manager, Outcome, QueueMeta, Status, TaskMeta, hours, minutes};
-use pgmill_embedded::Embedded;
+use pgmill_examples::Database;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let server = tokio::task::spawn_blocking(|| Embedded::builder().ephemeral().start()).await??;
-    let manager = Manager::connect(server.url()).namespace("myapp").await?;
+    let database = Database::open().await?;
+    let manager = Manager::connect(database.url()).namespace("examples").await?;
     manager
-        .register_queue(QueueMeta::new("emails").ttl(hours(24)).retries(3).retry_delay(minutes(1)))
+        .register_queue(QueueMeta::new("letters").ttl(hours(24)).retries(3).retry_delay(minutes(1)))
         .await?;
 
     // In one process at least: nothing else ends tasks that have expired or whose last lease has lapsed.
@@ -29,10 +29,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
 
     // Once this returns, the task is on disk: it survives a crash of this program and of the database.
-    let created = manager.create_task("emails", TaskMeta::json(&"a@example.com")?).await?;
+    let created = manager.create_task("letters", TaskMeta::json(&"a@example.com")?).await?;
     println!("task {} is durable", created.id);
 
-    while let Some(task) = manager.next_task("worker-1", &["emails"]).await? {
+    while let Some(task) = manager.next_task("worker-1", &["letters"]).await? {
         // The task is this worker's until its lease ends. A handler may see a task twice, so sending has to bear that.
         println!("attempt {} of task {}: sending {:?}", task.attempt, task.id, task.payload);
         let released = manager.release_task(&task, Outcome::done(&"sent")?).await?;
