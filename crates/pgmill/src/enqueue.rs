@@ -5,7 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pgmill_schema::{Namespace, QueueName, Status, Task, TaskMeta, TaskMetaError, to_micros};
 use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_postgres::GenericClient;
 
@@ -64,19 +63,14 @@ impl Manager {
     /// ```
     pub async fn create_task(&self, queue: &str, meta: TaskMeta) -> Result<Task, EnqueueError> {
         let queue = QueueName::new(queue)?;
-        let span = telemetry::creating(&self.namespace, &queue);
-        telemetry::within(span, self.create(&queue, meta), |span, task| {
-            span.record("messaging.message.id", task.id);
-        })
-        .await
-    }
-
-    async fn create(&self, queue: &QueueName, meta: TaskMeta) -> Result<Task, EnqueueError> {
-        let new = self.new_task(queue, meta)?;
+        let operation = telemetry::creating(&self.namespace, &queue);
+        let new = operation.span().in_scope(|| self.new_task(&queue, meta))?;
         loop {
-            let waiting = submit(self.batcher(&new), new.clone()).await?;
-            let (id, enqueued) = waiting.await.map_err(|_| EnqueueError::Closed)??;
+            let call = submit(self.batcher(&new), new.clone());
+            let (id, enqueued) = operation.within(call).await?;
             if let Some(task) = self.task_of(&NewTask { id, ..new.clone() }, enqueued).await? {
+                operation.span().record("messaging.message.id", task.id);
+                operation.done();
                 return Ok(task);
             }
             // The task that had the key was removed between the two looks: the key is free now.
@@ -98,8 +92,10 @@ impl Manager {
     ) -> Result<Vec<Task>, EnqueueError> {
         let queue = QueueName::new(queue)?;
         let metas: Vec<_> = metas.into_iter().collect();
-        let span = telemetry::creating_many(&self.namespace, &queue, metas.len());
-        telemetry::within(span, self.create_many(&queue, metas), |_, _| ()).await
+        let operation = telemetry::creating_many(&self.namespace, &queue, metas.len());
+        let created = operation.within(self.create_many(&queue, metas)).await?;
+        operation.done();
+        Ok(created)
     }
 
     async fn create_many(&self, queue: &QueueName, metas: Vec<TaskMeta>) -> Result<Vec<Task>, EnqueueError> {
@@ -148,11 +144,10 @@ impl Manager {
         meta: TaskMeta,
     ) -> Result<(Task, Wake), EnqueueError> {
         let queue = QueueName::new(queue)?;
-        let span = telemetry::creating(&self.namespace, &queue);
-        let task = telemetry::within(span, self.create_in(client, &queue, meta), |span, task| {
-            span.record("messaging.message.id", task.id);
-        })
-        .await?;
+        let operation = telemetry::creating(&self.namespace, &queue);
+        let task = operation.within(self.create_in(client, &queue, meta)).await?;
+        operation.span().record("messaging.message.id", task.id);
+        operation.done();
         let wake = self.wake(queue, &task);
         Ok((task, wake))
     }
@@ -320,12 +315,10 @@ impl Batch for Bulk<'_> {
     }
 }
 
-type Answer = oneshot::Receiver<Result<(i64, Enqueued), EnqueueError>>;
-
-async fn submit(batcher: &Batcher<EnqueueFlight>, task: NewTask) -> Result<Answer, EnqueueError> {
+async fn submit(batcher: &Batcher<EnqueueFlight>, task: NewTask) -> Result<(i64, Enqueued), EnqueueError> {
     let (answer, waiting) = Reply::new(EnqueueError::Closed);
     batcher.submit(EnqueueCall { task, answer }).await.map_err(|_| EnqueueError::Closed)?;
-    Ok(waiting)
+    waiting.await.map_err(|_| EnqueueError::Closed)?
 }
 
 /// The time to the microsecond, as it will be read back. PostgreSQL knows fewer years than a timestamp does, but a start

@@ -41,11 +41,10 @@ impl Manager {
         meta: TaskMeta,
     ) -> Result<(Task, Wake), EnqueueError> {
         let queue = QueueName::new(queue)?;
-        let span = telemetry::creating(&self.namespace, &queue);
-        let task = telemetry::within(span, self.create_sqlx(connection, &queue, meta), |span, task| {
-            span.record("messaging.message.id", task.id);
-        })
-        .await?;
+        let operation = telemetry::creating(&self.namespace, &queue);
+        let task = operation.within(self.create_sqlx(connection, &queue, meta)).await?;
+        operation.span().record("messaging.message.id", task.id);
+        operation.done();
         let wake = self.wake(queue, &task);
         Ok((task, wake))
     }

@@ -146,11 +146,11 @@ impl Manager {
         queues: &[&str],
         retain: Retain,
     ) -> Result<Vec<Task>, RetainError> {
-        let span = telemetry::retaining(&self.namespace, queues, worker, retain.count);
-        telemetry::within(span, self.retain(worker, queues, retain), |span, tasks| {
-            span.record("messaging.batch.message_count", tasks.len());
-        })
-        .await
+        let operation = telemetry::retaining(&self.namespace, queues, worker, retain.count);
+        let tasks = operation.within(self.retain(worker, queues, retain)).await?;
+        operation.span().record("messaging.batch.message_count", tasks.len());
+        operation.done();
+        Ok(tasks)
     }
 
     async fn retain(&self, worker: &str, queues: &[&str], retain: Retain) -> Result<Vec<Task>, RetainError> {
@@ -180,28 +180,21 @@ impl Manager {
         attempted: impl Into<Attempted>,
         outcome: Outcome,
     ) -> Result<Released, ReleaseError> {
-        let span = telemetry::releasing(&self.namespace);
-        let chosen = Fate::chosen(&outcome);
-        telemetry::within(span, self.release(attempted.into(), outcome), |span, released| {
-            span.record("messaging.message.id", released.id);
-            if let Some(task) = &released.task {
-                span.record("messaging.destination.name", task.queue.as_str());
-                span.record("pgmill.attempt", task.attempt);
-            }
-            chosen.unwrap_or_else(|| Fate::of(released.status)).note(span);
-        })
-        .await
-    }
-
-    async fn release(&self, attempted: Attempted, outcome: Outcome) -> Result<Released, ReleaseError> {
-        let Attempted { fence, task } = attempted;
+        let Attempted { fence, task } = attempted.into();
         let fence = fence.map_err(|id| ReleaseError::Id { id })?;
         outcome.validate(self.shared.max_payload)?;
-        let (answer, waiting) = Reply::new(ReleaseError::Closed);
+        let chosen = Fate::chosen(&outcome);
         let ending = Ending { namespace: self.namespace.clone(), fence, outcome };
-        let call = ReleaseCall { ending, answer: Some(answer) };
-        self.shared.releases.submit(call).await.map_err(|_| ReleaseError::Closed)?;
-        let answer = waiting.await.map_err(|_| ReleaseError::Closed)??;
+        let operation = telemetry::releasing(&self.namespace, fence.id());
+        let answer = operation.within(self.release(ending)).await?;
+        if let ReleaseAnswer::Task(now) = &answer {
+            operation.span().record("messaging.destination.name", now.queue.as_str());
+            operation.span().record("pgmill.attempt", now.attempt);
+        }
+        if let Some(fate) = chosen.or(answer.status().map(Fate::of)) {
+            fate.note(operation.span());
+        }
+        operation.done();
         let id = u64::try_from(fence.id()).unwrap_or_default();
         match answer {
             ReleaseAnswer::Task(mut now) => {
@@ -217,6 +210,13 @@ impl Manager {
                 Ok(Released { id, status, task: task.ok().flatten() })
             }
         }
+    }
+
+    async fn release(&self, ending: Ending) -> Result<ReleaseAnswer, ReleaseError> {
+        let (answer, waiting) = Reply::new(ReleaseError::Closed);
+        let call = ReleaseCall { ending, answer: Some(answer) };
+        self.shared.releases.submit(call).await.map_err(|_| ReleaseError::Closed)?;
+        waiting.await.map_err(|_| ReleaseError::Closed)?
     }
 
     /// Extends the leases of running attempts to so long from now (default: the queue's lease), never past `dies_at`, and

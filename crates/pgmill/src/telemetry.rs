@@ -25,4 +25,4 @@ pub(crate) use fate::Fate;
 pub(crate) use meters::{BatchMeters, Level, Meters};
 pub(crate) use names::{describe, job_ended, listening, notices_received, notices_sent, ticks_taken};
 pub(crate) use pool_meters::{HandlingMeters, PoolMeters};
-pub(crate) use spans::{creating, creating_many, releasing, retaining, running, within};
+pub(crate) use spans::{creating, creating_many, releasing, retaining, running};

@@ -37,6 +37,16 @@ pub(crate) enum ReleaseAnswer {
     Settled(Status),
 }
 
+impl ReleaseAnswer {
+    /// The status of the task now.
+    pub(crate) fn status(&self) -> Option<Status> {
+        match self {
+            Self::Task(task) => task.status,
+            Self::Settled(status) => Some(*status),
+        }
+    }
+}
+
 impl Borrow<Ending> for ReleaseCall {
     fn borrow(&self) -> &Ending {
         &self.ending

@@ -5,13 +5,14 @@
 
 use pgmill_schema::{Namespace, QueueName, Task};
 use tracing::field::Empty;
+use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span, debug_span, info_span};
 
 use super::fate::Fate;
 
 /// Creates a task.
-pub(crate) fn creating(namespace: &Namespace, queue: &QueueName) -> Span {
-    info_span!(
+pub(crate) fn creating(namespace: &Namespace, queue: &QueueName) -> Operation {
+    Operation::new(info_span!(
         "pgmill.create_task",
         otel.kind = "producer",
         otel.status_code = Empty,
@@ -20,12 +21,12 @@ pub(crate) fn creating(namespace: &Namespace, queue: &QueueName) -> Span {
         messaging.destination.name = queue.as_str(),
         messaging.message.id = Empty,
         pgmill.namespace = namespace.as_str(),
-    )
+    ))
 }
 
 /// Creates many tasks at once.
-pub(crate) fn creating_many(namespace: &Namespace, queue: &QueueName, count: usize) -> Span {
-    info_span!(
+pub(crate) fn creating_many(namespace: &Namespace, queue: &QueueName, count: usize) -> Operation {
+    Operation::new(info_span!(
         "pgmill.create_tasks",
         otel.kind = "producer",
         otel.status_code = Empty,
@@ -34,12 +35,12 @@ pub(crate) fn creating_many(namespace: &Namespace, queue: &QueueName, count: usi
         messaging.destination.name = queue.as_str(),
         messaging.batch.message_count = count,
         pgmill.namespace = namespace.as_str(),
-    )
+    ))
 }
 
 /// Retains tasks of these queues, for a worker.
-pub(crate) fn retaining(namespace: &Namespace, queues: &[&str], worker: &str, wanted: usize) -> Span {
-    debug_span!(
+pub(crate) fn retaining(namespace: &Namespace, queues: &[&str], worker: &str, wanted: usize) -> Operation {
+    Operation::new(debug_span!(
         "pgmill.retain",
         otel.kind = "client",
         otel.status_code = Empty,
@@ -50,7 +51,7 @@ pub(crate) fn retaining(namespace: &Namespace, queues: &[&str], worker: &str, wa
         pgmill.namespace = namespace.as_str(),
         pgmill.worker = worker,
         pgmill.wanted = wanted,
-    )
+    ))
 }
 
 /// Runs one attempt: from the start of its handler until its release is committed.
@@ -81,33 +82,52 @@ pub(crate) fn running(task: &Task, worker: &str) -> Span {
 }
 
 /// Ends an attempt.
-pub(crate) fn releasing(namespace: &Namespace) -> Span {
-    debug_span!(
+pub(crate) fn releasing(namespace: &Namespace, id: i64) -> Operation {
+    Operation::new(debug_span!(
         "pgmill.release",
         otel.kind = "client",
         otel.status_code = Empty,
         messaging.system = "pgmill",
         messaging.operation.type = "settle",
         messaging.destination.name = Empty,
-        messaging.message.id = Empty,
+        messaging.message.id = id,
         pgmill.namespace = namespace.as_str(),
         pgmill.attempt = Empty,
         pgmill.outcome = Empty,
-    )
+    ))
 }
 
-/// Does this in a span, and notes in it what it came to.
-pub(crate) async fn within<T, E>(
+/// The span of an operation, which failed or was given up unless it is said to be done.
+pub(crate) struct Operation {
     span: Span,
-    work: impl Future<Output = Result<T, E>>,
-    note: impl FnOnce(&Span, &T),
-) -> Result<T, E> {
-    let result = work.instrument(span.clone()).await;
-    match &result {
-        Ok(done) => note(&span, done),
-        Err(_) => drop(span.record("otel.status_code", "error")),
+    done: bool,
+}
+
+impl Operation {
+    fn new(span: Span) -> Self {
+        Self { span, done: false }
     }
-    result
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Does this in the span. Only what waits should be: the future is held in addition to what is around it.
+    pub(crate) fn within<F: Future>(&self, work: F) -> Instrumented<F> {
+        work.instrument(self.span.clone())
+    }
+
+    pub(crate) fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        if !self.done {
+            self.span.record("otel.status_code", "error");
+        }
+    }
 }
 
 impl Fate {
