@@ -56,6 +56,10 @@ const COMPARE_EVERY: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(4);
 const COST_RATIO: u32 = 20;
+/// How soon after another a claim must come for its time to tell something: after a pause everything is slow.
+const WARM: Duration = Duration::from_millis(100);
+/// For how long a claim that was found not to be slow clears others like it, at most.
+const CLEAR_FOR: Duration = Duration::from_secs(60);
 /// How long the left edge is put off for claims that the floors satisfy.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -71,6 +75,12 @@ struct State {
     /// Since when the left edge is put off.
     put_off_since: Option<Instant>,
     compared: Option<Instant>,
+    /// When the last claim was answered.
+    answered: Option<Instant>,
+    /// How long a claim took that was found not to be slow, and for how long others that take less than twice as long are
+    /// taken for the same.
+    cleared: Duration,
+    clear_for: Duration,
     /// What was lost by the last claim from the left edge, if that was slow.
     lost: Option<Duration>,
 }
@@ -133,6 +143,8 @@ impl Floors {
             let at = &mut places.at[usize::from(task.priority.min(9))];
             *at = (*at).max(Some(reached(task, *run_at)));
         }
+        let now = Instant::now();
+        let warm = state.answered.replace(now).is_some_and(|before| now - before < took + WARM);
         if !from_left_edge {
             return None;
         }
@@ -140,8 +152,11 @@ impl Floors {
         state.used_until = None;
         let count = u32::try_from(retained.len()).unwrap_or(u32::MAX);
         let took = took.saturating_sub(CLAIM_PER_TASK * count);
-        let now = Instant::now();
-        let known = state.compared.is_some_and(|at| now - at < COMPARE_EVERY);
+        if !warm {
+            return None;
+        }
+        let clear_for = if took < state.cleared * 2 { state.clear_for } else { COMPARE_EVERY };
+        let known = state.compared.is_some_and(|at| now - at < clear_for);
         if took < CLAIM {
             state.lost = None;
             return None;
@@ -161,8 +176,11 @@ impl Floors {
         let mut state = self.state();
         if lost.is_zero() {
             state.lost = None;
+            state.cleared = took;
+            state.clear_for = (state.clear_for * 2).clamp(COMPARE_EVERY, CLEAR_FOR);
             return false;
         }
+        (state.cleared, state.clear_for) = (Duration::ZERO, Duration::ZERO);
         let Some(before) = state.lost.replace(lost) else {
             // The next one is looked into at once.
             state.compared = None;
@@ -271,6 +289,8 @@ mod tests {
 
     /// A claim from the left edge that takes so long. Returns whether floors are used after it.
     fn claim(floors: &Floors, took: Duration) -> bool {
+        // What comes after a pause tells nothing.
+        floors.learn(&[], false, NOTHING);
         if let Some(took) = floors.learn(&[], true, took) {
             floors.compare(took, NOTHING);
         }
@@ -292,6 +312,13 @@ mod tests {
         assert!(claim(&floors, SLOW));
         let until = floors.state().used_until.unwrap();
         assert!(until <= Instant::now() + SHORTEST);
+    }
+
+    #[test]
+    fn a_slow_claim_after_a_pause_tells_nothing() {
+        let floors = Floors::new(true);
+        assert!(floors.learn(&[], true, SLOW).is_none());
+        assert!(floors.learn(&[], true, SLOW).is_some());
     }
 
     #[test]

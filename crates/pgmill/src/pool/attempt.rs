@@ -230,7 +230,10 @@ impl<S: Send + Sync + 'static> Engine<S> {
 pub(super) fn outcome(said: Said, why: Option<Why>) -> Outcome {
     match said {
         // It only failed because it was interrupted: somebody else goes on with it, at no cost.
-        Said::Error(error) if why == Some(Why::Stopping) && error.is_plain_retry() => Outcome::GiveBack,
+        // The fence sees to it that it counts only while nobody else does already.
+        Said::Error(error) if matches!(why, Some(Why::Stopping | Why::Lapsing)) && error.is_plain_retry() => {
+            Outcome::GiveBack
+        }
         Said::Error(error) => error.outcome(),
         Said::Outcome(outcome) => outcome,
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::allotment;
 use super::attempt::Attempt;
 use super::ended::RunReport;
-use super::lane::{Average, Lane};
+use super::lane::{Average, Lane, STALE};
 use super::options::{Prefetch, Settings};
 use crate::telemetry::Fate;
 
@@ -21,8 +21,6 @@ use crate::telemetry::Fate;
 const UNRELEASED: usize = 1_024;
 /// The most tasks that one claim brings.
 const LARGEST_CLAIM: usize = 1_000;
-/// How long a task may wait for a slot before it is given back: then the tasks before it take longer than expected.
-const STALE: Duration = Duration::from_secs(1);
 
 /// Where an attempt stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -101,7 +101,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         }
     }
 
-    fn tell(&self, stopping: bool) {
+    pub(super) fn tell(&self, stopping: bool) {
         self.room.notify_one();
         if stopping {
             self.changed.notify_waiters();
@@ -131,7 +131,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         attempt.dropped.notify_one();
         let ran = attempt.running_for();
         let outcome = match why {
-            Why::Lost | Why::Lapsing => {
+            Why::Lost => {
                 warn_dropped(&attempt, "its lease was lost, and its handler did not come to an end in time");
                 return self.end(&attempt, None, &End::Lost, ran);
             }
@@ -140,7 +140,8 @@ impl<S: Send + Sync + 'static> Engine<S> {
                     TaskError::retry("the task expired while it ran, and its handler did not come to an end");
                 error.outcome()
             }
-            Why::Stopping => Outcome::GiveBack,
+            // Whether the lease has lapsed by now, the database decides.
+            Why::Stopping | Why::Lapsing => Outcome::GiveBack,
         };
         tracing::warn!(
             task.id = attempt.task.id,

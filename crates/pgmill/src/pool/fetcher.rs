@@ -49,10 +49,10 @@ impl<S: Send + Sync + 'static> Engine<S> {
                 claims.extend(asks.into_iter().map(|ask| self.claim(ask)));
             }
             if self.settings.until_empty && claims.is_empty() && self.book().is_idle() {
-                match self.has_nothing_left().await {
-                    Ok(true) => return Ok(()),
-                    Ok(false) => {}
-                    Err(error) => not_before = now + outage.failed(&error),
+                match stop.run_until_cancelled(self.has_nothing_left()).await {
+                    None | Some(Ok(true)) => return Ok(()),
+                    Some(Ok(false)) => {}
+                    Some(Err(error)) => not_before = now + outage.failed(&error),
                 }
             }
             let awaits_news = self.book().awaits_news();

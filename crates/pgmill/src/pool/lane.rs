@@ -10,6 +10,8 @@ use super::options::{Prefetch, QueueOptions};
 
 /// The weight of the latest value in an average.
 const LATEST: f64 = 0.1;
+/// How long a task may wait for a slot before it is given back: then the tasks before it take longer than expected.
+pub(super) const STALE: Duration = Duration::from_secs(1);
 /// Tasks that take longer than this have no reserve: the pause until the next one is fetched is short beside them.
 const SHORT: Duration = Duration::from_millis(10);
 /// So many tasks are more than next to nothing, however many were asked for: others may have had the rest in their hands.
@@ -70,6 +72,8 @@ impl Lane {
     pub(super) fn share(&self, prefetch: Prefetch, workers: usize, claim_time: &Average) -> Share {
         let depth = match prefetch {
             Prefetch::None => 0.0,
+            // What would only be given back is not fetched.
+            Prefetch::UpTo(_) if self.run_time.0.is_some_and(|run| run >= STALE.as_secs_f64()) => 0.0,
             Prefetch::UpTo(count) => count as f64 / workers as f64,
             Prefetch::Adaptive => self.depth(claim_time),
         };

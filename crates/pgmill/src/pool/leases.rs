@@ -96,7 +96,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
                 attempt.token.cancel();
             }
             if !given_up.is_empty() {
-                self.room.notify_one();
+                self.tell(true);
             }
             for (attempt, why) in given_up {
                 self.given_up(attempt, why);

@@ -87,11 +87,15 @@ mod tickers;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
-use pgmill_schema::{NameError, Outcome, Queue, QueueMeta, QueueName, Ticker, TickerMeta, TickerName};
+use pgmill_schema::{
+    NameError, Outcome, Queue, QueueMeta, QueueName, Ticker, TickerMeta, TickerName, seconds,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::dispatcher::{self, Dispatch};
 
@@ -115,6 +119,8 @@ use crate::error::QueueError;
 use crate::manager::Manager;
 use crate::tickers::TickerError;
 
+/// How long maintenance has to give back its jobs.
+const GOODBYE: Duration = seconds(1);
 /// The largest weight of a queue.
 const HEAVIEST: u32 = 1_000;
 
@@ -330,7 +336,7 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
             .spawn(move || dispatcher::with_default(&log, || watching.watch(&over)))
             .map_err(RunError::Thread)?;
         let stop = shutdown.child_token();
-        let _maintainer = self.settings.maintenance.then(|| {
+        let maintainer = self.settings.maintenance.then(|| {
             let (manager, until) = (self.common.manager.clone(), stop.clone());
             Aborting(tokio::spawn(async move { manager.run(until).await }))
         });
@@ -338,10 +344,18 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
         let mut claims = Claims::new();
         let fetched = engine.fetch(&stop, &mut claims).await;
         stop.cancel();
-        let (report, ticked) = tokio::join!(engine.stop(claims), ticking.stop(&self.settings));
+        let (report, ticked, ()) =
+            tokio::join!(engine.stop(claims), ticking.stop(&self.settings), goodbye(maintainer));
         fetched?;
         ticked?;
         Ok(report)
+    }
+}
+
+/// Lets maintenance give back the jobs it holds.
+async fn goodbye(maintainer: Option<Aborting>) {
+    if let Some(mut maintainer) = maintainer {
+        drop(timeout(GOODBYE, &mut maintainer.0).await);
     }
 }
 

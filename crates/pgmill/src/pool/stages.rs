@@ -100,5 +100,12 @@ impl<S: Send + Sync + 'static> Drop for Halt<S> {
             self.0.give_back(attempt);
         }
         self.0.give_up();
+        if !self.0.over.is_cancelled() {
+            let (over, flush) = (self.0.over.clone(), self.0.settings.flush);
+            self.0.spawn(async move {
+                tokio::time::sleep(flush).await;
+                over.cancel();
+            });
+        }
     }
 }

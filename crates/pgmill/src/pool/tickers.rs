@@ -21,6 +21,8 @@ use crate::tickers::{TickerError, TickerLoop};
 const PERIOD: Duration = Duration::from_secs(15);
 /// The same for each ticker of the pool: many of them together do not ask more often than this.
 const PERIOD_EACH: Duration = Duration::from_secs(1);
+/// How long it takes at most until a change by another process is seen.
+const LONGEST_PERIOD: Duration = Duration::from_secs(60);
 
 type Source = Box<dyn Error + Send + Sync>;
 type Handler<S> =
@@ -108,7 +110,7 @@ impl Ticking {
     ) -> Self {
         let token = CancellationToken::new();
         let each = PERIOD_EACH * u32::try_from(tickers.len()).unwrap_or(u32::MAX);
-        let options = TickerLoop::new().batch(1).period(PERIOD.max(each));
+        let options = TickerLoop::new().batch(1).period(each.clamp(PERIOD, LONGEST_PERIOD));
         let options = options.log_errors(settings.log_ticker_errors);
         let mut loops = JoinSet::new();
         for RegisteredTicker { name, handler } in tickers {

@@ -56,6 +56,8 @@ pub(crate) struct Claimer {
     limit: u32,
     /// About what the last statement left undecided.
     decisions: Vec<CronDecision>,
+    /// They are all about rows that somebody holds.
+    held: bool,
 }
 
 /// What a statement came to.
@@ -74,7 +76,7 @@ impl Claimer {
         names: Option<Vec<TickerName>>,
         limit: u32,
     ) -> Self {
-        Self { shared, namespace, names, limit, decisions: Vec::new() }
+        Self { shared, namespace, names, limit, decisions: Vec::new(), held: false }
     }
 
     pub(crate) fn state(&self) -> &TickerState {
@@ -96,6 +98,8 @@ impl Claimer {
         let decisions = std::mem::take(&mut self.decisions);
         let sent: Vec<_> = decisions.iter().map(|decision| (decision.id, decision.seen)).collect();
         let limit = self.limit.saturating_sub(u32::try_from(decisions.len()).unwrap_or(u32::MAX));
+        // Decisions about rows that somebody holds do not keep others from their tick.
+        let limit = if self.held { limit.max(1) } else { limit };
         let claim = ClaimTicks {
             namespace: self.namespace.clone(),
             names: self.names.clone(),
@@ -107,13 +111,14 @@ impl Claimer {
         let claimed = self.shared.store.claim_ticks(&claim).await?;
         telemetry::ticks_taken(&claimed.ticks, claimed.now);
         self.decide(&claimed.undecided, claimed.now);
-        let ticks = claimed.ticks.into_iter().filter_map(|tick| self.settle(tick)).collect();
+        let ticks: Vec<_> = claimed.ticks.into_iter().filter_map(|tick| self.settle(tick)).collect();
         // A decision that has to be sent again met a row that somebody holds.
         let held = |decision: &CronDecision| sent.contains(&(decision.id, decision.seen));
+        self.held = !self.decisions.is_empty() && self.decisions.iter().all(held);
         let next = if self.decisions.is_empty() {
             claimed.next
-        } else if self.decisions.iter().all(held) {
-            Some(claimed.next.unwrap_or(HELD).min(HELD))
+        } else if self.held {
+            Some(claimed.next.filter(|next| !next.is_zero() || !ticks.is_empty()).unwrap_or(HELD).min(HELD))
         } else {
             Some(Duration::ZERO)
         };

@@ -38,6 +38,8 @@ pub struct Arrivals {
     /// When the last wait was over; and whether tasks were found since, of which nobody had told.
     resumed: Instant,
     told: bool,
+    /// The last wait ended because a task was due.
+    due: bool,
     found: bool,
     /// How long to wait where a task is due and yet was not found, for somebody else has its row.
     retry: Duration,
@@ -83,6 +85,7 @@ impl Manager {
             pause: SHORTEST,
             resumed: Instant::now(),
             told: false,
+            due: false,
             found: false,
             retry: SOON,
             unprompted: false,
@@ -107,6 +110,7 @@ impl Arrivals {
         if std::mem::take(&mut self.found) && (!self.told || self.resumed.elapsed() > MOMENT) {
             self.pause = SHORTEST;
         }
+        self.due = false;
         let (told, arrived) = self.next().await;
         self.told = told;
         self.resumed = Instant::now();
@@ -125,7 +129,7 @@ impl Arrivals {
         }
         match self.waiting.wait(Instant::now() + MOMENT).await {
             Ended::Arrived(arrived) => return (true, arrived),
-            Ended::Due => return (true, Arrived::Anywhere),
+            Ended::Due => return (self.due(), Arrived::Anywhere),
             Ended::Quiet => {}
         }
         match (listener, told) {
@@ -136,7 +140,7 @@ impl Arrivals {
         }
         match self.waiting.wait(Instant::now() + jittered(self.pause)).await {
             Ended::Arrived(arrived) => (true, arrived),
-            Ended::Due => (true, Arrived::Anywhere),
+            Ended::Due => (self.due(), Arrived::Anywhere),
             Ended::Quiet => {
                 let longest = if listener.is_some() { LONGEST } else { LONGEST_DEAF };
                 let to_be_told = told.is_some() && self.manager.shared.wakes.listens() == listener;
@@ -150,7 +154,10 @@ impl Arrivals {
     /// Tasks were found: unless they were told of one by one, the next pauses are short ones again.
     pub fn found(&mut self) {
         self.found = true;
-        self.retry = SOON;
+        // Whether a task was due that can be had, or others were found meanwhile, is not known.
+        if !self.due {
+            self.retry = SOON;
+        }
         self.unprompted = false;
     }
 
@@ -168,6 +175,12 @@ impl Arrivals {
             self.registered = Some(Registered { listener, until });
         }
         done
+    }
+
+    /// A task is due, as was known.
+    fn due(&mut self) -> bool {
+        self.due = true;
+        true
     }
 
     /// Asks when the next task is due. It is not told when that fails: then there is the pause.

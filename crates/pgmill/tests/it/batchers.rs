@@ -103,7 +103,7 @@ async fn a_statement_that_others_were_in_the_way_of_is_sent_again() {
     for (function, code) in
         [("enqueue_v1", "40001"), ("enqueue_v1", "55P03"), ("release_v1", "40P01"), ("retain_v1", "40001")]
     {
-        let scene = Scene::new().await;
+        let scene = Scene::with(BatchOptions::default().floors(false)).await;
         let contended = format!(
             "IF nextval('public.calls') <= 3 THEN RAISE EXCEPTION 'contended' USING ERRCODE = '{code}'; END IF;"
         );
