@@ -231,6 +231,37 @@ async fn a_lease_that_cannot_be_extended_cancels_the_handler_before_it_lapses() 
 }
 
 #[tokio::test]
+async fn an_outage_that_interrupts_a_handler_costs_its_task_no_attempt() {
+    let line = Line::new().await;
+    let task = create(&line.manager, 1).await.remove(0);
+    let pool = short_lease(&line.manager).cancel_grace(LIMIT).build().unwrap();
+    let (started, cancelled) = (Counter::new(), Counter::new());
+    let counters = (started.clone(), cancelled.clone());
+    pool.register_queue(pgmill::QueueMeta::new(QUEUE), move |context: Context, _: pgmill::Json| {
+        let (started, cancelled) = counters.clone();
+        async move {
+            started.add();
+            context.cancellation().cancelled().await;
+            cancelled.add();
+            Err::<(), _>(pgmill::TaskError::retry("interrupted"))
+        }
+    })
+    .await
+    .unwrap();
+    let running = Running::start(pool);
+    started.reach(1).await;
+    line.proxy.swallow(Direction::Both, true);
+    cancelled.reach(1).await;
+    line.proxy.swallow(Direction::Both, false);
+    line.proxy.cut();
+    // It may have been taken again, and given back again by the end.
+    let ended = running.stop().await;
+    assert_eq!((ended.retried, ended.failed, ended.unrecorded), (0, 0, 0), "{ended:?}");
+    let now = line.manager.get_task(task.id).await.unwrap();
+    assert_eq!((now.status, now.retries), (Some(Status::New), 3), "{now:?}");
+}
+
+#[tokio::test]
 async fn leases_are_extended_also_when_handlers_use_all_connections() {
     let database = pgmill_testkit::TestDatabase::create().await;
     let options = database.options().with_pool_size(2.try_into().unwrap());

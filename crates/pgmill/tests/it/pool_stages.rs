@@ -192,6 +192,26 @@ async fn what_waits_for_a_slot_too_long_is_given_back() {
 }
 
 #[tokio::test]
+async fn what_was_given_back_for_waiting_is_not_fetched_again_while_tasks_take_long() {
+    let fixture = Fixture::with_queue().await;
+    let builder = WorkerPool::builder(&fixture.manager).prefetch(Prefetch::UpTo(2));
+    for _ in 0..3 {
+        fixture.create(task(())).await;
+    }
+    let (running, goes_on) = busy(builder).await;
+    let given_back = async || -> i64 {
+        let count = "SELECT count(*) FROM pgmill.task_attempt WHERE outcome = 3";
+        fixture.client.query_one(count, &[]).await.unwrap().get(0)
+    };
+    wait_until("the reserve to be given back", LIMIT, async || given_back().await == 2).await;
+    // Long enough for it to be fetched and given back again.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(given_back().await, 2);
+    goes_on.cancel();
+    assert!(running.stop().await.done > 0);
+}
+
+#[tokio::test]
 async fn tasks_that_arrive_during_the_end_are_given_back() {
     let scene = Scene::new().await;
     let created = create(&scene.manager, 1).await.remove(0);
