@@ -9,6 +9,7 @@
 //! `ADDRESS` is where it listens; default 127.0.0.1:3000.
 
 use std::error::Error;
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
@@ -16,7 +17,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use pgmill::{Context, LookupError, Manager, QueueMeta, Task, TaskError, TaskMeta, WorkerPool};
-use pgmill_examples::{Database, until_asked_to_stop};
+use pgmill_examples::{Database, Stop};
 use tokio::net::TcpListener;
 
 /// What a request is answered with if it fails.
@@ -53,7 +54,12 @@ async fn send(_: Context, to: String) -> Result<String, TaskError> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let database = Database::open().await?;
     let manager = Manager::connect(database.url()).namespace("examples").await?;
-    let pool = WorkerPool::builder(&manager).workers(16).shutdown_grace(Duration::from_secs(20)).build()?;
+    let Stop { gently: shutdown, now } = Stop::at_signals()?;
+    let pool = WorkerPool::builder(&manager)
+        .workers(16)
+        .shutdown_grace(Duration::from_secs(20))
+        .now(now.clone())
+        .build()?;
     pool.register_queue(QueueMeta::new("emails"), send).await?;
 
     let app = Router::new().route("/emails", post(create)).route("/emails/{id}", get(look_up));
@@ -61,12 +67,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
 
-    let shutdown = until_asked_to_stop()?;
     let server = async {
         // Takes no more connections then, and answers the requests it has.
         let until = shutdown.clone().cancelled_owned();
-        let served =
-            axum::serve(listener, app.with_state(manager.clone())).with_graceful_shutdown(until).await;
+        let served = axum::serve(listener, app.with_state(manager.clone()))
+            .with_graceful_shutdown(until)
+            .into_future();
+        // At the second signal it waits for them no more.
+        let served = now.run_until_cancelled(served).await.unwrap_or(Ok(()));
         // If it ends for another reason, the workers end too; and the other way round.
         shutdown.cancel();
         served

@@ -10,7 +10,7 @@
 use std::error::Error;
 
 use pgmill::{Context, Manager, QueueMeta, TaskError, TaskMeta, TaskResultExt, WorkerPool, seconds};
-use pgmill_examples::{Database, until_asked_to_stop};
+use pgmill_examples::{Database, Stop};
 use serde::{Deserialize, Serialize};
 
 /// A payload is anything that serde can write and read as JSON.
@@ -35,8 +35,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let database = Database::open().await?;
     let manager = Manager::connect(database.url()).namespace("examples").await?;
 
+    // The pool ends at the first Ctrl-C, and at the second one without waiting for what runs.
+    let stop = Stop::at_signals()?;
+
     // Creates the queue, or changes its settings if it is there already.
-    let pool = WorkerPool::builder(&manager).workers(8).build()?;
+    let pool = WorkerPool::builder(&manager).workers(8).now(stop.now).build()?;
     pool.register_queue(QueueMeta::new("emails").retries(3).retry_delay(seconds(1)), send).await?;
 
     // Once this returns, the task is on disk: it survives a crash of this program and of the database.
@@ -46,8 +49,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // Until Ctrl-C. Then nothing new is begun, and what runs may come to its end.
-    println!("Ctrl-C stops");
-    let report = pool.run(until_asked_to_stop()?).await?;
+    println!("Ctrl-C stops, and once more at once");
+    let report = pool.run(stop.gently).await?;
     println!("{} done, {} tried again, {} failed", report.done, report.retried, report.failed);
     manager.close().await;
     Ok(())

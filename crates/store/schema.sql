@@ -738,16 +738,17 @@ BEGIN
                 END AS before
             FROM kept k
         )
-        SELECT e.queue_id, e.status, CASE WHEN e.before > $1 THEN e.before END, e.before >= $2,
-            coalesce((
-                SELECT sum(c.n) FROM (
-                    SELECT t.n FROM pgmill.task_count t
-                    WHERE t.queue_id = e.queue_id AND t.status = e.status AND t.day = $3
-                    UNION ALL
-                    SELECT d.n FROM pgmill.task_count_delta d
-                    WHERE d.queue_id = e.queue_id AND d.status = e.status AND d.day = $3
-                ) c), 0)::bigint
-        FROM edge e
+        SELECT c.queue_id, c.status, max(c.before) FILTER (WHERE c.before > $1), bool_or(c.before >= $2), sum(c.n)::bigint
+        FROM (
+            SELECT e.queue_id, e.status, e.before, true AS is_there, 0 AS n FROM edge e
+            UNION ALL
+            SELECT t.queue_id, t.status, NULL, false, t.n FROM pgmill.task_count t WHERE t.day = $3
+            UNION ALL
+            SELECT d.queue_id, d.status, NULL, false, d.n FROM pgmill.task_count_delta d WHERE d.day = $3
+        ) c
+        GROUP BY c.queue_id, c.status
+        HAVING bool_or(c.is_there)
+        ORDER BY c.queue_id, c.status
         $query$, 'task_finished' || to_char(p_day, '"_"YYYYMMDD')) USING v_from, v_to, p_day;
 END
 $_$;
@@ -867,7 +868,6 @@ CREATE FUNCTION pgmill.prune_steps_v1() RETURNS TABLE(step smallint, parent text
 DECLARE
     v_today date := (now() AT TIME ZONE 'UTC')::date;
     v_part record;
-    v_pays boolean;
 BEGIN
     FOR v_part IN
         SELECT p.parent, p.day,
@@ -888,18 +888,21 @@ BEGIN
         IF v_part.over THEN
             RETURN QUERY SELECT 0::smallint, v_part.parent, v_part.day, NULL::integer, NULL::smallint;
         ELSIF v_part.parent = 'task_finished' THEN
-            SELECT v_part.day < v_today - 1 AND coalesce(sum(r.rows) FILTER (WHERE r.whole), 0) >= 10000
-                AND coalesce(sum(r.rows) FILTER (WHERE NOT r.whole), 0)
-                    <= least(1000000, sum(r.rows) FILTER (WHERE r.whole) / 4)
-                INTO v_pays
-            FROM pgmill.past_retention_v1(v_part.day) r;
-            IF v_pays THEN
-                RETURN QUERY SELECT 1::smallint, v_part.parent, v_part.day, NULL::integer, NULL::smallint;
-            ELSE
-                RETURN QUERY SELECT 2::smallint, v_part.parent, v_part.day, r.queue_id, r.status
-                FROM pgmill.past_retention_v1(v_part.day) r
-                WHERE r.before IS NOT NULL;
-            END IF;
+            RETURN QUERY
+                WITH past AS MATERIALIZED (
+                    SELECT * FROM pgmill.past_retention_v1(v_part.day)
+                ), anew AS MATERIALIZED (
+                    SELECT v_part.day < v_today - 1 AND coalesce(sum(r.rows) FILTER (WHERE r.whole), 0) >= 10000
+                        AND coalesce(sum(r.rows) FILTER (WHERE NOT r.whole), 0)
+                            <= least(1000000, sum(r.rows) FILTER (WHERE r.whole) / 4) AS pays
+                    FROM past r
+                )
+                SELECT 1::smallint, v_part.parent, v_part.day, NULL::integer, NULL::smallint FROM anew a WHERE a.pays
+                UNION ALL
+                SELECT CASE WHEN a.pays THEN 3 ELSE 2 END::smallint, v_part.parent, v_part.day, r.queue_id, r.status
+                FROM anew a CROSS JOIN past r
+                WHERE r.before IS NOT NULL
+                ORDER BY 1, 4, 5;
         END IF;
     END LOOP;
 END

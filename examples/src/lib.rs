@@ -32,23 +32,37 @@ impl Database {
     }
 }
 
-/// A token that is cancelled at Ctrl-C, and at SIGTERM, which is how servers are asked to stop.
-///
-/// # Errors
-/// If the program cannot listen for them.
-pub fn until_asked_to_stop() -> std::io::Result<CancellationToken> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let token = CancellationToken::new();
-    let asked = token.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        println!("stopping");
-        asked.cancel();
-    });
-    Ok(token)
+/// How a program is asked to stop: by Ctrl-C, or by SIGTERM, as servers are.
+#[derive(Debug)]
+pub struct Stop {
+    /// Cancelled at the first signal: what runs may come to its end.
+    pub gently: CancellationToken,
+    /// Cancelled at the second one: nothing is waited for any more.
+    pub now: CancellationToken,
+}
+
+impl Stop {
+    /// Listens for signals from now on.
+    ///
+    /// # Errors
+    /// If the program cannot listen for them.
+    pub fn at_signals() -> std::io::Result<Self> {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (gently, now) = (CancellationToken::new(), CancellationToken::new());
+        let asked = [(gently.clone(), "stopping"), (now.clone(), "stopping at once")];
+        tokio::spawn(async move {
+            for (token, told) in asked {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                println!("{told}");
+                token.cancel();
+            }
+        });
+        Ok(Self { gently, now })
+    }
 }
 
 /// What the README of the repository shows compiles.

@@ -4,8 +4,8 @@
 //!
 //! | job | every | what it does |
 //! |---|---|---|
-//! | `sweep` | 5 s | ends live tasks that nobody can retain any more |
-//! | `fold` | 5 s | folds the count changes that every batch appends, and begins their table anew when it has grown |
+//! | `sweep` | 10 s | ends live tasks that nobody can retain any more |
+//! | `fold` | 10 s | folds the count changes that every batch appends, and begins their table anew when it has grown |
 //! | `prune` | 1 min | removes history past its retention, keys that are held no longer, old repetitions of enqueues |
 //! | `orphans` | 1 min | deletes what queues that are gone have left |
 //! | `partitions` | 1 h | makes the days of the history tables ahead of time |

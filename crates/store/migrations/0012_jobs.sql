@@ -9,7 +9,10 @@
 -- Which rows of a day somebody keeps no longer: for each queue and status with rows in that day, all that finished before
 -- `before` (null: none), how many rows there are by the counters, and whether that is all of the day.
 --
--- The queues are found by leaps in the index. A queue that is gone keeps nothing.
+-- The queues are found by leaps in the index. A queue that is gone keeps nothing. The changes of the counters have no index:
+-- they are read once for all queues, and put together with what is found by grouping. A join might read them, or what comes
+-- of them, once for each queue and status, for which the planner has only guesses.
+--
 -- Locks: none. Relies on: the day's part of task_finished_status.
 CREATE FUNCTION pgmill.past_retention_v1(p_day date)
 RETURNS TABLE (queue_id integer, status smallint, before timestamptz, whole boolean, rows bigint)
@@ -48,28 +51,32 @@ BEGIN
                 END AS before
             FROM kept k
         )
-        SELECT e.queue_id, e.status, CASE WHEN e.before > $1 THEN e.before END, e.before >= $2,
-            coalesce((
-                SELECT sum(c.n) FROM (
-                    SELECT t.n FROM pgmill.task_count t
-                    WHERE t.queue_id = e.queue_id AND t.status = e.status AND t.day = $3
-                    UNION ALL
-                    SELECT d.n FROM pgmill.task_count_delta d
-                    WHERE d.queue_id = e.queue_id AND d.status = e.status AND d.day = $3
-                ) c), 0)::bigint
-        FROM edge e
+        SELECT c.queue_id, c.status, max(c.before) FILTER (WHERE c.before > $1), bool_or(c.before >= $2), sum(c.n)::bigint
+        FROM (
+            SELECT e.queue_id, e.status, e.before, true AS is_there, 0 AS n FROM edge e
+            UNION ALL
+            SELECT t.queue_id, t.status, NULL, false, t.n FROM pgmill.task_count t WHERE t.day = $3
+            UNION ALL
+            SELECT d.queue_id, d.status, NULL, false, d.n FROM pgmill.task_count_delta d WHERE d.day = $3
+        ) c
+        GROUP BY c.queue_id, c.status
+        HAVING bool_or(c.is_there)
+        ORDER BY c.queue_id, c.status
         $query$, 'task_finished' || to_char(p_day, '"_"YYYYMMDD')) USING v_from, v_to, p_day;
 END
 $$;
 
 -- What there is to prune, as steps: 0 drop a day of a table, 1 write a day of task_finished anew without what nobody keeps,
--- 2 delete the rows of a queue and a status in a day. Yesterday and today are never dropped: a release that began before
+-- 2 delete the rows of a queue and a status in a day. After each 1 follow, as 3, the deletions that do the same, for a day
+-- that cannot be written anew within statement_timeout. Yesterday and today are never dropped: a release that began before
 -- midnight may still write there, and ensure_partitions_v1 would make them again.
 --
 -- task_attempt follows the queue that keeps longest, task_gone is kept for a day.
 --
 -- Writing a day anew pays when at most a fifth of it stays; it holds what is copied under a lock against clean_queue, and
 -- so copies no more than a million rows. Small days are left to deletion.
+--
+-- What is past its retention is asked for once for each day, for that reads all changes of the counters.
 --
 -- Locks: none.
 CREATE FUNCTION pgmill.prune_steps_v1()
@@ -81,7 +88,6 @@ AS $$
 DECLARE
     v_today date := (now() AT TIME ZONE 'UTC')::date;
     v_part record;
-    v_pays boolean;
 BEGIN
     FOR v_part IN
         SELECT p.parent, p.day,
@@ -102,18 +108,21 @@ BEGIN
         IF v_part.over THEN
             RETURN QUERY SELECT 0::smallint, v_part.parent, v_part.day, NULL::integer, NULL::smallint;
         ELSIF v_part.parent = 'task_finished' THEN
-            SELECT v_part.day < v_today - 1 AND coalesce(sum(r.rows) FILTER (WHERE r.whole), 0) >= 10000
-                AND coalesce(sum(r.rows) FILTER (WHERE NOT r.whole), 0)
-                    <= least(1000000, sum(r.rows) FILTER (WHERE r.whole) / 4)
-                INTO v_pays
-            FROM pgmill.past_retention_v1(v_part.day) r;
-            IF v_pays THEN
-                RETURN QUERY SELECT 1::smallint, v_part.parent, v_part.day, NULL::integer, NULL::smallint;
-            ELSE
-                RETURN QUERY SELECT 2::smallint, v_part.parent, v_part.day, r.queue_id, r.status
-                FROM pgmill.past_retention_v1(v_part.day) r
-                WHERE r.before IS NOT NULL;
-            END IF;
+            RETURN QUERY
+                WITH past AS MATERIALIZED (
+                    SELECT * FROM pgmill.past_retention_v1(v_part.day)
+                ), anew AS MATERIALIZED (
+                    SELECT v_part.day < v_today - 1 AND coalesce(sum(r.rows) FILTER (WHERE r.whole), 0) >= 10000
+                        AND coalesce(sum(r.rows) FILTER (WHERE NOT r.whole), 0)
+                            <= least(1000000, sum(r.rows) FILTER (WHERE r.whole) / 4) AS pays
+                    FROM past r
+                )
+                SELECT 1::smallint, v_part.parent, v_part.day, NULL::integer, NULL::smallint FROM anew a WHERE a.pays
+                UNION ALL
+                SELECT CASE WHEN a.pays THEN 3 ELSE 2 END::smallint, v_part.parent, v_part.day, r.queue_id, r.status
+                FROM anew a CROSS JOIN past r
+                WHERE r.before IS NOT NULL
+                ORDER BY 1, 4, 5;
         END IF;
     END LOOP;
 END

@@ -58,6 +58,8 @@ const LONGEST: Duration = Duration::from_secs(4);
 const COST_RATIO: u32 = 20;
 /// How soon after another a claim must come for its time to tell something: after a pause everything is slow.
 const WARM: Duration = Duration::from_millis(100);
+/// For how long claims that were found to be slow are taken to be so, as long as they take their time.
+const SLOW_FOR: Duration = Duration::from_secs(15);
 /// For how long a claim that was found not to be slow clears others like it, at most.
 const CLEAR_FOR: Duration = Duration::from_secs(60);
 /// How long the left edge is put off for claims that the floors satisfy.
@@ -149,19 +151,25 @@ impl Floors {
             return None;
         }
         state.put_off_since = None;
-        state.used_until = None;
+        let was_slow = state.used_until.take().is_some();
         let count = u32::try_from(retained.len()).unwrap_or(u32::MAX);
         let took = took.saturating_sub(CLAIM_PER_TASK * count);
         if !warm {
             return None;
         }
-        let clear_for = if took < state.cleared * 2 { state.clear_for } else { COMPARE_EVERY };
-        let known = state.compared.is_some_and(|at| now - at < clear_for);
         if took < CLAIM {
             state.lost = None;
             return None;
         }
-        if known {
+        let known_for = if was_slow {
+            SLOW_FOR
+        } else if took < state.cleared * 2 {
+            state.clear_for
+        } else {
+            COMPARE_EVERY
+        };
+        if state.compared.is_some_and(|at| now - at < known_for) {
+            state.used_until = was_slow.then(|| now + SHORTEST);
             return None;
         }
         state.compared = Some(now);

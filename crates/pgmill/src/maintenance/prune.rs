@@ -14,7 +14,7 @@
 //! task takes 1.4 ms instead of 1.0 ms. So the third way is paid for by every release, and the first by nobody: beside two
 //! connections that enqueue, retain and release batches of 100, neither the swap nor the drop of the whole day (40 ms)
 //! shows in their slowest cycles, 43 ms with and without. Days of which much is kept, since one queue keeps longer than the
-//! others, are cleared in chunks.
+//! others, are cleared in chunks; and so are those that take longer to copy than `statement_timeout` allows.
 
 use pgmill_store::{PastTasks, PruneStep, Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -26,31 +26,58 @@ const CHUNK: i32 = 5_000;
 
 pub(super) async fn run(store: &Store, stop: &CancellationToken) -> Result<Maintained, StoreError> {
     let mut done = Maintained::default();
+    // Who holds one day holds the others too, and each try lets releases wait: one is enough for this time.
+    let mut in_vain = false;
     for step in store.prune_steps().await? {
         if stop.is_cancelled() {
             return Ok(done);
         }
-        // Who holds one day holds the others too, and each try lets releases wait: one is enough for this time.
-        let in_vain = done.postponed > 0;
         let taken = match step {
             PruneStep::Delete(past) => delete(store, past, stop, &mut done).await,
             _ if in_vain => continue,
             PruneStep::Drop(day) => {
                 store.drop_day(&day).await.map(|dropped| done.dropped += u32::from(dropped))
             }
-            PruneStep::Rewrite(day) => {
-                store.rewrite_day(day).await.map(|kept| done.rewritten += u32::from(kept.is_some()))
-            }
+            PruneStep::Rewrite { day, otherwise } => match store.rewrite_day(day).await {
+                Err(error) if is_timeout(&error) => {
+                    tracing::info!(%day, "a day of history is too large to be written anew: it is cleared in chunks");
+                    delete_all(store, otherwise, stop, &mut done).await
+                }
+                kept => kept.map(|kept| done.rewritten += u32::from(kept.is_some())),
+            },
             _ => Ok(()),
         };
         match taken {
-            Err(StoreError::Contended(_)) => done.postponed += 1,
+            Err(error @ StoreError::Contended(_)) => {
+                done.postponed += 1;
+                in_vain |= !is_timeout(&error);
+            }
             taken => taken?,
         }
     }
     store.prune_resent().await?;
     keys(store, stop, &mut done).await?;
     Ok(done)
+}
+
+/// Whether a statement took too long, which tells of the rows that it looks at and of no lock: the next try would too.
+fn is_timeout(error: &StoreError) -> bool {
+    error.sqlstate() == Some("57014")
+}
+
+async fn delete_all(
+    store: &Store,
+    all: Vec<PastTasks>,
+    stop: &CancellationToken,
+    done: &mut Maintained,
+) -> Result<(), StoreError> {
+    for past in all {
+        delete(store, past, stop, done).await?;
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes tasks in the order of their ids, which is roughly the order of their ends: a stretch without one that may go is
@@ -81,5 +108,77 @@ async fn keys(store: &Store, stop: &CancellationToken, done: &mut Maintained) ->
         if place.is_none() || stop.is_cancelled() {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pgmill_schema::{Namespace, QueueMeta, QueueName};
+    use pgmill_testkit::TestDatabase;
+
+    use super::*;
+
+    /// Two days of which little is kept, and one of which nothing is.
+    const PAST: &str = r#"
+        DO $$
+        DECLARE
+            v_ago integer;
+            v_day date;
+        BEGIN
+            FOREACH v_ago IN ARRAY ARRAY[3, 4, 12] LOOP
+                v_day := (now() AT TIME ZONE 'UTC')::date - v_ago;
+                EXECUTE format('CREATE TABLE pgmill.%I PARTITION OF pgmill.task_finished FOR VALUES FROM (%L) TO (%L)',
+                    'task_finished' || to_char(v_day, '"_"YYYYMMDD'), v_day::text || ' 00:00:00+00',
+                    (v_day + 1)::text || ' 00:00:00+00');
+                INSERT INTO pgmill.task_finished (id, finished_at, created_at, queue_id, retries, attempt, spared, status,
+                    priority, holder, payload)
+                SELECT nextval('pgmill.task_id'), v_day::timestamp AT TIME ZONE 'UTC' + interval '12 hours', now(), q.id, 3,
+                    1, 0, CASE WHEN n <= 100 THEN 4 ELSE 3 END, 5, 1, 'null'
+                FROM pgmill.queue q, generate_series(1, 12100) n;
+            END LOOP;
+            INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+            SELECT queue_id, status, (finished_at AT TIME ZONE 'UTC')::date, count(*) FROM pgmill.task_finished GROUP BY 1, 2, 3;
+        END
+        $$"#;
+
+    /// Lets only the day of three days ago be written anew.
+    const REFUSED: &str = "
+        ALTER FUNCTION pgmill.rewrite_day_v1(date) RENAME TO rewrite_day_in_time;
+        CREATE FUNCTION pgmill.rewrite_day_v1(p_day date) RETURNS bigint LANGUAGE plpgsql AS $$
+        BEGIN
+            IF p_day < (now() AT TIME ZONE 'UTC')::date - 3 THEN
+                RAISE 'as if' USING ERRCODE = '{code}';
+            END IF;
+            RETURN pgmill.rewrite_day_in_time(p_day);
+        END
+        $$";
+
+    async fn pruned(code: &str) -> (Maintained, i64) {
+        let database = TestDatabase::create().await;
+        let store = database.store();
+        let queue = QueueName::new("plain").unwrap();
+        let namespace = Namespace::new("app").unwrap();
+        store.register_queue(&namespace, &queue, &QueueMeta::new("plain")).await.unwrap();
+        let client = database.connect().await;
+        client.batch_execute(PAST).await.unwrap();
+        client.batch_execute(&REFUSED.replace("{code}", code)).await.unwrap();
+        let done = run(&store, &CancellationToken::new()).await.unwrap();
+        let left = client.query_one("SELECT count(*) FROM pgmill.task_finished", &[]).await.unwrap();
+        (done, left.get(0))
+    }
+
+    #[tokio::test]
+    async fn a_day_too_large_to_be_written_anew_is_cleared_in_chunks_and_what_comes_after_it_is_not_held_up()
+    {
+        let (done, left) = pruned("57014").await;
+        assert_eq!((done.dropped, done.pruned, done.rewritten, done.postponed), (1, 12_000, 1, 0));
+        assert_eq!(left, 200);
+    }
+
+    #[tokio::test]
+    async fn a_day_whose_lock_is_not_had_is_left_to_the_next_time_and_so_are_those_after_it() {
+        let (done, left) = pruned("55P03").await;
+        assert_eq!((done.dropped, done.pruned, done.rewritten, done.postponed), (1, 0, 0, 1));
+        assert_eq!(left, 2 * 12_100);
     }
 }

@@ -180,7 +180,7 @@ async fn a_runner_whose_lease_was_lost_drops_the_job() {
 
 /// All jobs, claims and finishing included, and the scheduler of tickers.
 #[tokio::test]
-async fn an_idle_database_is_asked_about_once_a_second() {
+async fn an_idle_database_is_asked_at_most_30_times_in_20_s() {
     // A server of its own, on which nothing else counts as a transaction.
     let server = TestServer::own();
     let database = TestDatabase::create_on(&server).await;
@@ -206,6 +206,6 @@ async fn an_idle_database_is_asked_about_once_a_second() {
     let before = asked().await;
     tokio::time::sleep(Duration::from_secs(18)).await;
     let asked = asked().await - before;
-    assert!((8..=30).contains(&asked), "{asked} transactions in 20 s");
+    assert!((4..=30).contains(&asked), "{asked} transactions in 20 s");
     cancel(running, &shutdown).await;
 }

@@ -1,7 +1,7 @@
 //! How idle workers learn of tasks: from their own process, from others, and by themselves when nobody tells them.
 
 use std::future::poll_fn;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgmill::{Arrivals, ConnectOptions, Manager, Outcome, seconds};
 use pgmill_testkit::{ChaosProxy, Direction, StopMode, TestDatabase, TestServer, wait_until};
@@ -10,6 +10,10 @@ use tokio::sync::oneshot;
 use tokio_postgres::AsyncMessage;
 
 use crate::fixture::{Fixture, SOON, task, told};
+
+/// How soon a listener is back once nothing is in its way: it tests its connection after 5 s, has 3 s to hear of it, and pauses
+/// between attempts.
+const BACK_WITHIN: Duration = Duration::from_secs(15);
 
 /// Somebody in a process of their own who has nothing to do, and has said so.
 struct Sleeper {
@@ -82,6 +86,12 @@ async fn everything_told(fixture: &Fixture) -> UnboundedReceiver<String> {
 
 async fn listens(manager: &Manager, listens: bool) {
     wait_until("the listener to be as it should", SOON, async || manager.is_listening() == listens).await;
+}
+
+/// Waits until the listener is back, which was free to come since then.
+async fn comes_back(manager: &Manager, free: Instant) {
+    let left = BACK_WITHIN.saturating_sub(free.elapsed());
+    wait_until("the listener to come back", left, async || manager.is_listening()).await;
 }
 
 #[tokio::test]
@@ -179,9 +189,10 @@ async fn a_listener_that_the_server_ends_comes_back() {
         fixture.client.query_one(ended, &[]).await.unwrap().get::<_, i64>(0) > 0
     })
     .await;
+    let free = Instant::now();
     fixture.create(task(1)).await;
     sleeper.take().await;
-    listens(&sleeper.manager, true).await;
+    comes_back(&sleeper.manager, free).await;
     let mut sleeper = Sleeper::on(&fixture, sleeper.manager).await;
     fixture.create(task(2)).await;
     told(&mut sleeper.arrivals).await;
@@ -206,7 +217,7 @@ async fn a_listener_whose_packets_are_swallowed_is_found_out_and_comes_back() {
     sleeper.take().await;
 
     proxy.swallow(Direction::ToClient, false);
-    listens(&sleeper.manager, true).await;
+    comes_back(&sleeper.manager, Instant::now()).await;
     let mut sleeper = Sleeper::on(&fixture, sleeper.manager).await;
     fixture.create(task(3)).await;
     told(&mut sleeper.arrivals).await;

@@ -29,7 +29,12 @@ pub enum PruneStep {
     /// Drop a day of which nobody keeps anything.
     Drop(HistoryDay),
     /// Write a day of finished tasks anew, with the few that somebody keeps.
-    Rewrite(Date),
+    Rewrite {
+        /// The day.
+        day: Date,
+        /// The deletions that do the same, if that takes longer than a statement may.
+        otherwise: Vec<PastTasks>,
+    },
     /// Delete tasks one by one.
     Delete(PastTasks),
 }
@@ -41,7 +46,11 @@ impl Store {
     /// Those of any statement.
     pub async fn prune_steps(&self) -> Result<Vec<PruneStep>, StoreError> {
         let rows = self.query_again(&PRUNE_STEPS, &[]).await?;
-        rows.iter().map(Reader).map(|row| step(&row)).collect()
+        let mut steps = Vec::new();
+        for row in rows.iter().map(Reader) {
+            take_step(&row, &mut steps)?;
+        }
+        Ok(steps)
     }
 
     /// Drops a day of a history table. Returns whether it did: not if somebody keeps it after all, or if it is gone.
@@ -57,7 +66,8 @@ impl Store {
     /// is gone already.
     ///
     /// # Errors
-    /// Those of any statement; [`StoreError::Contended`] if a lock was not had in time.
+    /// Those of any statement; [`StoreError::Contended`] if a lock was not had in time (SQLSTATE 55P03), or if the day is too
+    /// large to be written within `statement_timeout` (57014), as it will be the next time.
     pub async fn rewrite_day(&self, day: Date) -> Result<Option<u64>, StoreError> {
         let rows = self.query_again(&REWRITE_DAY, &[&day]).await?;
         let kept: Option<i64> = rows.first().map_or(Ok(None), |row| Reader(row).get("rewrite_day_v1"))?;
@@ -84,16 +94,17 @@ impl Store {
     }
 }
 
-fn step(row: &Reader<'_>) -> Result<PruneStep, StoreError> {
+fn take_step(row: &Reader<'_>, steps: &mut Vec<PruneStep>) -> Result<(), StoreError> {
     let (code, day): (i16, Date) = (row.get("step")?, row.get("day")?);
-    match code {
-        0 => Ok(PruneStep::Drop(HistoryDay { table: row.get("parent")?, day })),
-        1 => Ok(PruneStep::Rewrite(day)),
-        2 => Ok(PruneStep::Delete(PastTasks {
-            day,
-            queue_id: row.get("queue_id")?,
-            status: row.get("status")?,
-        })),
-        _ => Err(StoreError::unexpected(format!("prune_steps answered the step {code}"))),
+    let past = || -> Result<PastTasks, StoreError> {
+        Ok(PastTasks { day, queue_id: row.get("queue_id")?, status: row.get("status")? })
+    };
+    match (code, steps.last_mut()) {
+        (0, _) => steps.push(PruneStep::Drop(HistoryDay { table: row.get("parent")?, day })),
+        (1, _) => steps.push(PruneStep::Rewrite { day, otherwise: Vec::new() }),
+        (2, _) => steps.push(PruneStep::Delete(past()?)),
+        (3, Some(PruneStep::Rewrite { otherwise, .. })) => otherwise.push(past()?),
+        _ => return Err(StoreError::unexpected(format!("prune_steps answered the step {code}"))),
     }
+    Ok(())
 }

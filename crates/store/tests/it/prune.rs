@@ -72,7 +72,7 @@ impl Fixture {
         for step in self.store.prune_steps().await.unwrap() {
             match step {
                 PruneStep::Drop(day) => dropped += usize::from(self.store.drop_day(&day).await.unwrap()),
-                PruneStep::Rewrite(day) => {
+                PruneStep::Rewrite { day, .. } => {
                     rewritten += usize::from(self.store.rewrite_day(day).await.unwrap().is_some());
                 }
                 PruneStep::Delete(past) => {
@@ -258,7 +258,7 @@ async fn nothing_is_dropped_while_somebody_reads_and_nobody_waits_for_that() {
             PruneStep::Drop(day) if format!("{day:?}").contains("task_finished") => {
                 fixture.store.drop_day(day).await.unwrap_err()
             }
-            PruneStep::Rewrite(day) => fixture.store.rewrite_day(*day).await.unwrap_err(),
+            PruneStep::Rewrite { day, .. } => fixture.store.rewrite_day(*day).await.unwrap_err(),
             _ => continue,
         };
         assert!(matches!(error, StoreError::Contended(_)), "{error:?}");
@@ -302,4 +302,52 @@ async fn prunes_at_once_do_not_stand_in_each_others_way() {
     let (a, b, c) = tokio::join!(prune(), prune(), prune());
     assert_eq!(a + b + c, 2_000);
     fixture.assert_counts_are_true().await;
+}
+
+/// The changes of the counters, which have no index, were read once for each queue, status and day.
+#[tokio::test]
+async fn what_to_prune_is_found_in_a_few_seconds_however_many_queues_and_changes_of_counters_there_are() {
+    let fixture = Fixture::with_past().await;
+    fixture
+        .sql(
+            "INSERT INTO pgmill.queue (ns, queue, retries, retry_delay, backoff, max_retry_delay, retention, retention_failed,
+                lease)
+            SELECT 'app', 'q' || n, 3, 0, 0, 1, 86400000000, 7 * 86400000000, 30000000 FROM generate_series(1, 300) n;
+            CREATE TEMPORARY TABLE past AS
+                SELECT q.id AS queue_id, s AS status, date_trunc('day', now() AT TIME ZONE 'UTC') - n * interval '1 day' AS day
+                FROM pgmill.queue q, generate_series(3, 4) s, generate_series(1, 7) n;
+            INSERT INTO pgmill.task_finished (id, finished_at, created_at, queue_id, retries, attempt, spared, status,
+                priority, holder, payload)
+            SELECT nextval('pgmill.task_id'), p.day AT TIME ZONE 'UTC', now(), p.queue_id, 3, 1, 0, p.status, 5, 1, 'null'
+            FROM past p;
+            INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+            SELECT p.queue_id, p.status, p.day, CASE WHEN n = 1 THEN 1 WHEN n % 2 = 0 THEN 2 ELSE -2 END
+            FROM past p, generate_series(1, 19) n;
+            SET statement_timeout = '3s'",
+        )
+        .await;
+    assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task_count_delta").await, 79_800);
+    let deletions = fixture.number("SELECT count(*) FROM pgmill.prune_steps_v1() WHERE step = 2").await;
+    assert_eq!(deletions, 6 * 300, "what was done 2 days ago and before");
+    fixture.assert_counts_are_true().await;
+}
+
+/// Days that are too large to be written anew within `statement_timeout` are told from those whose lock is not had.
+#[tokio::test]
+async fn a_day_that_is_written_anew_can_be_cleared_by_chunks_instead() {
+    let fixture = Fixture::with_past().await;
+    let queue = fixture.plain_queue().await;
+    fixture.finished(&queue, Status::Released, 3, 10_000).await;
+    fixture.finished(&queue, Status::Failed, 3, 20).await;
+    let steps = fixture.store.prune_steps().await.unwrap();
+    let otherwise = steps.into_iter().find_map(|step| match step {
+        PruneStep::Rewrite { otherwise, .. } => Some(otherwise),
+        _ => None,
+    });
+    let [past] = *otherwise.expect("a day to write anew") else { panic!("more than one status to delete") };
+    assert_eq!(fixture.store.prune_finished(past, 0, 20_000).await.unwrap(), (10_000, None));
+    assert_eq!(fixture.rows("plain", Status::Failed).await, 20);
+    fixture.assert_counts_are_true().await;
+    let (_, rewritten, deleted) = fixture.prune().await;
+    assert_eq!((rewritten, deleted), (0, 0));
 }

@@ -5,6 +5,7 @@
 
 mod graph;
 mod licence;
+mod reference;
 mod rust_text;
 mod sources;
 
@@ -105,6 +106,14 @@ fn every_test_in_the_reference_map_exists() {
     let sources = sources();
     let page = sources.iter().find(|source| source.path() == "docs/reference-map.md").expect("the map");
     assert_none(&sources::unknown_tests(page, &sources));
+}
+
+#[test]
+fn the_reference_map_has_every_function_of_the_reference_and_names_ours_that_exist() {
+    let sources = sources();
+    let page = sources.iter().find(|source| source.path() == "docs/reference-map.md").expect("the map");
+    assert_none(&reference::without_a_row(page));
+    assert_none(&reference::unknown_functions(page, &sources));
 }
 
 #[test]

@@ -92,6 +92,10 @@ impl Source {
         &self.path
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     fn is_rust(&self) -> bool {
         self.path.ends_with(".rs")
     }
