@@ -116,9 +116,10 @@ async fn nor_over_tasks_that_others_hold_or_that_are_delayed() {
         read.push(drain_one(&manager).await);
     }
     let (walks, others): (Vec<i64>, Vec<i64>) = read.into_iter().partition(|read| *read > 10_000);
-    // The first, and another every 4 s, although there was never a reason to look there.
+    // The first tells nothing, for it comes after a pause, and two must be slow; then one every 4 s, although there was never
+    // a reason to look there.
     let seconds = started.elapsed().as_secs() as usize;
-    assert!(walks.len() <= 2 + seconds / 4, "{} in {seconds} s", walks.len());
+    assert!(walks.len() <= 3 + seconds / 4, "{} in {seconds} s", walks.len());
     // What was claimed and ended within the margin is walked over.
     assert!(others.iter().all(|read| *read <= 2_000), "{others:?}");
 }
