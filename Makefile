@@ -8,7 +8,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 help:
 	@echo 'make run        start a PostgreSQL, and run this folder through the queue (DEMO="folder --workers 4" for others)'
 	@echo 'make test       run all tests'
-	@echo 'make test-long  run the contention test for its full minute'
+	@echo 'make test-long  contention and ticks for a full minute, and a server that is away for half a minute'
 	@echo 'make check      formatting, lints and documentation'
 	@echo 'make bench      measure, on a PostgreSQL of its own'
 
@@ -27,7 +27,9 @@ test: prerequisites
 # The same features and packages as in `test`, so that nothing is built anew.
 test-long: prerequisites
 	PGMILL_LONG_TESTS=1 $(IN_MEMORY) cargo test --workspace --all-features --locked --test it -- --exact \
-		concurrency::releases_and_extensions_of_the_same_tasks_never_deadlock_and_one_release_wins
+		concurrency::releases_and_extensions_of_the_same_tasks_never_deadlock_and_one_release_wins \
+		outage::a_pool_outlasts_a_server_that_is_stopped_under_load_and_is_back_at_its_rate \
+		ticker_once::a_thousand_tickers_of_a_second_tick_exactly_once_a_second_over_three_managers
 
 check: fmt clippy doc
 

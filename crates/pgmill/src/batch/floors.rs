@@ -14,8 +14,12 @@
 //! lease, a row that was locked when it was passed. So floors are used only while they pay: two claims from the left edge
 //! in turn that were slow for what they found switch them on, for 20 times the time that was lost, from one second to four;
 //! then the left edge is claimed from again, and one slow claim is enough. That bounds both what is spent on dead entries
-//! (a twentieth, unless a claim takes 0.2 s) and the wait of a task left of a floor. Even then the floors come first, and the left edge is left to those who found nothing at them, so that nobody
-//! waits for it in vain: with thousands of leased tasks at the head of a queue, it is slow whenever it is looked at. Only
+//! (a twentieth, unless a claim takes 0.2 s) and the wait of a task left of a floor. A claim is judged beside others that do
+//! not look, and only if another came just before it: after a pause everything is slow. A judgement holds for a while, so
+//! that an idle process does not keep itself busy by judging.
+//!
+//! Even then the floors come first, and the left edge is left to those who found nothing at them, so that nobody waits for it
+//! in vain: with thousands of leased tasks at the head of a queue, it is slow whenever it is looked at. Only
 //! where the floors never leave anybody without a task it is looked at all the same, after 4 s.
 //!
 //! ```text
