@@ -342,7 +342,7 @@ async fn a_manager_that_closes_answers_what_it_took_and_takes_no_more() {
 
 #[tokio::test]
 async fn what_callers_retain_together_has_at_most_so_many_rows() {
-    let scene = Scene::new().await;
+    let scene = Scene::with(BatchOptions::default().floors(false)).await;
     create(&scene.manager, 5_000).await;
     scene.client.batch_execute("create table public.batch (want integer)").await.unwrap();
     let note = "INSERT INTO public.batch SELECT sum(want) FROM unnest(p_caller_want) AS x(want);";
