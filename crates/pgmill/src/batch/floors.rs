@@ -66,6 +66,8 @@ const WARM: Duration = Duration::from_millis(100);
 const SLOW_FOR: Duration = Duration::from_secs(15);
 /// For how long a claim that was found not to be slow clears others like it, at most.
 const CLEAR_FOR: Duration = Duration::from_secs(60);
+/// The same for claims that take longer: a busy machine is not told from a slow claim all the time.
+const CLEAR_OTHERS_FOR: Duration = Duration::from_secs(10);
 /// How long the left edge is put off for claims that the floors satisfy.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -170,7 +172,7 @@ impl Floors {
         } else if took < state.cleared * 2 {
             state.clear_for
         } else {
-            COMPARE_EVERY
+            state.clear_for.clamp(COMPARE_EVERY, CLEAR_OTHERS_FOR)
         };
         if state.compared.is_some_and(|at| now - at < known_for) {
             state.used_until = was_slow.then(|| now + SHORTEST);
