@@ -63,11 +63,11 @@ const COST_RATIO: u32 = 20;
 /// How soon after another a claim must come for its time to tell something: after a pause everything is slow.
 const WARM: Duration = Duration::from_millis(100);
 /// For how long claims that were found to be slow are taken to be so, as long as they take their time.
-const SLOW_FOR: Duration = Duration::from_secs(15);
+const SLOW_FOR: Duration = Duration::from_secs(30);
 /// For how long a claim that was found not to be slow clears others like it, at most.
 const CLEAR_FOR: Duration = Duration::from_secs(60);
 /// The same for claims that take longer: a busy machine is not told from a slow claim all the time.
-const CLEAR_OTHERS_FOR: Duration = Duration::from_secs(10);
+const CLEAR_OTHERS_FOR: Duration = Duration::from_secs(30);
 /// How long the left edge is put off for claims that the floors satisfy.
 const PATIENCE: Duration = Duration::from_secs(4);
 
