@@ -4,6 +4,7 @@ mod batch;
 mod enqueue;
 mod error;
 mod home;
+mod interventions;
 mod jitter;
 mod maintenance;
 mod manager;
@@ -21,7 +22,8 @@ mod wakes;
 pub use batch::BatchOptions;
 pub use enqueue::Wake;
 pub use error::{
-    EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, SharedStoreError,
+    CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, RetryError,
+    SharedStoreError,
 };
 pub use maintenance::Maintained;
 pub use manager::Manager;
