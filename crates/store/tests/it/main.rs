@@ -22,4 +22,5 @@ mod sessions;
 mod support;
 mod sweep;
 mod tickers;
+mod tokens;
 mod waiter;
