@@ -1886,6 +1886,35 @@ UNION ALL
     f.traceparent
    FROM pgmill.task_finished f;
 
+-- Name: audit; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    token_id bigint,
+    ns text COLLATE pg_catalog."C",
+    action text NOT NULL COLLATE pg_catalog."C",
+    target text NOT NULL COLLATE pg_catalog."C",
+    request_id text,
+    detail json
+);
+
+-- Name: COLUMN audit.token_id; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.audit.token_id IS 'Of a token that may be gone.';
+
+-- Name: audit_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 -- Name: enqueue_resent; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE TABLE pgmill.enqueue_resent (
@@ -2065,6 +2094,49 @@ ALTER TABLE pgmill.ticker ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+-- Name: token; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.token (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    secret_hash bytea NOT NULL,
+    role smallint NOT NULL,
+    namespaces text[] COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT token_check CHECK ((expires_at > created_at)),
+    CONSTRAINT token_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 64))),
+    CONSTRAINT token_namespaces_check CHECK (((cardinality(namespaces) >= 1) AND (cardinality(namespaces) <= 100))),
+    CONSTRAINT token_role_check CHECK (((role >= 0) AND (role <= 4))),
+    CONSTRAINT token_secret_hash_check CHECK ((octet_length(secret_hash) = 32))
+);
+
+-- Name: COLUMN token.secret_hash; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.secret_hash IS 'SHA-256 of the 64 digits of the secret, which are random, so that it needs no salt.';
+
+-- Name: COLUMN token.namespaces; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.namespaces IS 'Null: all.';
+
+-- Name: COLUMN token.last_used_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.last_used_at IS 'Written at most once a minute.';
+
+-- Name: token_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.token ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 -- Name: waiter; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE UNLOGGED TABLE pgmill.waiter (
@@ -2082,6 +2154,11 @@ COMMENT ON COLUMN pgmill.waiter.queue IS 'Empty: any queue of the namespace.';
 -- Name: COLUMN waiter.until; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.waiter.until IS 'Until when the process is to be told, whether it sleeps or not.';
+
+-- Name: audit audit_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
 -- Name: enqueue_resent enqueue_resent_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
@@ -2128,10 +2205,19 @@ ALTER TABLE ONLY pgmill.ticker
 ALTER TABLE ONLY pgmill.ticker
     ADD CONSTRAINT ticker_pkey PRIMARY KEY (id);
 
+-- Name: token token_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.token
+    ADD CONSTRAINT token_pkey PRIMARY KEY (id);
+
 -- Name: waiter waiter_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
 ALTER TABLE ONLY pgmill.waiter
     ADD CONSTRAINT waiter_pkey PRIMARY KEY (ns, queue, process);
+
+-- Name: audit_at; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX audit_at ON pgmill.audit USING btree (at);
 
 -- Name: task_attempt_id; Type: INDEX; Schema: pgmill; Owner: -
 
@@ -2164,4 +2250,8 @@ CREATE INDEX ticker_leased ON pgmill.ticker USING btree (id) WHERE (lease_until 
 -- Name: ticker_queue_due; Type: INDEX; Schema: pgmill; Owner: -
 
 CREATE INDEX ticker_queue_due ON pgmill.ticker USING btree (next_at) WHERE (queue IS NOT NULL);
+
+-- Name: token_name; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE UNIQUE INDEX token_name ON pgmill.token USING btree (name) WHERE (revoked_at IS NULL);
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod batch;
 mod enqueue;
 mod error;
@@ -17,13 +18,14 @@ mod task_loop;
 mod tasks;
 mod telemetry;
 mod tickers;
+mod tokens;
 mod wakes;
 
 pub use batch::BatchOptions;
 pub use enqueue::Wake;
 pub use error::{
-    CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, RetryError,
-    SharedStoreError,
+    AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
+    RetryError, SharedStoreError, TokenError,
 };
 pub use maintenance::Maintained;
 pub use manager::Manager;
@@ -37,6 +39,7 @@ pub use pool::{InlineHandler, InlineScope};
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
+pub use tokens::KnownToken;
 pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod connect;
 #[cfg(test)]
 mod contract;
@@ -22,6 +23,7 @@ mod store;
 mod tasks;
 mod tickers;
 mod ticks;
+mod tokens;
 mod waiter;
 
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
@@ -37,4 +39,5 @@ pub use retain::{Caller, Demand, Floor, Retained};
 pub use store::Store;
 pub use tickers::{CronSchedule, KnownTicker};
 pub use ticks::{ClaimTicks, ClaimedTicks, CronDecision, Tick, TickLease, Undecided};
+pub use tokens::KnownToken;
 pub use waiter::Arrival;

@@ -87,6 +87,16 @@ statements! {
     SLEEP = "sleep" (INT8, TEXT, TEXT_ARRAY, INT8);
     WAKE = "wake" (INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY);
     TEST_LISTENER = "test_listener" (TEXT);
+    CREATE_TOKEN = "create_token" (TEXT, BYTEA, INT2, TEXT_ARRAY, TEXT, INT8);
+    FIND_TOKEN = "find_token" (INT8);
+    LIST_TOKENS = "list_tokens" (INT8, INT8);
+    REVOKE_TOKEN = "revoke_token" (INT8);
+    TOUCH_TOKEN = "touch_token" (INT8);
+    HAS_TOKENS = "has_tokens" ();
+    PRUNE_TOKENS = "prune_tokens" (INT4);
+    RECORD_AUDIT = "record_audit" (TEXT, INT8, TEXT, TEXT, TEXT, TEXT, TEXT);
+    LIST_AUDIT = "list_audit" (TEXT, TEXT, INT8, INT8);
+    PRUNE_AUDIT = "prune_audit" (INT4);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();

@@ -25,4 +25,5 @@ mod sessions;
 mod support;
 mod sweep;
 mod tickers;
+mod tokens;
 mod waiter;
