@@ -3,6 +3,7 @@
 mod batch;
 mod enqueue;
 mod error;
+mod events;
 mod home;
 mod jitter;
 mod maintenance;
@@ -23,6 +24,7 @@ pub use enqueue::Wake;
 pub use error::{
     EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, SharedStoreError,
 };
+pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
 pub use manager::Manager;
 pub use open::ManagerBuilder;

@@ -22,6 +22,7 @@ mod tasks;
 mod tickers;
 mod ticks;
 mod waiter;
+mod watcher;
 
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
 pub use enqueue::{Enqueued, NewTask, Sending};
@@ -36,3 +37,4 @@ pub use store::Store;
 pub use tickers::{CronSchedule, KnownTicker};
 pub use ticks::{ClaimTicks, ClaimedTicks, CronDecision, Tick, TickLease, Undecided};
 pub use waiter::Arrival;
+pub use watcher::{News, Told};

@@ -85,6 +85,8 @@ statements! {
     SLEEP = "sleep" (INT8, TEXT, TEXT_ARRAY, INT8);
     WAKE = "wake" (INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY);
     TEST_LISTENER = "test_listener" (TEXT);
+    WATCH = "watch" (INT8, TEXT_ARRAY, INT8);
+    TELL_WATCHERS = "tell_watchers" (INT8, TEXT_ARRAY, TEXT_ARRAY);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();

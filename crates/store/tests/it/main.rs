@@ -23,3 +23,4 @@ mod support;
 mod sweep;
 mod tickers;
 mod waiter;
+mod watcher;
