@@ -84,7 +84,6 @@ BEGIN
         SELECT pgmill.tell_ended_v1(array_agg(e.queue_id), array_agg(e.id), array_agg(e.status), array_agg(e.attempt),
             array_agg(e.worker))
         FROM ended e
-        WHERE EXISTS (SELECT FROM pgmill.watcher w WHERE w.until > now())
         HAVING count(*) > 0
     )
     SELECT n.expired, n.failed, p.queue_id, p.priority, p.run_at, p.id

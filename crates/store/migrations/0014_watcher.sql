@@ -85,7 +85,7 @@ $$;
 -- Tells, by the commit of the caller's transaction, of tasks that were ended in it: 25 a notice, and of more than 1,000 how
 -- many there are. A notice that is too long for what it names tells only how many.
 --
--- Caller: sweep_v1, if somebody watches anything. Locks: that of NOTIFY, if somebody watches these, from the caller's commit
+-- Caller: sweep_v1, if it has ended any. Locks: that of NOTIFY, if somebody watches these, from the caller's commit
 -- until it is on disk. Relies on: queue_pkey, watcher_pkey.
 CREATE FUNCTION pgmill.tell_ended_v1(
     p_queue_id integer[], p_id bigint[], p_status smallint[], p_attempt integer[], p_worker text[]
@@ -113,7 +113,8 @@ BEGIN
                 (row_number() OVER (PARTITION BY q.ns) - 1) % 25 AS place
             FROM unnest(p_queue_id, p_id, p_status, p_attempt, p_worker) AS x(queue_id, id, status, attempt, worker)
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = x.queue_id OFFSET 0) q
-            WHERE EXISTS (SELECT FROM pgmill.watcher w WHERE w.ns = q.ns AND w.until > now())
+            -- Not EXISTS, which could become a join that looks at all of them.
+            WHERE (SELECT true FROM pgmill.watcher w WHERE w.ns = q.ns AND w.until > now() LIMIT 1)
         ) c
         GROUP BY c.ns, c.number
     ) m;

@@ -160,7 +160,7 @@ async fn the_sweep_tells_of_what_it_ends_if_its_namespace_is_watched() {
     let failed = events.remove(0);
     assert_eq!((failed.id.cast_signed(), failed.status, failed.attempt), (held[0], Status::Failed, 1));
     assert_eq!(failed.worker.as_deref(), Some("worker"));
-    assert_eq!(Some(failed.at), fixture.task(held[0]).await.unwrap().finished_at);
+    assert_eq!(failed.at, fixture.task(held[0]).await.unwrap().attempts[0].ended_at);
     assert_eq!(events.iter().map(|event| event.id.cast_signed()).collect::<Vec<_>>(), ids);
     assert!(events.iter().all(|event| event.status == Status::Expired && event.worker.is_none()));
 
