@@ -4,6 +4,7 @@ mod audit;
 mod batch;
 mod enqueue;
 mod error;
+mod events;
 mod home;
 mod interventions;
 mod jitter;
@@ -27,6 +28,7 @@ pub use error::{
     AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
     RetryError, SharedStoreError, TokenError,
 };
+pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
 pub use manager::Manager;
 pub use open::ManagerBuilder;

@@ -25,6 +25,7 @@ mod tickers;
 mod ticks;
 mod tokens;
 mod waiter;
+mod watcher;
 
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
 pub use enqueue::{Enqueued, NewTask, Sending};
@@ -41,3 +42,4 @@ pub use tickers::{CronSchedule, KnownTicker};
 pub use ticks::{ClaimTicks, ClaimedTicks, CronDecision, Tick, TickLease, Undecided};
 pub use tokens::KnownToken;
 pub use waiter::Arrival;
+pub use watcher::{News, Told};

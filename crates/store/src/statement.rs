@@ -97,6 +97,8 @@ statements! {
     RECORD_AUDIT = "record_audit" (TEXT, INT8, TEXT, TEXT, TEXT, TEXT, TEXT);
     LIST_AUDIT = "list_audit" (TEXT, TEXT, INT8, INT8);
     PRUNE_AUDIT = "prune_audit" (INT4);
+    WATCH = "watch" (INT8, TEXT_ARRAY, INT8);
+    TELL_WATCHERS = "tell_watchers" (INT8, TEXT_ARRAY, TEXT_ARRAY);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();

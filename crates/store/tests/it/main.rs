@@ -27,3 +27,4 @@ mod sweep;
 mod tickers;
 mod tokens;
 mod waiter;
+mod watcher;
