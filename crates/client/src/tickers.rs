@@ -1,0 +1,67 @@
+//! Tickers.
+
+use futures_util::Stream;
+use pgmill_schema::{List, ListRequest, Ticker, TickerMeta};
+
+use crate::call::Call;
+use crate::pages::pages;
+use crate::{Client, Error};
+
+impl Client {
+    /// One page of the tickers, by name. Repeated after transient failures.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], as with every method.
+    pub async fn list_tickers(&self, page: ListRequest) -> Result<List<Ticker>, Error> {
+        self.fetch(Call::get(&["ticker"]).page(page)).await
+    }
+
+    /// All tickers, page by page: see [`list_tasks_stream`](Client::list_tasks_stream).
+    pub fn list_tickers_stream(&self) -> impl Stream<Item = Result<Ticker, Error>> + Send + use<> {
+        let client = self.clone();
+        let page = move |page| {
+            let client = client.clone();
+            async move { client.list_tickers(page).await }
+        };
+        pages(page, |ticker: &Ticker| ticker.ticker.clone())
+    }
+
+    /// A ticker. Repeated after transient failures.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] if there is none of this name.
+    pub async fn get_ticker(&self, ticker: &str) -> Result<Ticker, Error> {
+        self.fetch(Call::get(&["ticker", ticker])).await
+    }
+
+    /// Creates a ticker. Repeated only if nothing was done for certain.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_conflict`] if the name is taken.
+    pub async fn create_ticker(&self, meta: &TickerMeta) -> Result<Ticker, Error> {
+        self.fetch(Call::post(&["ticker"]).json(meta)?).await
+    }
+
+    /// Changes the settings of a ticker that are set in `meta`. Repeated after transient failures, but if the change gives the
+    /// ticker another name, then only if nothing was done for certain.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] if there is none of this name, [`Error::is_conflict`] if its new name is taken.
+    pub async fn update_ticker(&self, ticker: &str, meta: &TickerMeta) -> Result<Ticker, Error> {
+        let call = Call::patch(&["ticker", ticker]).repeatable_if(meta.ticker.is_empty());
+        self.fetch(call.json(meta)?).await
+    }
+
+    /// Deletes a ticker, and returns what it was. Repeated only if nothing was done for certain.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] if there is none of this name.
+    pub async fn delete_ticker(&self, ticker: &str) -> Result<Ticker, Error> {
+        self.fetch(Call::delete(&["ticker", ticker])).await
+    }
+}
