@@ -1,0 +1,5 @@
+//! The server over real HTTP, on a real PostgreSQL.
+
+mod fixture;
+mod http;
+mod queues;
