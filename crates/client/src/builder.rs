@@ -9,6 +9,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use reqwest::{Url, redirect};
 
 use crate::client::{Client, Shared};
+use crate::feed::Upkeep;
 use crate::trace::{Trace, TraceEvent};
 use crate::{Error, Secret, tls};
 
@@ -31,6 +32,7 @@ pub struct ClientBuilder {
     retries: u32,
     authorities: Vec<Vec<u8>>,
     user_agent: String,
+    upkeep: Upkeep,
     trace: Option<Trace>,
 }
 
@@ -45,6 +47,7 @@ impl ClientBuilder {
             retries: RETRIES,
             authorities: Vec::new(),
             user_agent: PROGRAM.to_owned(),
+            upkeep: Upkeep::default(),
             trace: None,
         }
     }
@@ -77,6 +80,21 @@ impl ClientBuilder {
     /// Each method says when its request is sent again at all; a request that got no answer in time never is.
     pub fn retries(self, retries: u32) -> ClientBuilder {
         ClientBuilder { retries, ..self }
+    }
+
+    /// Sets after which time without a byte a stream takes its connection for dead and connects again. Default 30 s; a server
+    /// sends something every 10 s.
+    pub fn stream_silence(mut self, silence: Duration) -> ClientBuilder {
+        self.upkeep.silence = silence;
+        self
+    }
+
+    /// Sets the pauses before a stream connects again: the first, and the longest that they double up to. Default 1 s and 30 s.
+    /// Of each, up to half is left out by chance.
+    pub fn stream_pauses(mut self, first: Duration, longest: Duration) -> ClientBuilder {
+        self.upkeep.pause = first;
+        self.upkeep.longest_pause = longest.max(first);
+        self
     }
 
     /// Trusts servers whose certificates this authority signed, besides those that the machine trusts. PEM, one certificate
@@ -124,8 +142,8 @@ impl ClientBuilder {
         // A proxy is for other machines, as the reference's client has it too.
         let builder = if is_local(&endpoint) { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(Error::transport)?;
-        let Self { timeout, retries, trace, .. } = self;
-        let shared = Shared { http, endpoint, headers, timeout, retries, trace };
+        let Self { timeout, retries, upkeep, trace, .. } = self;
+        let shared = Shared { http, endpoint, headers, timeout, retries, upkeep, trace };
         let client = Client { shared: Arc::new(shared), namespace: None };
         Ok(match self.namespace {
             Some(namespace) => client.with_namespace(&namespace),

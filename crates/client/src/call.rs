@@ -27,6 +27,7 @@ pub(crate) struct Call {
     safety: Safety,
     waits: Duration,
     accept: Option<&'static str>,
+    confidential: bool,
 }
 
 /// What came back, and it was a success.
@@ -38,7 +39,16 @@ pub(crate) struct Success {
 impl Call {
     fn new(method: Method, path: &[&str], safety: Safety) -> Call {
         let path = path.iter().map(|segment| (*segment).to_owned()).collect();
-        Call { method, path, query: Vec::new(), body: None, safety, waits: Duration::ZERO, accept: None }
+        Call {
+            method,
+            path,
+            query: Vec::new(),
+            body: None,
+            safety,
+            waits: Duration::ZERO,
+            accept: None,
+            confidential: false,
+        }
     }
 
     pub(crate) fn get(path: &[&str]) -> Call {
@@ -77,6 +87,11 @@ impl Call {
 
     pub(crate) fn accept(self, accept: &'static str) -> Call {
         Call { accept: Some(accept), ..self }
+    }
+
+    /// The answer is not to be found in an error.
+    pub(crate) fn confidential(self) -> Call {
+        Call { confidential: true, ..self }
     }
 
     pub(crate) fn query(mut self, key: &'static str, value: &impl ToString) -> Call {
@@ -149,7 +164,10 @@ impl Client {
     /// Sends a call and reads its answer as JSON.
     pub(crate) async fn fetch<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
         let success = self.send(&call).await?;
-        success.decode().map_err(|error| error.asked(|| call.asked()))
+        let decoded = success.decode();
+        decoded.map_err(|error| {
+            if call.confidential { error.without_body() } else { error }.asked(|| call.asked())
+        })
     }
 
     /// Sends a call and reads its answer as text.

@@ -8,6 +8,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client as Http, Url};
 
 use crate::ClientBuilder;
+use crate::feed::Upkeep;
 use crate::trace::Trace;
 
 /// A client of a pgmill server: one method for each operation, and a stream where there is more than one answer.
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
     pub(crate) retries: u32,
+    pub(crate) upkeep: Upkeep,
     pub(crate) trace: Option<Trace>,
 }
 

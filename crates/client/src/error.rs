@@ -12,17 +12,14 @@ const SHOWN: usize = 200;
 /// A request that did not end as it should.
 ///
 /// What it is, the methods tell. Its text says what was asked and what came back, and never holds a token.
-#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     /// Method and path, if a request was made up.
     asked: Option<String>,
     kind: Kind,
 }
 
-#[derive(Debug)]
 enum Kind {
     Invalid(String),
     Unreached(reqwest::Error),
@@ -33,7 +30,6 @@ enum Kind {
 }
 
 /// What the server answered instead of success.
-#[derive(Debug)]
 struct Answer {
     status: StatusCode,
     body: String,
@@ -42,7 +38,7 @@ struct Answer {
 }
 
 /// The error body of the contract. All of it may be missing: a proxy may have answered.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 struct Told {
     reason: Option<String>,
     error: Option<String>,
@@ -96,6 +92,15 @@ impl Error {
     /// Adds what was asked.
     pub(crate) fn asked(mut self, asked: impl FnOnce() -> String) -> Error {
         self.0.asked.get_or_insert_with(asked);
+        self
+    }
+
+    /// The same without what came back.
+    pub(crate) fn without_body(mut self) -> Error {
+        if let Kind::Undecodable { body, reason, .. } = &mut self.0.kind {
+            body.clear();
+            "it is not what it should be".clone_into(reason);
+        }
         self
     }
 
@@ -205,6 +210,12 @@ impl Error {
         matches!(self.0.kind, Kind::Unreached(_))
     }
 
+    /// Whether the request was not sent, because it or the settings of the client cannot be right.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        matches!(self.0.kind, Kind::Invalid(_))
+    }
+
     /// Whether the answer was a success and yet could not be understood.
     #[must_use]
     pub fn is_decode(&self) -> bool {
@@ -253,6 +264,13 @@ impl fmt::Display for Error {
             }
             Kind::Refused(answer) => answer.fmt(f),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    /// As its text: a whole body would flood a log, and may be nobody's business there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({self})")
     }
 }
 

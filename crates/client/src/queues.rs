@@ -61,11 +61,11 @@ impl Client {
     /// All queues, page by page: see [`list_tasks_stream`](Client::list_tasks_stream).
     pub fn list_queues_stream(&self) -> impl Stream<Item = Result<Queue, Error>> + Send + use<> {
         let client = self.clone();
-        pages(move |page| client.clone().queues(page), |queue: &Queue| queue.queue.clone())
-    }
-
-    async fn queues(self, page: ListRequest) -> Result<List<Queue>, Error> {
-        self.list_queues(page).await
+        let page = move |page| {
+            let client = client.clone();
+            async move { client.list_queues(page).await }
+        };
+        pages(page, |queue: &Queue| queue.queue.clone())
     }
 
     /// A queue. Repeated after transient failures.

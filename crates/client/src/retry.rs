@@ -8,7 +8,7 @@ use crate::Error;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 /// A server that asks for a longer pause than this is not waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What may have happened if a request fails, and so when it may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use futures_util::Stream;
 use pgmill_schema::{List, ListRequest, Ticker, TickerMeta};
 
 use crate::call::Call;
+use crate::feed::{Signal, Subscription};
 use crate::pages::pages;
 use crate::{Client, Error};
 
@@ -63,5 +64,14 @@ impl Client {
     /// [`Error::is_not_found`] if there is none of this name.
     pub async fn delete_ticker(&self, ticker: &str) -> Result<Ticker, Error> {
         self.fetch(Call::delete(&["ticker", ticker])).await
+    }
+
+    /// The ticks of the namespace, as they fall due: each goes to one of all that listen, this stream or another. One that is on
+    /// its way while the connection breaks is lost.
+    pub fn ticks(&self) -> Subscription<Ticker> {
+        Subscription::new(self, Call::get(&["ticker"]), |signal| match signal {
+            Signal::Message(message) if message.event == "ticker" => Some(message.decode()),
+            _ => None,
+        })
     }
 }
