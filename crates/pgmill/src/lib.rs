@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod batch;
 mod enqueue;
 mod error;
 mod home;
+mod interventions;
 mod jitter;
 mod maintenance;
 mod manager;
@@ -16,12 +18,14 @@ mod task_loop;
 mod tasks;
 mod telemetry;
 mod tickers;
+mod tokens;
 mod wakes;
 
 pub use batch::BatchOptions;
 pub use enqueue::Wake;
 pub use error::{
-    EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, SharedStoreError,
+    AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
+    RetryError, SharedStoreError, TokenError,
 };
 pub use maintenance::Maintained;
 pub use manager::Manager;
@@ -35,6 +39,7 @@ pub use pool::{InlineHandler, InlineScope};
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
+pub use tokens::KnownToken;
 pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]

@@ -7,7 +7,7 @@ use pgmill::Manager;
 
 use crate::options::Options;
 use crate::resource::Routes;
-use crate::{caller, routes, unclean};
+use crate::{caller, metrics, routes, unclean};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -74,6 +74,11 @@ impl Api {
         self.group(routes::ticker::routes())
     }
 
+    /// `GET /metrics`.
+    pub fn metrics(&self) -> Router {
+        self.group(routes::metrics::routes())
+    }
+
     fn group(&self, group: Routes) -> Router {
         self.finish(group.under(self.app.options().path_prefix()).into_router())
     }
@@ -83,6 +88,7 @@ impl Api {
         router
             .layer(axum::middleware::from_fn_with_state(self.app.clone(), caller::identify))
             .layer(axum::middleware::from_fn(unclean::redirect))
+            .layer(axum::middleware::from_fn(metrics::count))
             .with_state(self.app.clone())
     }
 }
