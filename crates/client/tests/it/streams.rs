@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use pgmill_client::{Client, Signal, Signals};
+use pgmill_client::{Change, Client, Signal, Signals};
+use pgmill_schema::{EventFilter, QueueName, Status};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -141,4 +142,29 @@ async fn a_stream_that_is_dropped_closes_its_connection() {
     assert_eq!(signal(&mut signals).await, "connected");
     drop(signals);
     timeout(SOON, stub.all_closed()).await.expect("the connection is closed");
+}
+
+#[tokio::test]
+async fn changes_come_with_what_was_left_out() {
+    let task =
+        r#"{"id":7,"namespace":"n","queue":"q","status":"failed","attempt":3,"at":"2030-01-01T00:00:00Z"}"#;
+    let pieces = [
+        "event: ping\n\n",
+        &format!("event: task\ndata: {task}\n\n"),
+        "event: lost\ndata: {\"count\": 4}\n\n",
+        "event: dropped\ndata: {\"reason\": \"too slow\"}\n\n",
+    ];
+    let stub = Stub::replies(vec![Reply::events(&pieces, true), Reply::events(&[], false)]).await;
+    let filter = EventFilter::new().queue(QueueName::new("q").unwrap()).status(Status::Failed).id(7).id(8);
+    let changes = impatient(&stub).events(&filter).map(Result::unwrap);
+    let changes: Vec<_> = timeout(SOON, changes.take(5).collect()).await.unwrap();
+    let expected = [
+        Change::Listening,
+        Change::Task(serde_json::from_str(task).unwrap()),
+        Change::Lost(4),
+        Change::Dropped("too slow".to_owned()),
+        Change::Listening,
+    ];
+    assert_eq!(changes, expected);
+    assert_eq!(stub.lines(), ["GET /api/event?queue=q&status=failed&id=7&id=8"; 2]);
 }
