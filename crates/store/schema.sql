@@ -2260,10 +2260,6 @@ COMMENT ON COLUMN pgmill.waiter.queue IS 'Empty: any queue of the namespace.';
 
 COMMENT ON COLUMN pgmill.waiter.until IS 'Until when the process is to be told, whether it sleeps or not.';
 
--- Name: audit audit_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
-
-ALTER TABLE ONLY pgmill.audit
-    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 -- Name: watcher; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE UNLOGGED TABLE pgmill.watcher (
@@ -2276,6 +2272,11 @@ WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_thr
 -- Name: COLUMN watcher.until; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.watcher.until IS 'Until when the process is to be told.';
+
+-- Name: audit audit_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
 -- Name: enqueue_resent enqueue_resent_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
@@ -2332,13 +2333,14 @@ ALTER TABLE ONLY pgmill.token
 ALTER TABLE ONLY pgmill.waiter
     ADD CONSTRAINT waiter_pkey PRIMARY KEY (ns, queue, process);
 
--- Name: audit_at; Type: INDEX; Schema: pgmill; Owner: -
-
-CREATE INDEX audit_at ON pgmill.audit USING btree (at);
 -- Name: watcher watcher_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
 ALTER TABLE ONLY pgmill.watcher
     ADD CONSTRAINT watcher_pkey PRIMARY KEY (ns, process);
+
+-- Name: audit_at; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX audit_at ON pgmill.audit USING btree (at);
 
 -- Name: task_attempt_id; Type: INDEX; Schema: pgmill; Owner: -
 
