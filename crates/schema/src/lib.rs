@@ -3,6 +3,7 @@
 mod attempt;
 mod backoff;
 mod claim;
+mod counts;
 mod duration;
 mod json;
 mod list;
@@ -22,6 +23,7 @@ mod word;
 pub use attempt::{Attempt, AttemptOutcome, AttemptOutcomeError};
 pub use backoff::{Backoff, BackoffError};
 pub use claim::{Claim, ClaimError};
+pub use counts::{QueueCounts, TaskCounts};
 pub use duration::{
     DurationError, days, duration_nanos, format_duration, from_micros, hours, minutes, parse_duration,
     seconds, to_micros,

@@ -136,7 +136,9 @@ BEGIN
     LIMIT 1;
     IF FOUND THEN
         PERFORM pg_advisory_xact_lock_shared(1886219625, v_seen.queue_id);
-        SELECT q.* INTO v_queue FROM pgmill.queue q WHERE q.id = v_seen.queue_id AND q.ns = p_ns;
+        SELECT q.* INTO v_queue
+        FROM (SELECT * FROM pgmill.queue q WHERE q.id = v_seen.queue_id OFFSET 0) q
+        WHERE q.ns = p_ns;
     END IF;
     IF v_queue.id IS NULL THEN
         code := 1;
@@ -196,8 +198,7 @@ BEGIN
         UPDATE pgmill.task t
         SET run_at = v_now, dies_at = v_now + v_queue.ttl * interval '1 microsecond', retries = v_queue.retries,
             spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL
-        FROM lapsed l
-        WHERE t.id = l.id
+        WHERE v_seen.live AND t.id = p_id
         RETURNING t.*
     ), tried AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)

@@ -25,6 +25,7 @@ mod maintenance_faults;
 mod maintenance_history;
 mod manager;
 mod model;
+mod monitor;
 mod namespace;
 mod order;
 mod outage;
