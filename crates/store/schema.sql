@@ -809,7 +809,8 @@ BEGIN
         LIMIT 1
     ) d
     WHERE q.ns = p_ns
-    GROUP BY q.queue;
+    GROUP BY q.queue
+    ORDER BY q.queue;
 END
 $$;
 
@@ -1428,9 +1429,9 @@ BEGIN
 END
 $$;
 
--- Name: retry_v1(text, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: retry_v1(text, bigint, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint) RETURNS TABLE(code smallint, status smallint, key_holder bigint, queue text, priority smallint, created_at timestamp with time zone, delayed_at timestamp with time zone, dies_at timestamp with time zone, attempt integer, spared integer, retries integer, worker text, key text, payload json, result json, traceparent text)
+CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint, p_flight bigint) RETURNS TABLE(code smallint, status smallint, key_holder bigint, queue text, priority smallint, created_at timestamp with time zone, delayed_at timestamp with time zone, dies_at timestamp with time zone, attempt integer, spared integer, retries integer, worker text, key text, payload json, result json, traceparent text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1463,7 +1464,9 @@ BEGIN
         FROM (SELECT * FROM pgmill.queue q WHERE q.id = v_seen.queue_id OFFSET 0) q
         WHERE q.ns = p_ns;
     END IF;
-    IF v_queue.id IS NULL THEN
+    IF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
+        code := 6;
+    ELSIF v_queue.id IS NULL THEN
         code := 1;
     ELSIF v_seen.status < 3 THEN
         code := 2;
@@ -1494,6 +1497,12 @@ BEGIN
             IF NOT FOUND THEN
                 code := 4;
             END IF;
+        END IF;
+    END IF;
+    IF code IS NULL THEN
+        INSERT INTO pgmill.enqueue_resent (flight) VALUES (p_flight) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            code := 6;
         END IF;
     END IF;
     IF code IS NOT NULL THEN

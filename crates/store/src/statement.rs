@@ -57,7 +57,7 @@ statements! {
     LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, INT8, INT8);
     COUNT_TASKS = "count_tasks" (TEXT, TEXT, INT2);
     CANCEL_TASK = "cancel_task" (TEXT, INT8);
-    RETRY_TASK = "retry_task" (TEXT, INT8);
+    RETRY_TASK = "retry_task" (TEXT, INT8, INT8);
     FIRST_DUE = "first_due" (TEXT, TEXT_ARRAY, BOOL);
     LIST_ATTEMPTS = "list_attempts" (TEXT, INT8);
     CREATE_TICKER = "create_ticker" (TEXT, TEXT, TEXT, INT8, TEXT, TEXT, BOOL, TEXT, INT2, INT2, INT4, TIMESTAMPTZ,

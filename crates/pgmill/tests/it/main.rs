@@ -11,6 +11,7 @@ mod deletion;
 mod faults;
 mod faults_deadline;
 mod faults_enqueue;
+mod faults_interventions;
 mod faults_outage;
 mod faults_release;
 mod fenced;

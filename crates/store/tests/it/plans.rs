@@ -299,8 +299,8 @@ async fn explain(fixture: &Fixture) -> Plans {
     plans.push(("sweep", session.plans()));
 
     // It has a key, and has not ended.
-    for (name, function) in [("cancel", "cancel_v1"), ("retry", "retry_v1")] {
-        let answer = session.run(&format!("SELECT code FROM pgmill.{function}('app', $1)"), &[&new[0]]).await;
+    for (name, call) in [("cancel", "cancel_v1('app', $1)"), ("retry", "retry_v1('app', $1, $1)")] {
+        let answer = session.run(&format!("SELECT code FROM pgmill.{call}"), &[&new[1]]).await;
         assert_eq!(answer[0].get::<_, i16>(0), 0, "{name}");
         plans.push((name, session.plans()));
     }
