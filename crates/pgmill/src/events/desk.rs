@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Feed;
 
 /// How long changes are held, so that they can be sorted: what happened first may be told last.
-const HOLD: Duration = Duration::from_millis(25);
+const HOLD: Duration = Duration::from_millis(50);
 /// The shortest pause between two rounds.
 const ROUND: Duration = Duration::from_millis(5);
 /// How many changes may be held. What comes then is counted as lost.
@@ -130,9 +130,13 @@ impl Desk {
 
     /// Takes a change; whether handing out is to be begun.
     pub(super) fn put(&self, event: &Arc<TaskEvent>) -> bool {
+        self.put_at(Instant::now(), event)
+    }
+
+    fn put_at(&self, since: Instant, event: &Arc<TaskEvent>) -> bool {
         let mut state = self.state();
         if state.held.len() < HELD_MOST {
-            state.held.push(Held { since: Instant::now(), event: Arc::clone(event) });
+            state.held.push(Held { since, event: Arc::clone(event) });
         } else {
             state.lose(&event.namespace, Some(1));
         }
@@ -148,7 +152,7 @@ impl Desk {
 
     /// Hands out all there is, and ends everybody.
     pub(super) fn close(&self) {
-        let due = self.take(Duration::ZERO);
+        let due = self.take(Instant::now());
         self.hand(&due);
         let mut state = self.state();
         state.closed = true;
@@ -165,13 +169,12 @@ impl Desk {
         state.handing.then(|| (first.unwrap_or(now) + HOLD).max(now + ROUND))
     }
 
-    /// What was held for so long, and what happened before that, in order.
-    fn take(&self, hold: Duration) -> Vec<(Namespace, Item)> {
+    /// What came until then, and what happened before that, in order.
+    fn take(&self, until: Instant) -> Vec<(Namespace, Item)> {
         let mut state = self.state();
         let lost = state.lost.drain().map(|(namespace, count)| (namespace, Item::Lost(count)));
         let mut due: Vec<_> = lost.collect();
-        let now = Instant::now();
-        let latest = state.held.iter().filter(|held| held.since + hold <= now).map(Held::place).max();
+        let latest = state.held.iter().filter(|held| held.since <= until).map(Held::place).max();
         let (mut ready, held): (Vec<_>, Vec<_>) =
             std::mem::take(&mut state.held).into_iter().partition(|held| Some(held.place()) <= latest);
         state.held = held;
@@ -237,7 +240,7 @@ pub(super) async fn hand_out(feed: Arc<Feed>) {
     let mut turn = Turn(Some(|| desk.state().handing = false));
     while let Some(next) = desk.next_round() {
         tokio::time::sleep_until(next).await;
-        for slice in desk.take(HOLD).chunks(SLICE) {
+        for slice in desk.take(Instant::now() - HOLD).chunks(SLICE) {
             desk.hand(slice);
             tokio::task::yield_now().await;
         }
@@ -250,4 +253,78 @@ pub(super) async fn hand_out(feed: Arc<Feed>) {
 /// Keeping watch has ended without its end having been agreed on.
 pub(super) fn abandon_keeping(desk: &Desk) {
     desk.state().keeping = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use pgmill_schema::QueueName;
+    use tokio::sync::mpsc::{self, Receiver};
+
+    use super::*;
+
+    fn event(id: u64, status: Status, attempt: u32, at: i64) -> Arc<TaskEvent> {
+        Arc::new(TaskEvent {
+            id,
+            namespace: Namespace::new("app").unwrap(),
+            queue: QueueName::new("q").unwrap(),
+            status,
+            attempt,
+            worker: None,
+            at: Timestamp::from_microsecond(at).unwrap(),
+        })
+    }
+
+    fn watch(desk: &Desk) -> Receiver<Item> {
+        let (sender, items) = mpsc::channel(10);
+        let subscriber = Subscriber { filter: EventFilter::new(), items: sender, dropped: Arc::default() };
+        desk.subscribe(&Namespace::new("app").unwrap(), subscriber).unwrap();
+        items
+    }
+
+    fn told(items: &mut Receiver<Item>) -> Vec<(u64, Status)> {
+        let next = || match items.try_recv() {
+            Ok(Item::Event(event)) => Some((event.id, event.status)),
+            _ => None,
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn what_comes_out_of_order_within_the_hold_is_told_in_order() {
+        let (desk, begin) = (Desk::default(), Instant::now());
+        let mut items = watch(&desk);
+        desk.put_at(begin, &event(1, Status::Retained, 2, 20));
+        desk.put_at(begin, &event(2, Status::New, 0, 15));
+        desk.put_at(begin + HOLD / 2, &event(1, Status::Retry, 1, 10));
+        desk.put_at(begin + HOLD / 2, &event(1, Status::Released, 2, 30));
+        desk.hand(&desk.take(begin));
+        assert_eq!(told(&mut items), [(1, Status::Retry), (2, Status::New), (1, Status::Retained)]);
+        desk.hand(&desk.take(begin + HOLD / 3));
+        assert_eq!(told(&mut items), [], "too early");
+        desk.hand(&desk.take(begin + HOLD / 2));
+        assert_eq!(told(&mut items), [(1, Status::Released)]);
+    }
+
+    #[test]
+    fn at_the_same_time_the_attempts_of_a_task_tell_the_order() {
+        let desk = Desk::default();
+        let mut items = watch(&desk);
+        desk.put(&event(1, Status::Retained, 2, 10));
+        desk.put(&event(1, Status::Retry, 1, 10));
+        desk.put(&event(1, Status::Retained, 1, 10));
+        desk.put(&event(1, Status::New, 0, 10));
+        desk.hand(&desk.take(Instant::now()));
+        let retained = (1, Status::Retained);
+        assert_eq!(told(&mut items), [(1, Status::New), retained, (1, Status::Retry), retained]);
+    }
+
+    #[test]
+    fn handing_out_that_is_cut_short_leaves_its_turn_to_the_next() {
+        let desk = Desk::default();
+        let _items = watch(&desk);
+        assert!(desk.put(&event(1, Status::New, 0, 1)), "handing out begins");
+        assert!(!desk.put(&event(2, Status::New, 0, 2)));
+        drop(Turn(Some(|| desk.state().handing = false)));
+        assert!(desk.put(&event(3, Status::New, 0, 3)));
+    }
 }

@@ -7,6 +7,7 @@ mod batchers;
 mod bulk;
 mod concurrency;
 mod deletion;
+mod events;
 mod faults;
 mod faults_deadline;
 mod faults_enqueue;
