@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use metrics::{Counter, Gauge};
 use pgmill_schema::{EventFilter, Namespace, Status, TaskEvent};
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::Feed;
+use crate::telemetry::{self, Level};
 
 /// How long changes are held, so that they can be sorted: what happened first may be told last.
 const HOLD: Duration = Duration::from_millis(50);
@@ -38,25 +41,28 @@ pub(super) struct Subscriber {
 
 impl Subscriber {
     /// Whether it is still there.
-    fn hand(&self, item: Item) -> bool {
-        let handed = self.items.try_send(item).is_ok();
-        if !handed {
+    fn hand(&self, item: Item, drops: &Counter) -> bool {
+        let handed = self.items.try_send(item);
+        if let Err(TrySendError::Full(_)) = handed {
             self.dropped.store(true, Ordering::Release);
+            drops.increment(1);
         }
-        handed
+        handed.is_ok()
     }
 }
 
-#[derive(Default)]
 pub(super) struct Desk {
     /// How many watch: mostly none, and then nothing else is looked at.
     count: AtomicUsize,
     state: Mutex<State>,
+    watchers: Gauge,
+    dropped: Counter,
+    lost: Counter,
 }
 
 #[derive(Default)]
 struct State {
-    subscribers: HashMap<Namespace, HashMap<u64, Subscriber>>,
+    subscribers: HashMap<Namespace, HashMap<u64, (Subscriber, Level)>>,
     next: u64,
     /// In the order they came in.
     held: Vec<Held>,
@@ -81,6 +87,16 @@ impl Held {
 }
 
 impl Desk {
+    pub(super) fn new() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            state: Mutex::default(),
+            watchers: telemetry::event_watchers(),
+            dropped: telemetry::event_watchers_dropped(),
+            lost: telemetry::events_lost(),
+        }
+    }
+
     /// The number it has here; and whether nobody keeps watch yet, which is then to be begun. Nothing once it is closed.
     pub(super) fn subscribe(&self, namespace: &Namespace, subscriber: Subscriber) -> Option<(u64, bool)> {
         let mut state = self.state();
@@ -89,7 +105,8 @@ impl Desk {
         }
         state.next += 1;
         let number = state.next;
-        state.subscribers.entry(namespace.clone()).or_default().insert(number, subscriber);
+        let one = (subscriber, Level::new(&self.watchers, 1.0));
+        state.subscribers.entry(namespace.clone()).or_default().insert(number, one);
         let begin = !std::mem::replace(&mut state.keeping, true);
         self.recount(&state);
         Some((number, begin))
@@ -139,6 +156,7 @@ impl Desk {
             state.held.push(Held { since, event: Arc::clone(event) });
         } else {
             state.lose(&event.namespace, Some(1));
+            self.lost.increment(1);
         }
         !std::mem::replace(&mut state.handing, true)
     }
@@ -147,6 +165,7 @@ impl Desk {
     pub(super) fn lose(&self, namespace: &Namespace, count: Option<u64>) -> bool {
         let mut state = self.state();
         state.lose(namespace, count);
+        self.lost.increment(count.unwrap_or_default());
         !std::mem::replace(&mut state.handing, true)
     }
 
@@ -190,9 +209,9 @@ impl Desk {
         for (namespace, item) in due {
             let Some(those) = state.subscribers.get_mut(namespace) else { continue };
             let before = those.len();
-            those.retain(|_, subscriber| match item {
+            those.retain(|_, (subscriber, _)| match item {
                 Item::Event(event) if !subscriber.filter.matches(event) => true,
-                item => subscriber.hand(item.clone()),
+                item => subscriber.hand(item.clone(), &self.dropped),
             });
             tidy |= those.len() < before;
         }
@@ -291,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_comes_out_of_order_within_the_hold_is_told_in_order() {
-        let (desk, begin) = (Desk::default(), Instant::now());
+        let (desk, begin) = (Desk::new(), Instant::now());
         let mut items = watch(&desk);
         desk.put_at(begin, &event(1, Status::Retained, 2, 20));
         desk.put_at(begin, &event(2, Status::New, 0, 15));
@@ -307,7 +326,7 @@ mod tests {
 
     #[test]
     fn at_the_same_time_the_attempts_of_a_task_tell_the_order() {
-        let desk = Desk::default();
+        let desk = Desk::new();
         let mut items = watch(&desk);
         desk.put(&event(1, Status::Retained, 2, 10));
         desk.put(&event(1, Status::Retry, 1, 10));
@@ -320,7 +339,7 @@ mod tests {
 
     #[test]
     fn handing_out_that_is_cut_short_leaves_its_turn_to_the_next() {
-        let desk = Desk::default();
+        let desk = Desk::new();
         let _items = watch(&desk);
         assert!(desk.put(&event(1, Status::New, 0, 1)), "handing out begins");
         assert!(!desk.put(&event(2, Status::New, 0, 2)));

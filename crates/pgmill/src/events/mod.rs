@@ -95,7 +95,7 @@ impl Feed {
             store,
             process,
             home: Home::current(),
-            desk: Desk::default(),
+            desk: Desk::new(),
             outbox: tell_others.then(Outbox::new),
             watching: Watching::default(),
         }
