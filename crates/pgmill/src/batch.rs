@@ -22,4 +22,4 @@ pub(crate) use ids::Ids;
 pub(crate) use release::{ALONE_AT_ONCE, ReleaseAnswer, ReleaseCall, ReleaseFlight};
 pub(crate) use reply::Reply;
 pub(crate) use retain::{RetainCall, RetainFlight};
-pub(crate) use settle::{Batch, Unsettled, settle};
+pub(crate) use settle::{Batch, Pauses, Unsettled, settle};

@@ -19,7 +19,7 @@ use crate::store::Store;
 pub enum Fence {
     /// The attempt that this claim stands for, and no other.
     Claim(Claim),
-    /// Whatever attempt of this task is running.
+    /// Whatever attempt of this task is running, unless it was retained [fenced](crate::Caller::fenced).
     Open(i64),
 }
 
@@ -66,6 +66,8 @@ pub enum Ended {
     Superseded,
     /// The row is locked by a transaction from outside, and nothing was changed.
     Locked,
+    /// The task was retained fenced, and the fence was open: nothing was changed.
+    LeaseRequired,
 }
 
 struct Action {
@@ -231,6 +233,7 @@ fn read(row: &Reader<'_>, ending: &Ending) -> Result<Ended, StoreError> {
         (2, _) => Ended::NotRetained,
         (3, _) => Ended::Superseded,
         (4, _) => Ended::Locked,
+        (5, _) => Ended::LeaseRequired,
         _ => return Err(corrupt("code", code)),
     })
 }

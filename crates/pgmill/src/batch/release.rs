@@ -236,6 +236,7 @@ impl ReleaseFlight {
             Ok(Ended::NotRetained) => Err(ReleaseError::NotRetained { id }),
             Ok(Ended::Superseded) => Err(ReleaseError::Superseded { id }),
             Ok(Ended::Locked) => Err(ReleaseError::Locked { id }),
+            Ok(Ended::LeaseRequired) => Err(ReleaseError::LeaseRequired { id }),
             Err(Unsettled::Failed(error) | Unsettled::Refused(error, _)) => Err(ReleaseError::Store(error)),
             Err(Unsettled::Unknown) => {
                 self.events.lose(&ending.namespace, 1);

@@ -24,8 +24,10 @@ use crate::telemetry::{BatchMeters, Meters};
 const LOST_HOLDERS: usize = 64;
 /// How often it is measured what a claim takes that does not look: the least of them is not the noise of a busy machine.
 const MEASURED: usize = 3;
-/// The low bits of a holder count the flights of a process; the others are random.
+/// The low bits of a holder count the flights of a process; the others are random. The lowest bit belongs to the statement,
+/// which marks with it what was retained fenced.
 const FLIGHT_BITS: u32 = 23;
+const NEXT_FLIGHT: i64 = 2;
 
 /// Somebody who waits for tasks.
 pub(crate) struct RetainCall {
@@ -33,6 +35,7 @@ pub(crate) struct RetainCall {
     pub(crate) want: i32,
     pub(crate) worker: WorkerName,
     pub(crate) lease: Option<i64>,
+    pub(crate) fenced: bool,
     pub(crate) answer: oneshot::Sender<Result<Handoff, RetainError>>,
 }
 
@@ -194,7 +197,7 @@ impl RetainFlight {
         callers: &[Caller],
         floors: &[Floor],
     ) -> Result<Vec<Retained>, StoreError> {
-        let holder = self.next_holder.fetch_add(1, Ordering::Relaxed);
+        let holder = self.next_holder.fetch_add(NEXT_FLIGHT, Ordering::Relaxed);
         let lost: Vec<i64> = lock(&self.lost).iter().copied().collect();
         let started = Instant::now();
         let answer = self.store.retain(demands, callers, floors, holder, &lost).await;
@@ -253,11 +256,11 @@ impl RetainFlight {
     async fn without_looking(&self, demands: &[Demand]) -> Option<Duration> {
         let worker = WorkerName::new("pgmill").ok()?;
         let callers: Vec<Caller> = (0..demands.len())
-            .map(|demand| Caller { demand, want: 0, worker: worker.clone(), lease: None })
+            .map(|demand| Caller { demand, want: 0, worker: worker.clone(), lease: None, fenced: false })
             .collect();
         let mut least = None;
         for _ in 0..MEASURED {
-            let holder = self.next_holder.fetch_add(1, Ordering::Relaxed);
+            let holder = self.next_holder.fetch_add(NEXT_FLIGHT, Ordering::Relaxed);
             let asked = Instant::now();
             self.store.retain(demands, &callers, &[], holder, &[]).await.ok()?;
             let took = asked.elapsed();
@@ -317,7 +320,13 @@ fn sum_up(calls: &[RetainCall]) -> (Vec<Demand>, Vec<Caller>) {
                 demands.push(call.demand.clone());
                 demands.len() - 1
             });
-            Caller { demand, want: call.want, worker: call.worker.clone(), lease: call.lease }
+            Caller {
+                demand,
+                want: call.want,
+                worker: call.worker.clone(),
+                lease: call.lease,
+                fenced: call.fenced,
+            }
         })
         .collect();
     (demands, callers)

@@ -101,11 +101,10 @@ impl Feed {
         }
     }
 
-    /// The task is now what it is here, and that is committed: it was created, retained, or made due at once. To be called
-    /// once for each change.
+    /// The task is now what it is here, and that is committed: it was retained, or made due at once. To be called once for
+    /// each change.
     pub(crate) fn publish(self: &Arc<Self>, task: &Task) {
-        let due = task.delayed_at.filter(|_| task.attempt > 0);
-        let at = if task.status == Some(Status::Retained) { task.started_at } else { due };
+        let at = if task.status == Some(Status::Retained) { task.started_at } else { task.delayed_at };
         self.publish_at(task, at.unwrap_or(task.created_at));
     }
 

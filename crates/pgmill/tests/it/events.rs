@@ -171,6 +171,31 @@ async fn tasks_that_fail_are_cancelled_or_expire_are_told_of() {
 }
 
 #[tokio::test]
+async fn what_is_done_to_tasks_from_outside_is_told() {
+    let fixture = Fixture::with_queue().await;
+    let other = fixture.other_process().await;
+    let mut all = [everything(&fixture.manager).await, everything(&other).await];
+    let waiting = fixture.create(task(1)).await;
+    let held = fixture.retain().await;
+    fixture.manager.cancel_task(waiting.id).await.unwrap();
+    fixture.manager.retry_task(held.id).await.unwrap();
+    let cancelled = fixture.manager.cancel_task(waiting.id).await.unwrap();
+    for events in &mut all {
+        let told = told(events, 5).await;
+        let expected = [
+            (Status::New, 0),
+            (Status::Retained, 1),
+            (Status::Cancelled, 1),
+            (Status::New, 1),
+            (Status::Cancelled, 1),
+        ];
+        assert_eq!(statuses(&told), expected);
+        assert!(told.is_sorted_by_key(|event| event.at), "{told:?}");
+        assert!(told.iter().all(|event| event.id == cancelled.id));
+    }
+}
+
+#[tokio::test]
 async fn many_tasks_at_once_are_each_told_of() {
     let fixture = Fixture::with_queue().await;
     let other = fixture.other_process().await;

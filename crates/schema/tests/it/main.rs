@@ -9,4 +9,5 @@ mod outcomes;
 mod queues;
 mod tasks;
 mod tickers;
+mod tokens;
 mod words;

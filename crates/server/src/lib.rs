@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod api;
+mod caller;
+mod error;
+mod indent;
+mod input;
+mod metrics;
+mod options;
+mod resource;
+mod routes;
+mod unclean;
+
+pub use api::{Api, router};
+pub use metrics::{Recorder, RecorderError};
+pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
