@@ -87,8 +87,6 @@ statements! {
     SLEEP = "sleep" (INT8, TEXT, TEXT_ARRAY, INT8);
     WAKE = "wake" (INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY);
     TEST_LISTENER = "test_listener" (TEXT);
-    WATCH = "watch" (INT8, TEXT_ARRAY, INT8);
-    TELL_WATCHERS = "tell_watchers" (INT8, TEXT_ARRAY, TEXT_ARRAY);
     CREATE_TOKEN = "create_token" (TEXT, BYTEA, INT2, TEXT_ARRAY, TEXT, INT8);
     FIND_TOKEN = "find_token" (INT8);
     LIST_TOKENS = "list_tokens" (INT8, INT8);
@@ -99,6 +97,8 @@ statements! {
     RECORD_AUDIT = "record_audit" (TEXT, INT8, TEXT, TEXT, TEXT, TEXT, TEXT);
     LIST_AUDIT = "list_audit" (TEXT, TEXT, INT8, INT8);
     PRUNE_AUDIT = "prune_audit" (INT4);
+    WATCH = "watch" (INT8, TEXT_ARRAY, INT8);
+    TELL_WATCHERS = "tell_watchers" (INT8, TEXT_ARRAY, TEXT_ARRAY);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();
