@@ -3,3 +3,7 @@
 mod fixture;
 mod http;
 mod queues;
+mod release;
+mod retain;
+mod steps;
+mod tasks;
