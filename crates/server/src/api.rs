@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use pgmill::Manager;
 
+use crate::auth::Auth;
 use crate::options::Options;
 use crate::resource::Routes;
-use crate::{caller, metrics, routes, unclean};
+use crate::{metrics, routes, unclean};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     manager: Manager,
     options: Options,
+    auth: Auth,
 }
 
 impl App {
@@ -26,6 +28,10 @@ impl App {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.0.auth
     }
 }
 
@@ -45,13 +51,14 @@ pub fn router(manager: Manager, options: Options) -> Router {
 impl Api {
     /// The interface of this manager, which goes on being usable beside it.
     pub fn new(manager: Manager, options: Options) -> Self {
-        Self { app: App(Arc::new(Shared { manager, options })) }
+        let auth = Auth::new(&manager, &options);
+        Self { app: App(Arc::new(Shared { manager, options, auth })) }
     }
 
     /// Everything, and an answer of 404 for all other paths.
     pub fn router(&self) -> Router {
         let all = routes::all(self.app.options().path_prefix());
-        self.finish(all.into_router().fallback(routes::fallback))
+        self.finish(all.into_router(&self.app).fallback(routes::fallback))
     }
 
     /// `GET /namespace`.
@@ -74,19 +81,28 @@ impl Api {
         self.group(routes::ticker::routes())
     }
 
+    /// `/token` and what is below it: see [`Options::auth`].
+    pub fn tokens(&self) -> Router {
+        self.group(routes::token::routes())
+    }
+
+    /// `GET /audit`: who changed what.
+    pub fn audit(&self) -> Router {
+        self.group(routes::audit::routes())
+    }
+
     /// `GET /metrics`.
     pub fn metrics(&self) -> Router {
         self.group(routes::metrics::routes())
     }
 
     fn group(&self, group: Routes) -> Router {
-        self.finish(group.under(self.app.options().path_prefix()).into_router())
+        self.finish(group.under(self.app.options().path_prefix()).into_router(&self.app))
     }
 
     /// The layers that every request passes: the last one first.
     fn finish(&self, router: Router<App>) -> Router {
         router
-            .layer(axum::middleware::from_fn_with_state(self.app.clone(), caller::identify))
             .layer(axum::middleware::from_fn(unclean::redirect))
             .layer(axum::middleware::from_fn(metrics::count))
             .with_state(self.app.clone())

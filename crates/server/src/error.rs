@@ -4,6 +4,7 @@ mod convert;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
@@ -78,6 +79,13 @@ impl ApiError {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message);
         Self { cause: Some(Arc::new(Cause(cause.into()))), ..error }
             .with_detail(serde_json::json!({ "id": id }))
+    }
+
+    /// 429: there is room again after so long.
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "slow down");
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+        Self { retry_after: Some(seconds), ..error }
     }
 
     /// 500: a defect of ours.
