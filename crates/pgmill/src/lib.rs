@@ -4,7 +4,9 @@ mod audit;
 mod batch;
 mod enqueue;
 mod error;
+mod events;
 mod home;
+mod interventions;
 mod jitter;
 mod maintenance;
 mod manager;
@@ -23,9 +25,10 @@ mod wakes;
 pub use batch::BatchOptions;
 pub use enqueue::Wake;
 pub use error::{
-    AuditError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
-    SharedStoreError, TokenError,
+    AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
+    RetryError, SharedStoreError, TokenError,
 };
+pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
 pub use manager::Manager;
 pub use open::ManagerBuilder;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use pgmill::Manager;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::options::Options;
 use crate::resource::Routes;
-use crate::{metrics, routes, unclean};
+use crate::{layers, metrics, routes, unclean};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ struct Shared {
     manager: Manager,
     options: Options,
     auth: Auth,
+    shutdown: CancellationToken,
 }
 
 impl App {
@@ -32,6 +34,11 @@ impl App {
 
     pub(crate) fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    /// Cancelled when requests that wait and streams are to end.
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
+        &self.0.shutdown
     }
 }
 
@@ -52,7 +59,28 @@ impl Api {
     /// The interface of this manager, which goes on being usable beside it.
     pub fn new(manager: Manager, options: Options) -> Self {
         let auth = Auth::new(&manager, &options);
-        Self { app: App(Arc::new(Shared { manager, options, auth })) }
+        let shutdown = CancellationToken::new();
+        Self { app: App(Arc::new(Shared { manager, options, auth, shutdown })) }
+    }
+
+    /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait
+    /// for a task are answered that none was found. Other requests are answered as ever; so this goes before a graceful
+    /// shutdown of whatever serves the router, which would wait for streams to end.
+    ///
+    /// ```no_run
+    /// # async fn example(manager: pgmill::Manager) -> Result<(), std::io::Error> {
+    /// use pgmill_server::{Api, Options};
+    ///
+    /// let api = Api::new(manager, Options::new());
+    /// let shutdown = api.shutdown();
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// axum::serve(listener, api.router())
+    ///     .with_graceful_shutdown(async move { shutdown.cancelled().await })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn shutdown(&self) -> CancellationToken {
+        self.app.shutdown().clone()
     }
 
     /// Everything, and an answer of 404 for all other paths.
@@ -104,6 +132,7 @@ impl Api {
     fn finish(&self, router: Router<App>) -> Router {
         router
             .layer(axum::middleware::from_fn(unclean::redirect))
+            .layer(axum::middleware::from_fn(layers::report))
             .layer(axum::middleware::from_fn(metrics::count))
             .with_state(self.app.clone())
     }

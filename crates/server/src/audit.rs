@@ -3,7 +3,6 @@
 //! What is done to tasks by those who create, retain and release them is not here: it is as much as the tasks are, and their
 //! history tells it.
 
-use std::fmt;
 use std::future::Future;
 
 use metrics::{Unit, counter, describe_counter};
@@ -13,6 +12,7 @@ use tracing::Instrument;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::layers::chain;
 
 const FAILURES: &str = "pgmill_audit_failures_total";
 
@@ -157,22 +157,13 @@ async fn record(manager: &Manager, entry: AuditMeta) {
     let AuditMeta { actor, action, target: subject, .. } = entry.clone();
     if let Err(error) = manager.record_audit(entry).await {
         counter!(FAILURES).increment(1);
-        tracing::error!(actor, action, subject, error = %Causes(&error), "{action} of {subject} by {actor} is not in the audit");
-    }
-}
-
-/// An error with all that caused it, for one line.
-struct Causes<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        tracing::error!(
+            actor,
+            action,
+            subject,
+            error = chain(&error),
+            "{action} of {subject} by {actor} is not in the audit"
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use pgmill::{KnownToken, Manager, Namespace, Role};
 
 use crate::error::ApiError;
+use crate::layers::RequestId;
 
 /// Who sent a request, as the guard before its route found out.
 #[derive(Debug, Clone)]
@@ -14,7 +15,7 @@ pub(crate) struct Caller {
     /// The manager of the namespace that the request is for.
     pub(crate) manager: Manager,
     identity: Identity,
-    request_id: Option<String>,
+    request_id: Option<RequestId>,
 }
 
 /// Who that may be.
@@ -54,9 +55,7 @@ impl Identity {
 
 impl Caller {
     pub(crate) fn new(manager: Manager, identity: Identity, parts: &Parts) -> Self {
-        let request_id = parts.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        let request_id = request_id.filter(|id| (1..=128).contains(&id.len())).map(str::to_owned);
-        Self { manager, identity, request_id }
+        Self { manager, identity, request_id: parts.extensions.get().cloned() }
     }
 
     /// Whether what is to be told of this namespace may be told to the caller.
@@ -87,7 +86,7 @@ impl Caller {
 
     /// The id of the request, if it has one.
     pub(crate) fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
+        self.request_id.as_ref().map(RequestId::as_str)
     }
 }
 

@@ -99,8 +99,9 @@ impl Options {
     /// How many requests each token may send, and each address whose requests carry none that is good. Beyond that they are
     /// answered 429 with `Retry-After`. Default: no limit.
     ///
-    /// Addresses are those of the connections ([`ConnectInfo`](axum::extract::ConnectInfo)): where the router is served
-    /// without them, or behind a proxy, all such requests are counted together.
+    /// Addresses are those that the [`Server`](crate::Server) logs, or else those of the connections
+    /// ([`ConnectInfo`](axum::extract::ConnectInfo)). Where the router is served without them, or behind a proxy that is not
+    /// trusted, all such requests are counted together.
     #[must_use]
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate = Some(limit);

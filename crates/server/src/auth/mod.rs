@@ -12,14 +12,15 @@ mod rate;
 mod rights;
 mod served;
 
-use std::net::SocketAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use pgmill::Manager;
@@ -27,6 +28,7 @@ use pgmill::Manager;
 use crate::api::App;
 use crate::caller::{Caller, Identity};
 use crate::error::ApiError;
+use crate::layers::ClientAddress;
 use crate::options::Options;
 
 use bearer::Presented;
@@ -113,9 +115,9 @@ impl Gate {
 
     async fn identify(&self, presented: Presented, parts: &Parts) -> Result<Identity, Refusal> {
         let auth = self.app.auth();
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        let peer = Source::peer(address(&parts.extensions));
         if !self.app.options().wants_tokens() {
-            auth.count(Source::peer(peer))?;
+            auth.count(peer)?;
             return Ok(Identity::Anonymous);
         }
         let known = match &presented {
@@ -123,7 +125,7 @@ impl Gate {
             Presented::Nothing | Presented::Garbage => None,
         };
         let Some(known) = known else {
-            auth.count(Source::peer(peer))?;
+            auth.count(peer)?;
             return Err(Refusal::Unknown { presented: !matches!(presented, Presented::Nothing) });
         };
         auth.count(Source::Token(known.token().id))?;
@@ -131,7 +133,13 @@ impl Gate {
     }
 }
 
-fn forbidden(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+/// As the server found it out, or else as whatever serves the router tells it.
+fn address(extensions: &Extensions) -> Option<IpAddr> {
+    let found = extensions.get().map(|ClientAddress(address)| *address);
+    found.or_else(|| extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip()))
+}
+
+fn forbidden(message: impl Into<Cow<'static, str>>) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
 }
 
