@@ -82,6 +82,13 @@ impl ApiError {
             .with_detail(serde_json::json!({ "id": id }))
     }
 
+    /// 429: there is room again after so long.
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "slow down");
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+        Self { retry_after: Some(seconds), ..error }
+    }
+
     /// 503: the answer did not come within this time.
     pub(crate) fn too_late(time: Duration, changes: bool) -> Self {
         let asked = if changes { "; it is not known whether it was done" } else { "" };
