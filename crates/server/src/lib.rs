@@ -12,4 +12,5 @@ mod routes;
 mod unclean;
 
 pub use api::{Api, router};
+pub use indent::indented;
 pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
