@@ -9,8 +9,10 @@ mod input;
 mod options;
 mod resource;
 mod routes;
+mod serve;
 mod unclean;
 
 pub use api::{Api, router};
 pub use indent::indented;
 pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
+pub use serve::{ServeOptions, Server};

@@ -22,6 +22,7 @@ mod queues;
 mod resume_queue;
 mod retain_task;
 mod retry_task;
+mod run;
 mod status;
 mod task;
 mod tasks;
@@ -33,11 +34,13 @@ mod work;
 
 use std::process::ExitCode;
 
+use crate::logging::Voice;
 use crate::watch::until_interrupted;
 
 /// What the program can do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    Run(run::Args),
     Work(work::Args),
     Demo(demo::Args),
     Status(status::Args),
@@ -70,8 +73,17 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whose logs the command writes.
+    pub(crate) fn voice(&self) -> Voice {
+        match self {
+            Self::Run(_) => Voice::Server,
+            _ => Voice::Command,
+        }
+    }
+
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Run(args) => run::run(args).await,
             Self::Work(args) => work::run(args).await,
             Self::Demo(args) => demo::run(args).await,
             Self::Status(args) => done(status::run(args).await),
