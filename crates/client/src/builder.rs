@@ -133,6 +133,8 @@ impl ClientBuilder {
         }
         let builder = reqwest::Client::builder()
             .connect_timeout(self.connect_timeout)
+            // Servers close idle connections after some 30 s, and a request that crosses with that is lost.
+            .pool_idle_timeout(Duration::from_secs(20))
             .tcp_keepalive(Duration::from_secs(30))
             // A redirect would turn a PUT into a GET, or take a token elsewhere.
             .redirect(redirect::Policy::none())

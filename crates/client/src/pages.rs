@@ -1,60 +1,71 @@
 //! A list, page by page.
 
-use std::collections::HashSet;
-use std::collections::VecDeque;
-use std::future::Future;
+use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 
 use futures_util::stream::{self, Stream};
 use pgmill_schema::{LIST_LIMIT, List, ListRequest};
+use serde::de::DeserializeOwned;
 
-use crate::Error;
+use crate::call::Call;
+use crate::{Client, Error};
 
 /// How many items of what has been read already are asked for again, to see that nothing has moved.
 const OVERLAP: u64 = 1;
 /// How many more pages than the list had in the beginning are read at most.
 const SPARE: u64 = 16;
 
-/// All items of a list whose pages `fetch` reads.
-///
-/// A list may change while it is read. Items that are added move others to a page that is still to come: what has been
-/// handed out is remembered by its key, and left out. Items that go move others to a page that has been read already:
-/// then the page that follows does not begin with the last item of the one before, and is looked for further left.
-pub(crate) fn pages<T, K, F, A>(
-    fetch: F,
-    key: impl Fn(&T) -> K + Send + 'static,
-) -> impl Stream<Item = Result<T, Error>> + Send + 'static
-where
-    T: Send + 'static,
-    K: Eq + Hash + Send + 'static,
-    F: Fn(ListRequest) -> A + Send + 'static,
-    A: Future<Output = Result<List<T>, Error>> + Send + 'static,
-{
-    let reader = Reader { fetch, walk: Walk::new(key), ready: VecDeque::new() };
-    stream::unfold(Some(reader), |reader| async {
-        let mut reader = reader?;
-        loop {
-            if let Some(item) = reader.ready.pop_front() {
-                return Some((Ok(item), Some(reader)));
+impl Client {
+    /// All items of the list that this call reads.
+    ///
+    /// A list may change while it is read. Items that are added move others to a page that is still to come: what has been
+    /// handed out is remembered by its key, and left out. Items that go move others to a page that has been read already:
+    /// then the page that follows does not have the last item of the one before, and is looked for further left.
+    pub(crate) fn pages<T, K>(
+        &self,
+        call: Call,
+        key: fn(&T) -> K,
+    ) -> impl Stream<Item = Result<T, Error>> + Send + use<T, K>
+    where
+        T: DeserializeOwned + Send + 'static,
+        K: Eq + Hash + Send + 'static,
+    {
+        let reader = Reader { client: self.clone(), call, walk: Walk::new(key), ready: VecDeque::new() };
+        stream::unfold(Some(reader), |reader| async {
+            let mut reader = reader?;
+            match reader.next().await {
+                Ok(None) => None,
+                Ok(Some(item)) => Some((Ok(item), Some(reader))),
+                Err(error) => Some((Err(error), None)),
             }
-            let page = ListRequest::new().offset(reader.walk.next()?).limit(LIST_LIMIT);
-            match (reader.fetch)(page).await {
-                Ok(list) => reader.ready.extend(reader.walk.take(list)),
-                Err(error) => return Some((Err(error), None)),
-            }
-        }
-    })
+        })
+    }
 }
 
-struct Reader<F, T, K, G> {
-    fetch: F,
-    walk: Walk<K, G>,
+struct Reader<T, K> {
+    client: Client,
+    call: Call,
+    walk: Walk<T, K>,
     ready: VecDeque<T>,
 }
 
+impl<T: DeserializeOwned, K: Eq + Hash> Reader<T, K> {
+    async fn next(&mut self) -> Result<Option<T>, Error> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Ok(Some(item));
+            }
+            let Some(offset) = self.walk.next() else { return Ok(None) };
+            let page = ListRequest::new().offset(offset).limit(LIST_LIMIT);
+            let list = self.client.fetch(self.call.clone().page(page)).await?;
+            self.ready.extend(self.walk.take(list));
+        }
+    }
+}
+
 /// Where the reading stands.
-struct Walk<K, G> {
-    key: G,
+struct Walk<T, K> {
+    key: fn(&T) -> K,
     seen: HashSet<K>,
     /// Where the next page begins; `None` at the end.
     offset: Option<u64>,
@@ -62,8 +73,8 @@ struct Walk<K, G> {
     left: Option<u64>,
 }
 
-impl<K: Eq + Hash, G> Walk<K, G> {
-    fn new(key: G) -> Self {
+impl<T, K: Eq + Hash> Walk<T, K> {
+    fn new(key: fn(&T) -> K) -> Self {
         Walk { key, seen: HashSet::new(), offset: Some(0), left: None }
     }
 
@@ -72,10 +83,7 @@ impl<K: Eq + Hash, G> Walk<K, G> {
     }
 
     /// Takes a page, and returns what of it is new.
-    fn take<T>(&mut self, list: List<T>) -> Vec<T>
-    where
-        G: Fn(&T) -> K,
-    {
+    fn take(&mut self, list: List<T>) -> Vec<T> {
         let from = self.offset.unwrap_or(0);
         let pages = list.count.div_ceil(LIST_LIMIT - OVERLAP).saturating_mul(2).saturating_add(SPARE);
         self.left = Some(self.left.unwrap_or(pages) - 1);

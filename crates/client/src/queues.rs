@@ -8,7 +8,6 @@ use pgmill_schema::{List, ListRequest, Namespace, Queue, QueueMeta, QueueName, S
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
-use crate::pages::pages;
 use crate::{Client, Error};
 
 /// How many tasks a queue has, by status.
@@ -60,12 +59,7 @@ impl Client {
 
     /// All queues, page by page: see [`list_tasks_stream`](Client::list_tasks_stream).
     pub fn list_queues_stream(&self) -> impl Stream<Item = Result<Queue, Error>> + Send + use<> {
-        let client = self.clone();
-        let page = move |page| {
-            let client = client.clone();
-            async move { client.list_queues(page).await }
-        };
-        pages(page, |queue: &Queue| queue.queue.clone())
+        self.pages(Call::get(&["queue"]), |queue: &Queue| queue.queue.clone())
     }
 
     /// A queue. Repeated after transient failures.
@@ -144,11 +138,6 @@ impl Client {
 
     /// The same of all queues, page by page: see [`list_tasks_stream`](Client::list_tasks_stream).
     pub fn list_statuses_stream(&self) -> impl Stream<Item = Result<QueueTasks, Error>> + Send + use<> {
-        let client = self.clone();
-        let page = move |page| {
-            let client = client.clone();
-            async move { client.list_statuses(page).await }
-        };
-        pages(page, |queue: &QueueTasks| queue.queue.clone())
+        self.pages(Call::get(&["status"]), |queue: &QueueTasks| queue.queue.clone())
     }
 }

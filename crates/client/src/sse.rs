@@ -146,3 +146,123 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{Strategy, any, prop_oneof, proptest};
+    use proptest::sample::select;
+
+    use super::*;
+
+    fn message(event: &str, data: &str) -> Message {
+        Message { event: event.to_owned(), data: data.to_owned(), id: None }
+    }
+
+    /// Feeds a text in pieces that end at these places.
+    fn decode(text: &[u8], cuts: &[usize]) -> Result<Vec<Message>, TooLong> {
+        let mut decoder = Decoder::with_limit(64);
+        let mut messages = Vec::new();
+        let mut ends: Vec<usize> =
+            cuts.iter().map(|cut| cut % (text.len() + 1)).chain([text.len()]).collect();
+        ends.sort_unstable();
+        let mut from = 0;
+        for end in ends {
+            decoder.feed(&text[from..end])?;
+            messages.extend(std::iter::from_fn(|| decoder.next()));
+            from = end;
+        }
+        Ok(messages)
+    }
+
+    #[track_caller]
+    fn assert_messages(text: &str, expected: &[Message]) {
+        let one_by_one: Vec<usize> = (0..text.len()).collect();
+        for cuts in [&[][..], &one_by_one] {
+            assert_eq!(decode(text.as_bytes(), cuts).as_deref(), Ok(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_the_contract_are_read() {
+        assert_messages("event: ping\n\n", &[message("ping", "")]);
+        let tick = "event: ticker\ndata: {\"ticker\":\"t2\"}\n\n";
+        assert_messages(tick, &[message("ticker", "{\"ticker\":\"t2\"}")]);
+    }
+
+    #[test]
+    fn a_line_ends_with_cr_lf_or_both() {
+        for end in ["\n", "\r", "\r\n"] {
+            let text = ["event: a", "data: x", "", "data: y", "", ""].join(end);
+            assert_messages(&text, &[message("a", "x"), message("message", "y")]);
+        }
+        assert_messages("data: x\r\r\ndata: y\n\r\n", &[message("message", "x"), message("message", "y")]);
+    }
+
+    #[test]
+    fn lines_of_data_are_joined_and_one_space_is_not_theirs() {
+        assert_messages("data:a\ndata\ndata:  b\n\n", &[message("message", "a\n\n b")]);
+    }
+
+    #[test]
+    fn comments_unknown_fields_and_an_unfinished_message_are_nothing() {
+        assert_messages(": ping\n\nnobody: knows\n\n\n\ndata: unfinished\n", &[]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_start_is_no_part_of_the_first_line() {
+        let text = "\u{feff}data: x\n\n\u{feff}data: y\n\n";
+        assert_messages(text, &[message("message", "x")]);
+    }
+
+    #[test]
+    fn an_id_is_of_its_message() {
+        let with_id = Message { id: Some("7".to_owned()), ..message("message", "x") };
+        assert_messages("id: 7\ndata: x\n\ndata: y\n\n", &[with_id, message("message", "y")]);
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_in_milliseconds_and_other_texts_ask_for_nothing() {
+        let mut decoder = Decoder::new();
+        decoder.feed(b"retry: 1500\nretry: soon\n\n").unwrap();
+        assert_eq!((decoder.next(), decoder.take_retry()), (None, Some(Duration::from_millis(1500))));
+        assert_eq!(decoder.take_retry(), None);
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_kept() {
+        let longest = format!("data:{}\n\n", "x".repeat(59));
+        assert_messages(&longest, &[message("message", &"x".repeat(59))]);
+        let line = format!("data:{}", "x".repeat(60));
+        assert_eq!(decode(line.as_bytes(), &[10, 20]), Err(TooLong));
+        let lines = "data: 0123456789\n".repeat(7);
+        assert_eq!(decode(lines.as_bytes(), &[]), Err(TooLong));
+    }
+
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let usual = select(vec![
+            "\n",
+            "\r",
+            "\r\n",
+            "\n\n",
+            "data: x",
+            "data:",
+            "event: ticker",
+            "id: 1",
+            "retry: 5",
+            ": c",
+            "\u{feff}",
+            "ä",
+            " ",
+        ]);
+        prop_oneof![usual.prop_map(|text| text.as_bytes().to_vec()), vec(any::<u8>(), 0..4)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same_messages(pieces in vec(piece(), 0..40), cuts in vec(any::<usize>(), 0..20)) {
+            let text = pieces.concat();
+            assert_eq!(decode(&text, &cuts).ok(), decode(&text, &[]).ok());
+        }
+    }
+}

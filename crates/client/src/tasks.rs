@@ -5,7 +5,6 @@ use pgmill_schema::{List, Task, TaskFilter, TaskMeta};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
-use crate::pages::pages;
 use crate::{Client, Error};
 
 /// A task to create, with the queue it goes to.
@@ -30,9 +29,7 @@ impl Client {
     ///
     /// [`Error`], as with every method.
     pub async fn list_tasks(&self, filter: &TaskFilter) -> Result<List<Task>, Error> {
-        let call = Call::get(&["task"]).page(filter.page);
-        let call = call.query_all("queue", &filter.queue);
-        self.fetch(call.query_all("status", filter.status)).await
+        self.fetch(tasks(filter).page(filter.page)).await
     }
 
     /// All tasks of a filter, page by page; the page that the filter names counts for nothing.
@@ -43,12 +40,7 @@ impl Client {
         &self,
         filter: &TaskFilter,
     ) -> impl Stream<Item = Result<Task, Error>> + Send + use<> {
-        let (client, filter) = (self.clone(), filter.clone());
-        let page = move |page| {
-            let (client, filter) = (client.clone(), filter.clone().page(page));
-            async move { client.list_tasks(&filter).await }
-        };
-        pages(page, |task: &Task| task.id)
+        self.pages(tasks(filter), |task: &Task| task.id)
     }
 
     /// A task with its status and the attempts that did not succeed. Repeated after transient failures.
@@ -108,4 +100,9 @@ impl Client {
     pub async fn retry_task(&self, id: u64) -> Result<Task, Error> {
         self.fetch(Call::post(&["task", &id.to_string(), "retry"])).await
     }
+}
+
+fn tasks(filter: &TaskFilter) -> Call {
+    let call = Call::get(&["task"]).query_all("queue", &filter.queue);
+    call.query_all("status", filter.status)
 }

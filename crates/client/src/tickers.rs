@@ -5,7 +5,6 @@ use pgmill_schema::{List, ListRequest, Ticker, TickerMeta};
 
 use crate::call::Call;
 use crate::feed::{Signal, Subscription};
-use crate::pages::pages;
 use crate::{Client, Error};
 
 impl Client {
@@ -20,12 +19,7 @@ impl Client {
 
     /// All tickers, page by page: see [`list_tasks_stream`](Client::list_tasks_stream).
     pub fn list_tickers_stream(&self) -> impl Stream<Item = Result<Ticker, Error>> + Send + use<> {
-        let client = self.clone();
-        let page = move |page| {
-            let client = client.clone();
-            async move { client.list_tickers(page).await }
-        };
-        pages(page, |ticker: &Ticker| ticker.ticker.clone())
+        self.pages(Call::get(&["ticker"]), |ticker: &Ticker| ticker.ticker.clone())
     }
 
     /// A ticker. Repeated after transient failures.

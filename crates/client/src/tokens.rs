@@ -4,7 +4,6 @@ use futures_util::Stream;
 use pgmill_schema::{AuditEntry, AuditFilter, List, ListRequest, NewToken, Token, TokenMeta};
 
 use crate::call::Call;
-use crate::pages::pages;
 use crate::{Client, Error};
 
 impl Client {
@@ -19,12 +18,7 @@ impl Client {
 
     /// All tokens, page by page: see [`list_tasks_stream`](Client::list_tasks_stream).
     pub fn list_tokens_stream(&self) -> impl Stream<Item = Result<Token, Error>> + Send + use<> {
-        let client = self.clone();
-        let page = move |page| {
-            let client = client.clone();
-            async move { client.list_tokens(page).await }
-        };
-        pages(page, |token: &Token| token.id)
+        self.pages(Call::get(&["token"]), |token: &Token| token.id)
     }
 
     /// A token, without what proves it. Repeated after transient failures.
@@ -61,9 +55,7 @@ impl Client {
     ///
     /// [`Error`], as with every method.
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<List<AuditEntry>, Error> {
-        let call = Call::get(&["audit"]).page(filter.page);
-        let call = call.query_all("action", &filter.action);
-        self.fetch(call.query_all("target", &filter.target)).await
+        self.fetch(audit(filter).page(filter.page)).await
     }
 
     /// All of it, page by page, the page of the filter aside: see [`list_tasks_stream`](Client::list_tasks_stream).
@@ -71,11 +63,11 @@ impl Client {
         &self,
         filter: &AuditFilter,
     ) -> impl Stream<Item = Result<AuditEntry, Error>> + Send + use<> {
-        let (client, filter) = (self.clone(), filter.clone());
-        let page = move |page| {
-            let (client, filter) = (client.clone(), filter.clone().page(page));
-            async move { client.list_audit(&filter).await }
-        };
-        pages(page, |entry: &AuditEntry| entry.id)
+        self.pages(audit(filter), |entry: &AuditEntry| entry.id)
     }
+}
+
+fn audit(filter: &AuditFilter) -> Call {
+    let call = Call::get(&["audit"]).query_all("action", &filter.action);
+    call.query_all("target", &filter.target)
 }

@@ -5,6 +5,7 @@ mod audit;
 mod backoff;
 mod claim;
 mod duration;
+mod event;
 mod json;
 mod list;
 mod name;
@@ -32,6 +33,7 @@ pub use duration::{
     DurationError, days, duration_nanos, format_duration, from_micros, hours, minutes, parse_duration,
     seconds, to_micros,
 };
+pub use event::{EVENT_IDS_LIMIT, EventFilter, TaskEvent};
 pub use json::{Json, JsonError};
 pub use list::{LIST_LIMIT, List, ListRequest, ListRequestError, TaskFilter};
 pub use name::{Key, NameError, NameKind, Namespace, QueueName, TickerName, TokenName, WorkerName};

@@ -6,6 +6,8 @@ mod caller;
 mod error;
 mod indent;
 mod input;
+mod layers;
+mod metrics;
 mod options;
 mod resource;
 mod routes;
@@ -14,5 +16,6 @@ mod unclean;
 
 pub use api::{Api, router};
 pub use indent::indented;
+pub use metrics::{Recorder, RecorderError};
 pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
-pub use serve::{ServeOptions, Server};
+pub use serve::{Reloader, ServeError, ServeOptions, Server, TlsFiles};

@@ -1,5 +1,7 @@
 //! What a router is told about itself.
 
+use crate::metrics::Recorder;
+
 /// The prefix of the paths, where no other is given.
 pub const DEFAULT_PREFIX: &str = "/api";
 /// The longest body of a request in bytes, where no other length is given: 8 MiB.
@@ -17,11 +19,12 @@ pub const DEFAULT_MAX_BODY: usize = 8 << 20;
 pub struct Options {
     prefix: String,
     max_body: usize,
+    recorder: Option<Recorder>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { prefix: DEFAULT_PREFIX.to_owned(), max_body: DEFAULT_MAX_BODY }
+        Self { prefix: DEFAULT_PREFIX.to_owned(), max_body: DEFAULT_MAX_BODY, recorder: None }
     }
 }
 
@@ -48,10 +51,21 @@ impl Options {
         self
     }
 
+    /// What the process counted is shown by `GET /metrics`, beside what the database tells. Default: only the latter.
+    #[must_use]
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// What all paths begin with: empty, or with a slash at its beginning and none at its end.
     #[must_use]
     pub fn path_prefix(&self) -> &str {
         &self.prefix
+    }
+
+    pub(crate) fn shown_recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
     }
 
     pub(crate) fn body_limit(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The routes, one file for each resource.
 
+pub(crate) mod metrics;
 pub(crate) mod namespace;
 pub(crate) mod queue;
 pub(crate) mod task;
@@ -13,7 +14,8 @@ use crate::resource::Routes;
 
 /// Every route, under this prefix.
 pub(crate) fn all(prefix: &str) -> Routes {
-    namespace::routes().and(queue::routes()).and(task::routes()).and(ticker::routes()).under(prefix)
+    let groups = [queue::routes(), task::routes(), ticker::routes(), metrics::routes()];
+    groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix)
 }
 
 /// The answer where there is no route.

@@ -2,15 +2,18 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::options::ServeOptions;
 
+/// How long to read what still comes when all is sent, and how often before others get their turn.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_READS: usize = 16;
 /// No such time.
 const NEVER: u64 = u64::MAX;
 
@@ -26,8 +29,16 @@ pub(super) struct Activity {
     idle_since: AtomicU64,
     /// Since when the client takes nothing of what is sent to it.
     stalled_since: AtomicU64,
-    /// Whether what comes in between requests is the head of one. With HTTP/2 it is all sorts of frames.
-    heads: bool,
+    /// Whether what comes in between requests is taken for the head of one.
+    heads: AtomicBool,
+}
+
+/// Whether the head of a request is told by bytes that come while there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heads {
+    Seen,
+    /// All sorts of things may come: the frames of HTTP/2, or a handshake.
+    Hidden,
 }
 
 /// What is to become of a connection that has taken too long.
@@ -45,15 +56,20 @@ pub(crate) struct Flight(Arc<Activity>);
 
 impl Activity {
     /// Of a connection that is being opened now. The head of its first request is waited for from now on.
-    pub(super) fn new(heads: bool) -> Arc<Self> {
+    pub(super) fn new(heads: Heads) -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
             requests: AtomicUsize::new(0),
             head_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(NEVER),
-            heads,
+            heads: AtomicBool::new(heads == Heads::Seen),
         })
+    }
+
+    /// What comes from now on in between requests is the head of one.
+    pub(super) fn see_heads(&self) {
+        self.heads.store(true, Ordering::Release);
     }
 
     fn now(&self) -> u64 {
@@ -68,7 +84,7 @@ impl Activity {
     }
 
     fn received(&self) {
-        if self.heads && self.requests.load(Ordering::Acquire) == 0 {
+        if self.heads.load(Ordering::Acquire) && self.requests.load(Ordering::Acquire) == 0 {
             let _ = self.head_since.compare_exchange(NEVER, self.now(), Ordering::AcqRel, Ordering::Relaxed);
         }
     }
@@ -125,11 +141,13 @@ impl Drop for Flight {
 pub(super) struct Watched<S> {
     stream: S,
     activity: Arc<Activity>,
+    /// Until when what still comes is read, once all is sent.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+        Self { stream, activity, lingering: None }
     }
 }
 
@@ -148,7 +166,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -177,7 +195,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Says that all is sent, and reads on for a moment. Closed with something unread, as after a body that was too long,
+    /// the answer might be lost on its way.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let Self { stream, lingering, .. } = &mut *self;
+        let lingering = match lingering {
+            Some(lingering) => lingering,
+            None => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+                lingering.insert(Box::pin(sleep(LINGER)))
+            }
+        };
+        let mut unread = [0; 4096];
+        for _ in 0..LINGER_READS {
+            let mut buffer = ReadBuf::new(&mut unread);
+            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return lingering.as_mut().poll(cx).map(Ok),
+            }
+        }
+        // Others want to run too.
+        cx.waker().wake_by_ref();
+        lingering.as_mut().poll(cx).map(Ok)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::tls::TlsFiles;
+
 /// How a [`Server`](crate::Server) behaves: limits for what clients may take.
 ///
 /// ```
@@ -21,6 +23,12 @@ pub struct ServeOptions {
     pub(crate) max_headers: usize,
     pub(crate) max_connections: usize,
     pub(crate) grace: Duration,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) insecure: bool,
+    pub(crate) authenticated: bool,
+    pub(crate) origins: Vec<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) trust_proxy: bool,
 }
 
 impl Default for ServeOptions {
@@ -35,6 +43,12 @@ impl Default for ServeOptions {
             max_headers: 100,
             max_connections: 20_000,
             grace: Duration::from_secs(25),
+            tls: None,
+            insecure: false,
+            authenticated: false,
+            origins: Vec::new(),
+            hosts: Vec::new(),
+            trust_proxy: false,
         }
     }
 }
@@ -113,6 +127,54 @@ impl ServeOptions {
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Serves by TLS, HTTP/2 included. Default: without.
+    #[must_use]
+    pub fn tls(mut self, files: TlsFiles) -> Self {
+        self.tls = Some(files);
+        self
+    }
+
+    /// Whether to listen without TLS where others than this machine can connect: when what encrypts is in front of it.
+    /// Default `false`.
+    #[must_use]
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
+        self
+    }
+
+    /// Whether requests need a token. Default `false`; then nothing but addresses of the loopback interface are listened
+    /// at, and only names of this machine are answered to in `Host`.
+    #[must_use]
+    pub fn authenticated(mut self, authenticated: bool) -> Self {
+        self.authenticated = authenticated;
+        self
+    }
+
+    /// Adds an origin whose pages may ask (CORS), such as `https://app.example`. Default: none but the server's own.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// Adds a name, without a port, under which the server may be asked though requests need no token. Default: the
+    /// names of the loopback interface, the address that is listened at, and the [name of the
+    /// certificate](TlsFiles::name).
+    #[must_use]
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// Whether to believe the headers in which a proxy tells whose request it passes on (`X-Real-Ip`, `X-Forwarded-For`,
+    /// `CF-Connecting-IP`, `True-Client-IP`, and `X-Forwarded-Host`). Default `false`: without a proxy that replaces what
+    /// clients write there, the log would hold whatever they like.
+    #[must_use]
+    pub fn trust_proxy(mut self, trust: bool) -> Self {
+        self.trust_proxy = trust;
         self
     }
 }

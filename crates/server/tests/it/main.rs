@@ -2,4 +2,5 @@
 
 mod fixture;
 mod http;
+mod metrics;
 mod queues;
