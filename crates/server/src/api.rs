@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::options::Options;
 use crate::resource::Routes;
+use crate::routes::health::Health;
 use crate::{caller, layers, metrics, routes, unclean};
 
 /// What every handler can reach.
@@ -19,6 +20,7 @@ struct Shared {
     manager: Manager,
     options: Options,
     shutdown: CancellationToken,
+    health: Health,
 }
 
 impl App {
@@ -28,6 +30,10 @@ impl App {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
     }
 
     /// Cancelled when requests that wait and streams are to end.
@@ -53,7 +59,8 @@ impl Api {
     /// The interface of this manager, which goes on being usable beside it.
     pub fn new(manager: Manager, options: Options) -> Self {
         let shutdown = CancellationToken::new();
-        Self { app: App(Arc::new(Shared { manager, options, shutdown })) }
+        let health = Health::default();
+        Self { app: App(Arc::new(Shared { manager, options, shutdown, health })) }
     }
 
     /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait
@@ -105,6 +112,11 @@ impl Api {
     /// `GET /metrics`.
     pub fn metrics(&self) -> Router {
         self.group(routes::metrics::routes())
+    }
+
+    /// `/health/live` and `/health/ready`.
+    pub fn health(&self) -> Router {
+        self.group(routes::health::routes())
     }
 
     fn group(&self, group: Routes) -> Router {

@@ -60,6 +60,11 @@ impl Listening {
         });
     }
 
+    /// Whether it has begun, and there is a way to listen.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.options.is_some() && self.begun.get().is_some()
+    }
+
     /// Ends for good.
     pub(crate) fn end(&self) {
         self.end.cancel();
