@@ -362,7 +362,7 @@ BEGIN
     END IF;
     -- json takes an escaped NUL and a lone surrogate, which no reader could decode; jsonb refuses them.
     PERFORM payload::jsonb;
-    SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
+    SELECT e.code, e.id, e.created_at INTO STRICT v_made FROM pgmill.enqueue_v1(
         ARRAY[v_ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
         CASE WHEN key IS NOT NULL THEN ARRAY[key] END, CASE WHEN traceparent IS NOT NULL THEN ARRAY[traceparent] END,
@@ -376,6 +376,7 @@ BEGIN
     END IF;
     IF v_made.code = 0 THEN
         PERFORM pgmill.wake_in_transaction_v1(v_ns, v_queue);
+        PERFORM pgmill.tell_created_v1(v_ns, v_queue, v_made.id, v_made.created_at);
     END IF;
     RETURN v_made.id;
 END
@@ -772,6 +773,46 @@ SELECT (CASE
     WHEN attempt = spared THEN 0
     ELSE 1
 END)::smallint
+$$;
+
+-- Name: oldest_waiting_v1(text, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.oldest_waiting_v1(p_ns text, p_scan integer) RETURNS TABLE(queue text, waited bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT q.queue, (extract(epoch FROM now() - min(d.run_at)) * 1000000)::bigint
+    FROM pgmill.queue q
+    CROSS JOIN generate_series(0, 9) AS p(priority)
+    CROSS JOIN LATERAL (
+        SELECT s.run_at
+        FROM (
+            SELECT t.run_at,
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries
+                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+            FROM pgmill.task t
+            WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
+            ORDER BY t.run_at, t.id + 0
+            LIMIT p_scan
+        ) s
+        WHERE s.waits
+        LIMIT 1
+    ) d
+    WHERE q.ns = p_ns
+    GROUP BY q.queue
+    ORDER BY q.queue;
+END
 $$;
 
 -- Name: past_retention_v1(date); Type: FUNCTION; Schema: pgmill; Owner: -
@@ -1389,9 +1430,9 @@ BEGIN
 END
 $$;
 
--- Name: retry_v1(text, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: retry_v1(text, bigint, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint) RETURNS TABLE(code smallint, status smallint, key_holder bigint, queue text, priority smallint, created_at timestamp with time zone, delayed_at timestamp with time zone, dies_at timestamp with time zone, attempt integer, spared integer, retries integer, worker text, key text, payload json, result json, traceparent text)
+CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint, p_flight bigint) RETURNS TABLE(code smallint, status smallint, key_holder bigint, queue text, priority smallint, created_at timestamp with time zone, delayed_at timestamp with time zone, dies_at timestamp with time zone, attempt integer, spared integer, retries integer, worker text, key text, payload json, result json, traceparent text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1420,9 +1461,13 @@ BEGIN
     LIMIT 1;
     IF FOUND THEN
         PERFORM pg_advisory_xact_lock_shared(1886219625, v_seen.queue_id);
-        SELECT q.* INTO v_queue FROM pgmill.queue q WHERE q.id = v_seen.queue_id AND q.ns = p_ns;
+        SELECT q.* INTO v_queue
+        FROM (SELECT * FROM pgmill.queue q WHERE q.id = v_seen.queue_id OFFSET 0) q
+        WHERE q.ns = p_ns;
     END IF;
-    IF v_queue.id IS NULL THEN
+    IF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
+        code := 6;
+    ELSIF v_queue.id IS NULL THEN
         code := 1;
     ELSIF v_seen.status < 3 THEN
         code := 2;
@@ -1455,6 +1500,12 @@ BEGIN
             END IF;
         END IF;
     END IF;
+    IF code IS NULL THEN
+        INSERT INTO pgmill.enqueue_resent (flight) VALUES (p_flight) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            code := 6;
+        END IF;
+    END IF;
     IF code IS NOT NULL THEN
         RETURN NEXT;
         RETURN;
@@ -1480,8 +1531,7 @@ BEGIN
         UPDATE pgmill.task t
         SET run_at = v_now, dies_at = v_now + v_queue.ttl * interval '1 microsecond', retries = v_queue.retries,
             spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL
-        FROM lapsed l
-        WHERE t.id = l.id
+        WHERE v_seen.live AND t.id = p_id
         RETURNING t.*
     ), tried AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
@@ -1713,13 +1763,95 @@ BEGIN
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
         GROUP BY e.queue_id, s.status, s.day
+    ), told AS MATERIALIZED (
+        SELECT pgmill.tell_ended_v1(array_agg(e.queue_id), array_agg(e.id), array_agg(e.status), array_agg(e.attempt),
+            array_agg(e.worker))
+        FROM ended e
+        HAVING count(*) > 0
     )
     SELECT n.expired, n.failed, p.queue_id, p.priority, p.run_at, p.id
     FROM (
         SELECT count(*) FILTER (WHERE e.status = 5) AS expired, count(*) FILTER (WHERE e.status = 4) AS failed
         FROM ended e
     ) n
-    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
+    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true
+    -- Always so; it is here for what telling does.
+    WHERE (SELECT count(*) FROM told) >= 0;
+END
+$$;
+
+-- Name: tell_created_v1(text, text, bigint, timestamp with time zone); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_created_v1(p_ns text, p_queue text, p_id bigint, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pgmill.watcher w WHERE w.ns = p_ns AND w.until > clock_timestamp()) THEN
+        PERFORM pg_notify('pgmill_event', json_build_object('ns', p_ns, 'queues', json_build_array(p_queue),
+            'events', json_build_array(json_build_array(
+                p_id, 0, 0, 0, NULL, (extract(epoch FROM p_at) * 1000000)::bigint)))::text);
+    END IF;
+END
+$$;
+
+-- Name: tell_ended_v1(integer[], bigint[], smallint[], integer[], text[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_ended_v1(p_queue_id integer[], p_id bigint[], p_status smallint[], p_attempt integer[], p_worker text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    v_at bigint := extract(epoch FROM now()) * 1000000;
+BEGIN
+    PERFORM pg_notify('pgmill_event', CASE WHEN octet_length(m.notice) > 7900 OR m.number >= 40
+        THEN json_build_object('ns', m.ns, 'lost', m.count)::text
+        ELSE m.notice END)
+    FROM (
+        SELECT c.ns, c.number, count(*) AS count, json_build_object('ns', c.ns,
+            'queues', json_agg(c.queue ORDER BY c.place), 'workers', json_agg(c.worker ORDER BY c.place),
+            'events', json_agg(json_build_array(c.id, c.place, c.status, c.attempt, c.place, v_at) ORDER BY c.place)
+            )::text AS notice
+        FROM (
+            SELECT q.ns, q.queue, x.id, x.status, x.attempt, x.worker,
+                least(40, (row_number() OVER (PARTITION BY q.ns) - 1) / 25) AS number,
+                (row_number() OVER (PARTITION BY q.ns) - 1) % 25 AS place
+            FROM unnest(p_queue_id, p_id, p_status, p_attempt, p_worker) AS x(queue_id, id, status, attempt, worker)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = x.queue_id OFFSET 0) q
+            -- Not EXISTS, which could become a join that looks at all of them.
+            WHERE (SELECT true FROM pgmill.watcher w WHERE w.ns = q.ns AND w.until > now() LIMIT 1)
+        ) c
+        GROUP BY c.ns, c.number
+    ) m;
+END
+$$;
+
+-- Name: tell_watchers_v1(bigint, text[], text[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_watchers_v1(p_process bigint, p_ns text[], p_notice text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    v_watched text[] := ARRAY(
+        SELECT DISTINCT w.ns FROM pgmill.watcher w WHERE w.until > now() AND w.process <> p_process);
+BEGIN
+    IF p_ns && v_watched THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        PERFORM pg_notify('pgmill_event', n.notice)
+        FROM unnest(p_ns, p_notice) AS n(ns, notice)
+        WHERE n.ns = ANY (v_watched);
+    END IF;
+    RETURN v_watched;
 END
 $$;
 
@@ -1770,6 +1902,28 @@ BEGIN
         PERFORM pg_notify('pgmill', v_notice);
     END IF;
     RETURN v_count;
+END
+$$;
+
+-- Name: watch_v1(bigint, text[], bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.watch_v1(p_process bigint, p_ns text[], p_for bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    DELETE FROM pgmill.watcher
+    WHERE ctid = ANY (ARRAY(SELECT w.ctid FROM pgmill.watcher w
+        WHERE (w.process = p_process AND w.ns <> ALL (p_ns)) OR w.until < now() - interval '1 minute'
+        FOR UPDATE SKIP LOCKED));
+    INSERT INTO pgmill.watcher (ns, process, until)
+    SELECT n.ns, p_process, now() + p_for * interval '1 microsecond'
+    FROM unnest(p_ns) AS n(ns)
+    ON CONFLICT (ns, process) DO UPDATE SET until = excluded.until;
 END
 $$;
 
@@ -2155,6 +2309,19 @@ COMMENT ON COLUMN pgmill.waiter.queue IS 'Empty: any queue of the namespace.';
 
 COMMENT ON COLUMN pgmill.waiter.until IS 'Until when the process is to be told, whether it sleeps or not.';
 
+-- Name: watcher; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE UNLOGGED TABLE pgmill.watcher (
+    ns text NOT NULL COLLATE pg_catalog."C",
+    process bigint NOT NULL,
+    until timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='200');
+
+-- Name: COLUMN watcher.until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.watcher.until IS 'Until when the process is to be told.';
+
 -- Name: audit audit_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
 ALTER TABLE ONLY pgmill.audit
@@ -2214,6 +2381,11 @@ ALTER TABLE ONLY pgmill.token
 
 ALTER TABLE ONLY pgmill.waiter
     ADD CONSTRAINT waiter_pkey PRIMARY KEY (ns, queue, process);
+
+-- Name: watcher watcher_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.watcher
+    ADD CONSTRAINT watcher_pkey PRIMARY KEY (ns, process);
 
 -- Name: audit_at; Type: INDEX; Schema: pgmill; Owner: -
 

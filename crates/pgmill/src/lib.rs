@@ -4,11 +4,13 @@ mod audit;
 mod batch;
 mod enqueue;
 mod error;
+mod events;
 mod home;
 mod interventions;
 mod jitter;
 mod maintenance;
 mod manager;
+mod monitor;
 mod open;
 mod pool;
 mod queues;
@@ -27,8 +29,10 @@ pub use error::{
     AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
     RetryError, SharedStoreError, TokenError,
 };
+pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
 pub use manager::Manager;
+pub use monitor::{DatabaseHealth, PoolUsage};
 pub use open::ManagerBuilder;
 pub use pool::{
     BuildError, Context, End, Ended, Prefetch, QueueOptions, RegisterError, RunError, RunReport, TaskError,

@@ -4,7 +4,9 @@ mod attempt;
 mod audit;
 mod backoff;
 mod claim;
+mod counts;
 mod duration;
+mod event;
 mod json;
 mod list;
 mod name;
@@ -28,10 +30,12 @@ pub use attempt::{Attempt, AttemptOutcome, AttemptOutcomeError};
 pub use audit::{AuditEntry, AuditFilter, AuditMeta, AuditMetaError};
 pub use backoff::{Backoff, BackoffError};
 pub use claim::{Claim, ClaimError};
+pub use counts::{QueueCounts, TaskCounts};
 pub use duration::{
     DurationError, days, duration_nanos, format_duration, from_micros, hours, minutes, parse_duration,
     seconds, to_micros,
 };
+pub use event::{EVENT_IDS_LIMIT, EventFilter, TaskEvent};
 pub use json::{Json, JsonError};
 pub use list::{LIST_LIMIT, List, ListRequest, ListRequestError, TaskFilter};
 pub use name::{Key, NameError, NameKind, Namespace, QueueName, TickerName, TokenName, WorkerName};

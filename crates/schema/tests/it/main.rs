@@ -1,6 +1,7 @@
 //! What the data types promise, seen from outside the crate.
 
 mod durations;
+mod events;
 mod jsons;
 mod lists;
 mod names;
