@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Auth;
 use crate::options::Options;
 use crate::resource::Routes;
+use crate::routes::health::Health;
 use crate::{layers, metrics, routes, unclean};
 
 /// What every handler can reach.
@@ -21,6 +22,7 @@ struct Shared {
     options: Options,
     auth: Auth,
     shutdown: CancellationToken,
+    health: Health,
 }
 
 impl App {
@@ -34,6 +36,10 @@ impl App {
 
     pub(crate) fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
     }
 
     /// Cancelled when requests that wait and streams are to end.
@@ -60,7 +66,8 @@ impl Api {
     pub fn new(manager: Manager, options: Options) -> Self {
         let auth = Auth::new(&manager, &options);
         let shutdown = CancellationToken::new();
-        Self { app: App(Arc::new(Shared { manager, options, auth, shutdown })) }
+        let health = Health::default();
+        Self { app: App(Arc::new(Shared { manager, options, auth, shutdown, health })) }
     }
 
     /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait
@@ -122,6 +129,11 @@ impl Api {
     /// `GET /metrics`.
     pub fn metrics(&self) -> Router {
         self.group(routes::metrics::routes())
+    }
+
+    /// `/health/live` and `/health/ready`.
+    pub fn health(&self) -> Router {
+        self.group(routes::health::routes())
     }
 
     fn group(&self, group: Routes) -> Router {
