@@ -256,8 +256,10 @@ pub enum RetryError {
         /// Its id.
         id: u64,
     },
-    /// Whether the task was retried could not be found out: look at its status before retrying it again.
-    #[error("it is not known whether task {id} was retried: the connection was lost")]
+    /// Whether the task was retried could not be found out in time: look at its status before retrying it again.
+    #[error(
+        "it is not known whether task {id} was retried: the connection was lost and did not come back in time"
+    )]
     Unknown {
         /// Its id.
         id: u64,

@@ -10,6 +10,7 @@ mod interventions;
 mod jitter;
 mod maintenance;
 mod manager;
+mod monitor;
 mod open;
 mod pool;
 mod queues;
@@ -31,6 +32,7 @@ pub use error::{
 pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
 pub use manager::Manager;
+pub use monitor::{DatabaseHealth, PoolUsage};
 pub use open::ManagerBuilder;
 pub use pool::{
     BuildError, Context, End, Ended, Prefetch, QueueOptions, RegisterError, RunError, RunReport, TaskError,
