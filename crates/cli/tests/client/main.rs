@@ -1,6 +1,7 @@
 //! The client against the server: what one sends, the other understands.
 
 mod queues;
+mod tasks;
 mod tickers;
 
 use pgmill::Manager;
