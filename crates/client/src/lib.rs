@@ -27,7 +27,6 @@ pub use events::Change;
 pub use feed::{Signal, Signals, Subscription};
 #[doc(no_inline)]
 pub use pgmill_schema::*;
-pub use queues::{Counts, QueueTasks};
 pub use release::{Heartbeat, Held};
 pub use retain::{Lease, Retain, RetainedTask};
 pub use secret::Secret;
