@@ -362,7 +362,7 @@ BEGIN
     END IF;
     -- json takes an escaped NUL and a lone surrogate, which no reader could decode; jsonb refuses them.
     PERFORM payload::jsonb;
-    SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
+    SELECT e.code, e.id, e.created_at INTO STRICT v_made FROM pgmill.enqueue_v1(
         ARRAY[v_ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
         CASE WHEN key IS NOT NULL THEN ARRAY[key] END, CASE WHEN traceparent IS NOT NULL THEN ARRAY[traceparent] END,
@@ -376,6 +376,7 @@ BEGIN
     END IF;
     IF v_made.code = 0 THEN
         PERFORM pgmill.wake_in_transaction_v1(v_ns, v_queue);
+        PERFORM pgmill.tell_created_v1(v_ns, v_queue, v_made.id, v_made.created_at);
     END IF;
     RETURN v_made.id;
 END
@@ -1762,13 +1763,95 @@ BEGIN
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
         GROUP BY e.queue_id, s.status, s.day
+    ), told AS MATERIALIZED (
+        SELECT pgmill.tell_ended_v1(array_agg(e.queue_id), array_agg(e.id), array_agg(e.status), array_agg(e.attempt),
+            array_agg(e.worker))
+        FROM ended e
+        HAVING count(*) > 0
     )
     SELECT n.expired, n.failed, p.queue_id, p.priority, p.run_at, p.id
     FROM (
         SELECT count(*) FILTER (WHERE e.status = 5) AS expired, count(*) FILTER (WHERE e.status = 4) AS failed
         FROM ended e
     ) n
-    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
+    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true
+    -- Always so; it is here for what telling does.
+    WHERE (SELECT count(*) FROM told) >= 0;
+END
+$$;
+
+-- Name: tell_created_v1(text, text, bigint, timestamp with time zone); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_created_v1(p_ns text, p_queue text, p_id bigint, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pgmill.watcher w WHERE w.ns = p_ns AND w.until > clock_timestamp()) THEN
+        PERFORM pg_notify('pgmill_event', json_build_object('ns', p_ns, 'queues', json_build_array(p_queue),
+            'events', json_build_array(json_build_array(
+                p_id, 0, 0, 0, NULL, (extract(epoch FROM p_at) * 1000000)::bigint)))::text);
+    END IF;
+END
+$$;
+
+-- Name: tell_ended_v1(integer[], bigint[], smallint[], integer[], text[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_ended_v1(p_queue_id integer[], p_id bigint[], p_status smallint[], p_attempt integer[], p_worker text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    v_at bigint := extract(epoch FROM now()) * 1000000;
+BEGIN
+    PERFORM pg_notify('pgmill_event', CASE WHEN octet_length(m.notice) > 7900 OR m.number >= 40
+        THEN json_build_object('ns', m.ns, 'lost', m.count)::text
+        ELSE m.notice END)
+    FROM (
+        SELECT c.ns, c.number, count(*) AS count, json_build_object('ns', c.ns,
+            'queues', json_agg(c.queue ORDER BY c.place), 'workers', json_agg(c.worker ORDER BY c.place),
+            'events', json_agg(json_build_array(c.id, c.place, c.status, c.attempt, c.place, v_at) ORDER BY c.place)
+            )::text AS notice
+        FROM (
+            SELECT q.ns, q.queue, x.id, x.status, x.attempt, x.worker,
+                least(40, (row_number() OVER (PARTITION BY q.ns) - 1) / 25) AS number,
+                (row_number() OVER (PARTITION BY q.ns) - 1) % 25 AS place
+            FROM unnest(p_queue_id, p_id, p_status, p_attempt, p_worker) AS x(queue_id, id, status, attempt, worker)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = x.queue_id OFFSET 0) q
+            -- Not EXISTS, which could become a join that looks at all of them.
+            WHERE (SELECT true FROM pgmill.watcher w WHERE w.ns = q.ns AND w.until > now() LIMIT 1)
+        ) c
+        GROUP BY c.ns, c.number
+    ) m;
+END
+$$;
+
+-- Name: tell_watchers_v1(bigint, text[], text[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_watchers_v1(p_process bigint, p_ns text[], p_notice text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    v_watched text[] := ARRAY(
+        SELECT DISTINCT w.ns FROM pgmill.watcher w WHERE w.until > now() AND w.process <> p_process);
+BEGIN
+    IF p_ns && v_watched THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        PERFORM pg_notify('pgmill_event', n.notice)
+        FROM unnest(p_ns, p_notice) AS n(ns, notice)
+        WHERE n.ns = ANY (v_watched);
+    END IF;
+    RETURN v_watched;
 END
 $$;
 
@@ -1819,6 +1902,28 @@ BEGIN
         PERFORM pg_notify('pgmill', v_notice);
     END IF;
     RETURN v_count;
+END
+$$;
+
+-- Name: watch_v1(bigint, text[], bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.watch_v1(p_process bigint, p_ns text[], p_for bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    DELETE FROM pgmill.watcher
+    WHERE ctid = ANY (ARRAY(SELECT w.ctid FROM pgmill.watcher w
+        WHERE (w.process = p_process AND w.ns <> ALL (p_ns)) OR w.until < now() - interval '1 minute'
+        FOR UPDATE SKIP LOCKED));
+    INSERT INTO pgmill.watcher (ns, process, until)
+    SELECT n.ns, p_process, now() + p_for * interval '1 microsecond'
+    FROM unnest(p_ns) AS n(ns)
+    ON CONFLICT (ns, process) DO UPDATE SET until = excluded.until;
 END
 $$;
 
@@ -1934,6 +2039,35 @@ UNION ALL
     f.result,
     f.traceparent
    FROM pgmill.task_finished f;
+
+-- Name: audit; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    token_id bigint,
+    ns text COLLATE pg_catalog."C",
+    action text NOT NULL COLLATE pg_catalog."C",
+    target text NOT NULL COLLATE pg_catalog."C",
+    request_id text,
+    detail json
+);
+
+-- Name: COLUMN audit.token_id; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.audit.token_id IS 'Of a token that may be gone.';
+
+-- Name: audit_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 -- Name: enqueue_resent; Type: TABLE; Schema: pgmill; Owner: -
 
@@ -2114,6 +2248,49 @@ ALTER TABLE pgmill.ticker ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+-- Name: token; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.token (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    secret_hash bytea NOT NULL,
+    role smallint NOT NULL,
+    namespaces text[] COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT token_check CHECK ((expires_at > created_at)),
+    CONSTRAINT token_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 64))),
+    CONSTRAINT token_namespaces_check CHECK (((cardinality(namespaces) >= 1) AND (cardinality(namespaces) <= 100))),
+    CONSTRAINT token_role_check CHECK (((role >= 0) AND (role <= 4))),
+    CONSTRAINT token_secret_hash_check CHECK ((octet_length(secret_hash) = 32))
+);
+
+-- Name: COLUMN token.secret_hash; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.secret_hash IS 'SHA-256 of the 64 digits of the secret, which are random, so that it needs no salt.';
+
+-- Name: COLUMN token.namespaces; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.namespaces IS 'Null: all.';
+
+-- Name: COLUMN token.last_used_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.last_used_at IS 'Written at most once a minute.';
+
+-- Name: token_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.token ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 -- Name: waiter; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE UNLOGGED TABLE pgmill.waiter (
@@ -2131,6 +2308,24 @@ COMMENT ON COLUMN pgmill.waiter.queue IS 'Empty: any queue of the namespace.';
 -- Name: COLUMN waiter.until; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.waiter.until IS 'Until when the process is to be told, whether it sleeps or not.';
+
+-- Name: watcher; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE UNLOGGED TABLE pgmill.watcher (
+    ns text NOT NULL COLLATE pg_catalog."C",
+    process bigint NOT NULL,
+    until timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='200');
+
+-- Name: COLUMN watcher.until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.watcher.until IS 'Until when the process is to be told.';
+
+-- Name: audit audit_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
 -- Name: enqueue_resent enqueue_resent_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
@@ -2177,10 +2372,24 @@ ALTER TABLE ONLY pgmill.ticker
 ALTER TABLE ONLY pgmill.ticker
     ADD CONSTRAINT ticker_pkey PRIMARY KEY (id);
 
+-- Name: token token_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.token
+    ADD CONSTRAINT token_pkey PRIMARY KEY (id);
+
 -- Name: waiter waiter_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
 ALTER TABLE ONLY pgmill.waiter
     ADD CONSTRAINT waiter_pkey PRIMARY KEY (ns, queue, process);
+
+-- Name: watcher watcher_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.watcher
+    ADD CONSTRAINT watcher_pkey PRIMARY KEY (ns, process);
+
+-- Name: audit_at; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX audit_at ON pgmill.audit USING btree (at);
 
 -- Name: task_attempt_id; Type: INDEX; Schema: pgmill; Owner: -
 
@@ -2213,4 +2422,8 @@ CREATE INDEX ticker_leased ON pgmill.ticker USING btree (id) WHERE (lease_until 
 -- Name: ticker_queue_due; Type: INDEX; Schema: pgmill; Owner: -
 
 CREATE INDEX ticker_queue_due ON pgmill.ticker USING btree (next_at) WHERE (queue IS NOT NULL);
+
+-- Name: token_name; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE UNIQUE INDEX token_name ON pgmill.token USING btree (name) WHERE (revoked_at IS NULL);
 

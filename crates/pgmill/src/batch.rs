@@ -16,7 +16,7 @@ mod settle;
 pub use options::BatchOptions;
 
 pub(crate) use batcher::{Batcher, Flight};
-pub(crate) use enqueue::{EnqueueCall, EnqueueFlight, due_in};
+pub(crate) use enqueue::{EnqueueCall, EnqueueFlight, due_in, publish};
 pub(crate) use floors::Floors;
 pub(crate) use ids::Ids;
 pub(crate) use release::{ALONE_AT_ONCE, ReleaseAnswer, ReleaseCall, ReleaseFlight};

@@ -44,12 +44,14 @@ impl Manager {
         let mut limits = Limits::new(self.shared.settle);
         loop {
             let error = match self.shared.store.cancel_task(&self.namespace, stored).await {
-                Ok(Cancelled::Task(task)) => {
+                Ok(Cancelled::Task { task, ended_at }) => {
+                    self.shared.events.publish_at(&task, ended_at);
                     self.shared.meters.of(&task.namespace, &task.queue).released(Fate::Cancelled);
                     return Ok(*task);
                 }
                 Ok(Cancelled::NoTask) => return Err(CancelError::NotFound { id }),
                 Ok(Cancelled::Ended(Status::Cancelled)) if limits.lost => {
+                    self.shared.events.lose(&self.namespace, 1);
                     let task = self.shared.store.get_task(&self.namespace, stored).await;
                     return task.ok().flatten().ok_or(CancelError::Unknown { id });
                 }
@@ -60,7 +62,10 @@ impl Manager {
             match self.again(&mut limits, error).await {
                 Verdict::Again => {}
                 Verdict::Locked => return Err(CancelError::Locked { id }),
-                Verdict::Unknown => return Err(CancelError::Unknown { id }),
+                Verdict::Unknown => {
+                    self.shared.events.lose(&self.namespace, 1);
+                    return Err(CancelError::Unknown { id });
+                }
                 Verdict::Failed(error) => return Err(CancelError::Store(error)),
             }
         }
@@ -92,10 +97,12 @@ impl Manager {
         loop {
             let error = match self.shared.store.retry_task(&self.namespace, stored, flight).await {
                 Ok(Retried::Task(task)) => {
+                    self.shared.events.publish_at(&task, task.delayed_at.unwrap_or(task.created_at));
                     self.waits_again(&task, stored);
                     return Ok(*task);
                 }
                 Ok(Retried::Settled) => {
+                    self.shared.events.lose(&self.namespace, 1);
                     let task = self.shared.store.get_task(&self.namespace, stored).await.ok().flatten();
                     let task = task.ok_or(RetryError::Unknown { id })?;
                     if task.status.is_some_and(Status::is_live) {
@@ -114,7 +121,10 @@ impl Manager {
             match self.again(&mut limits, error).await {
                 Verdict::Again => {}
                 Verdict::Locked => return Err(RetryError::Locked { id }),
-                Verdict::Unknown => return Err(RetryError::Unknown { id }),
+                Verdict::Unknown => {
+                    self.shared.events.lose(&self.namespace, 1);
+                    return Err(RetryError::Unknown { id });
+                }
                 Verdict::Failed(error) => return Err(RetryError::Store(error)),
             }
         }

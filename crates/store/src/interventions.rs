@@ -1,5 +1,6 @@
 //! What is done to a single task from outside of its attempts.
 
+use jiff::Timestamp;
 use pgmill_schema::{Namespace, Status, Task};
 
 use crate::error::StoreError;
@@ -11,7 +12,12 @@ use crate::store::Store;
 #[derive(Debug, Clone)]
 pub enum Cancelled {
     /// The task is cancelled now.
-    Task(Box<Task>),
+    Task {
+        /// What it is now.
+        task: Box<Task>,
+        /// When it was cancelled.
+        ended_at: Timestamp,
+    },
     /// The namespace has no such task.
     NoTask,
     /// It had ended already, with this status.
@@ -68,7 +74,7 @@ impl Store {
 
 fn cancelled(row: &Reader<'_>) -> Result<Cancelled, StoreError> {
     Ok(match row.get::<i16>("code")? {
-        0 => Cancelled::Task(Box::new(row.task()?)),
+        0 => Cancelled::Task { task: Box::new(row.task()?), ended_at: row.get("ended_at")? },
         1 => Cancelled::NoTask,
         2 => Cancelled::Ended(row.status()?),
         4 => Cancelled::Locked,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod connect;
 #[cfg(test)]
 mod contract;
@@ -23,7 +24,9 @@ mod store;
 mod tasks;
 mod tickers;
 mod ticks;
+mod tokens;
 mod waiter;
+mod watcher;
 
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
 pub use enqueue::{Enqueued, NewTask, Sending};
@@ -39,4 +42,6 @@ pub use retain::{Caller, Demand, Floor, Retained};
 pub use store::Store;
 pub use tickers::{CronSchedule, KnownTicker};
 pub use ticks::{ClaimTicks, ClaimedTicks, CronDecision, Tick, TickLease, Undecided};
+pub use tokens::KnownToken;
 pub use waiter::Arrival;
+pub use watcher::{News, Told};

@@ -53,6 +53,8 @@ pub enum Ended {
         task: Box<Task>,
         /// In what time it is due again, if it goes on.
         due_in: Duration,
+        /// When the attempt ended.
+        ended_at: Timestamp,
     },
     /// The attempt was ended by an earlier sending, and the task had this status then.
     Settled(Status),
@@ -224,7 +226,7 @@ fn read(row: &Reader<'_>, ending: &Ending) -> Result<Ended, StoreError> {
             let task = Box::new(released(row, ending, queue)?);
             let (ended_at, run_at): (Timestamp, Timestamp) = (row.get("ended_at")?, row.get("run_at")?);
             let due_in = Duration::try_from(run_at.duration_since(ended_at)).unwrap_or_default();
-            Ended::Released { task, due_in }
+            Ended::Released { task, due_in, ended_at }
         }
         (0, None) => Ended::Settled(row.status()?),
         (1, _) => Ended::NoTask,

@@ -15,6 +15,7 @@ use super::floors::{Floors, Start};
 use super::release::{ReleaseFlight, give_back};
 use super::settle::Pauses;
 use crate::error::RetainError;
+use crate::events::Feed;
 use crate::maintenance::ensure_partitions;
 use crate::telemetry::{BatchMeters, Meters};
 
@@ -67,6 +68,7 @@ pub(crate) struct RetainFlight {
     store: Store,
     releases: Batcher<ReleaseFlight>,
     floors: Arc<Floors>,
+    events: Arc<Feed>,
     meters: Arc<Meters>,
     batch_meters: BatchMeters,
     settle: Duration,
@@ -90,7 +92,7 @@ impl RetainFlight {
     pub(crate) fn new(
         store: Store,
         releases: Batcher<ReleaseFlight>,
-        floors: Arc<Floors>,
+        (floors, events): (Arc<Floors>, Arc<Feed>),
         (meters, batch_meters): (Arc<Meters>, BatchMeters),
         settle: Duration,
     ) -> Self {
@@ -99,6 +101,7 @@ impl RetainFlight {
             store,
             releases,
             floors,
+            events,
             meters,
             batch_meters,
             settle,
@@ -176,6 +179,7 @@ impl RetainFlight {
         match retained {
             Ok(retained) => {
                 self.meters.retained(retained.iter().map(|one| &one.task));
+                retained.iter().for_each(|one| self.events.publish(&one.task));
                 deal(calls, retained)
             }
             Err(error) => {
@@ -211,6 +215,11 @@ impl RetainFlight {
                 let mut lost = lock(&self.lost);
                 lost.truncate(LOST_HOLDERS - 1);
                 lost.push_front(holder);
+                drop(lost);
+                // So many may be retained now, of which nobody knows.
+                for (demand, want) in wanted_each(demands, callers) {
+                    self.events.lose(&demand.namespace, want);
+                }
             }
             Err(_) => {}
         }
@@ -272,6 +281,17 @@ fn exhausted(demands: &[Demand], callers: &[Caller], retained: &[Retained]) -> V
         .filter(|(_, missing)| *missing > 0)
         .map(|(demand, _)| demand.clone())
         .collect()
+}
+
+/// How many tasks are wanted of each demand.
+fn wanted_each<'a>(
+    demands: &'a [Demand],
+    callers: &'a [Caller],
+) -> impl Iterator<Item = (&'a Demand, u64)> + use<'a> {
+    demands.iter().enumerate().map(|(number, demand)| {
+        let wants = callers.iter().filter(|caller| caller.demand == number).map(|caller| caller.want);
+        (demand, wants.map(|want| u64::try_from(want).unwrap_or_default()).sum())
+    })
 }
 
 /// The calls, with what each gets.

@@ -60,6 +60,7 @@ mod ticker_clock;
 mod ticker_loops;
 mod ticker_once;
 mod ticker_tasks;
+mod tokens;
 mod trace;
 mod transaction;
 mod wakes;

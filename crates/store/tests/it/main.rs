@@ -26,4 +26,6 @@ mod sessions;
 mod support;
 mod sweep;
 mod tickers;
+mod tokens;
 mod waiter;
+mod watcher;

@@ -1,0 +1,86 @@
+//! JSON as people read it.
+
+/// Indents JSON by two spaces, as the contract has it. Payloads that came in as text are indented with the rest.
+///
+/// The text must be JSON. What is inside of its strings stays as it is.
+pub(crate) fn indented(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len() * 3 / 2 + 16);
+    let mut depth = 0;
+    let mut bytes = json.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                out.push(byte);
+                string(&mut bytes, &mut out);
+            }
+            b'{' | b'[' => {
+                out.push(byte);
+                while bytes.next_if(u8::is_ascii_whitespace).is_some() {}
+                // An object or a list without anything inside stays on its line.
+                match bytes.next_if(|next| *next == byte + 2) {
+                    Some(close) => out.push(close),
+                    None => {
+                        depth += 1;
+                        line(&mut out, depth);
+                    }
+                }
+            }
+            b'}' | b']' => {
+                depth -= 1;
+                line(&mut out, depth);
+                out.push(byte);
+            }
+            b',' => {
+                out.push(byte);
+                line(&mut out, depth);
+            }
+            b':' => out.extend(b": "),
+            byte if byte.is_ascii_whitespace() => {}
+            byte => out.push(byte),
+        }
+    }
+    out.push(b'\n');
+    out
+}
+
+/// Copies a string up to and with the quote that ends it.
+fn string(bytes: &mut impl Iterator<Item = u8>, out: &mut Vec<u8>) {
+    let mut escaped = false;
+    for byte in bytes {
+        out.push(byte);
+        if !escaped && byte == b'"' {
+            return;
+        }
+        escaped = !escaped && byte == b'\\';
+    }
+}
+
+fn line(out: &mut Vec<u8>, depth: usize) {
+    out.push(b'\n');
+    out.resize(out.len() + 2 * depth, b' ');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indented;
+
+    #[test]
+    fn json_is_indented_by_two_spaces_and_ends_with_a_line_feed() {
+        let compact = r#"{"a":[1,{"b":null}],"c":{},"d":[ ]}"#;
+        let expected =
+            "{\n  \"a\": [\n    1,\n    {\n      \"b\": null\n    }\n  ],\n  \"c\": {},\n  \"d\": []\n}\n";
+        assert_eq!(String::from_utf8(indented(compact.as_bytes())).unwrap(), expected);
+    }
+
+    #[test]
+    fn strings_stay_as_they_are() {
+        let json = r#"["a\"{,\\","b: [ ]"]"#;
+        let expected = "[\n  \"a\\\"{,\\\\\",\n  \"b: [ ]\"\n]\n";
+        assert_eq!(String::from_utf8(indented(json.as_bytes())).unwrap(), expected);
+    }
+
+    #[test]
+    fn white_space_of_the_original_goes() {
+        assert_eq!(indented(b"{ \"a\" :\n\t1 , \"b\":2 }"), b"{\n  \"a\": 1,\n  \"b\": 2\n}\n");
+    }
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod api;
+mod caller;
+mod error;
+mod indent;
+mod input;
+mod layers;
+mod metrics;
+mod options;
+mod resource;
+mod routes;
+mod serve;
+mod unclean;
+
+pub use api::{Api, router};
+pub use metrics::{Recorder, RecorderError};
+pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
+pub use serve::{Reloader, ServeError, ServeOptions, Server, TlsFiles};

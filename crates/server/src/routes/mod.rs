@@ -1,0 +1,25 @@
+//! The routes, one file for each resource.
+
+pub(crate) mod metrics;
+pub(crate) mod namespace;
+pub(crate) mod queue;
+pub(crate) mod task;
+pub(crate) mod ticker;
+
+use axum::extract::OriginalUri;
+use axum::http::StatusCode;
+
+use crate::error::ApiError;
+use crate::resource::Routes;
+
+/// Every route, under this prefix.
+pub(crate) fn all(prefix: &str) -> Routes {
+    let groups = [queue::routes(), task::routes(), ticker::routes(), metrics::routes()];
+    groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix)
+}
+
+/// The answer where there is no route.
+pub(crate) async fn fallback(OriginalUri(uri): OriginalUri) -> ApiError {
+    let asked = uri.path_and_query().map_or_else(|| uri.path(), |asked| asked.as_str());
+    ApiError::new(StatusCode::NOT_FOUND, "path_not_found", "").with_detail(asked)
+}

@@ -1,0 +1,69 @@
+//! `/queue` and what is below it.
+
+use pgmill::{List, Queue, QueueError, QueueMeta};
+
+use crate::answer::{Answer, Answered};
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::input::{Body, Page, Segment};
+use crate::resource::{Routes, at};
+
+pub(crate) fn routes() -> Routes {
+    Routes::new([
+        at("/queue").get(list).post(create),
+        at("/queue/{name}").get(get).patch(update).delete(delete),
+        at("/queue/{name}/pause").post(pause),
+        at("/queue/{name}/resume").post(resume),
+    ])
+}
+
+/// The queues of the namespace, sorted by name.
+async fn list(caller: Caller, Page(page): Page) -> Answered<List<Queue>> {
+    Ok(Answer::ok(unechoed(caller.manager.list_queues(page).await?)))
+}
+
+/// Creates a queue.
+async fn create(caller: Caller, Body(meta): Body<QueueMeta>) -> Answered<Queue> {
+    let asked = meta.queue.clone();
+    let queue = caller.manager.create_queue(meta).await.map_err(|error| named(error, &asked))?;
+    Ok(Answer::created(queue))
+}
+
+/// One queue.
+async fn get(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
+    Ok(Answer::ok(caller.manager.get_queue(&name).await?))
+}
+
+/// Changes the settings that are given; a name renames.
+async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<QueueMeta>) -> Answered<Queue> {
+    let asked = meta.queue.clone();
+    let queue = caller.manager.update_queue(&name, meta).await.map_err(|error| named(error, &asked))?;
+    Ok(Answer::ok(queue))
+}
+
+/// Deletes a queue and its tasks.
+async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
+    Ok(Answer::ok(caller.manager.delete_queue(&name).await?))
+}
+
+/// Lets a queue hand out no tasks.
+async fn pause(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
+    Ok(Answer::ok(caller.manager.pause_queue(&name).await?))
+}
+
+/// Lets it hand out tasks again.
+async fn resume(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
+    Ok(Answer::ok(caller.manager.resume_queue(&name).await?))
+}
+
+/// A name that is taken is told as it was asked for.
+fn named(error: QueueError, asked: &str) -> ApiError {
+    let taken = matches!(error, QueueError::Exists { .. });
+    let error = ApiError::from(error);
+    if taken { error.with_detail(asked) } else { error }
+}
+
+/// The contract does not tell which page a list is.
+pub(crate) fn unechoed<T>(list: List<T>) -> List<T> {
+    List { offset: 0, limit: None, ..list }
+}

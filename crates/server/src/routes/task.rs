@@ -1,0 +1,31 @@
+//! `/task` and what is below it.
+
+use pgmill::{List, QueueName, Status, Task, TaskFilter};
+
+use crate::answer::{Answer, Answered};
+use crate::caller::Caller;
+
+use crate::input::{Page, Query, Segment};
+use crate::resource::{Routes, at};
+use crate::routes::queue::unechoed;
+
+pub(crate) fn routes() -> Routes {
+    Routes::new([at("/task").get(list), at("/task/{id}").get(get)])
+}
+
+/// The tasks of the namespace, or of one queue or status of it, oldest first.
+async fn list(caller: Caller, query: Query, Page(page): Page) -> Answered<List<Task>> {
+    let mut filter = TaskFilter::new().page(page);
+    if let Some(queue) = query.first("queue").filter(|queue| !queue.is_empty()) {
+        filter = filter.queue(QueueName::new(queue)?);
+    }
+    if let Some(status) = query.first("status").filter(|status| !status.is_empty()) {
+        filter = filter.status(status.parse::<Status>()?);
+    }
+    Ok(Answer::ok(unechoed(caller.manager.list_tasks(filter).await?)))
+}
+
+/// One task, with its attempts.
+async fn get(caller: Caller, id: Segment) -> Answered<Task> {
+    Ok(Answer::ok(caller.manager.get_task(id.task_id()?).await?))
+}

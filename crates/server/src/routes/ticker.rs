@@ -1,0 +1,53 @@
+//! `/ticker` and what is below it.
+
+use pgmill::{List, Ticker, TickerError, TickerMeta};
+
+use crate::answer::{Answer, Answered};
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::input::{Body, Page, Segment};
+use crate::resource::{Routes, at};
+use crate::routes::queue::unechoed;
+
+pub(crate) fn routes() -> Routes {
+    Routes::new([
+        at("/ticker").get(list).post(create),
+        at("/ticker/{name}").get(get).patch(update).delete(delete),
+    ])
+}
+
+/// The tickers of the namespace, sorted by name.
+async fn list(caller: Caller, Page(page): Page) -> Answered<List<Ticker>> {
+    Ok(Answer::ok(unechoed(caller.manager.list_tickers(page).await?)))
+}
+
+/// Creates a ticker.
+async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
+    let asked = meta.ticker.clone();
+    let ticker = caller.manager.create_ticker(meta).await.map_err(|error| named(error, &asked))?;
+    Ok(Answer::created(ticker))
+}
+
+/// One ticker.
+async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
+    Ok(Answer::ok(caller.manager.get_ticker(&name).await?))
+}
+
+/// Changes the settings that are given; a name renames.
+async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
+    let asked = meta.ticker.clone();
+    let ticker = caller.manager.update_ticker(&name, meta).await.map_err(|error| named(error, &asked))?;
+    Ok(Answer::ok(ticker))
+}
+
+/// Deletes a ticker.
+async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
+    Ok(Answer::ok(caller.manager.delete_ticker(&name).await?))
+}
+
+/// A name that is taken is told as it was asked for.
+fn named(error: TickerError, asked: &str) -> ApiError {
+    let taken = matches!(error, TickerError::Exists { .. });
+    let error = ApiError::from(error);
+    if taken { error.with_detail(asked) } else { error }
+}

@@ -1,0 +1,40 @@
+//! A server with a database of its own.
+
+use pgmill::Manager;
+use pgmill_server::{Options, router};
+use pgmill_testkit::TestDatabase;
+use tokio::net::TcpListener;
+
+use crate::http::{Http, Reply};
+
+pub(crate) struct Fixture {
+    pub(crate) database: TestDatabase,
+    pub(crate) manager: Manager,
+    pub(crate) http: Http,
+}
+
+impl Fixture {
+    /// A server of the namespace `default`, under the prefix `/api`.
+    pub(crate) async fn new() -> Self {
+        Self::with(Options::new()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let database = TestDatabase::create().await;
+        let manager = Manager::connect(database.url()).namespace("default").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = Http::new(listener.local_addr().unwrap());
+        let app = router(manager.clone(), options);
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { database, manager, http }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.http.send("GET", path, &[], "").await
+    }
+
+    /// With a body of JSON.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Reply {
+        self.http.send(method, path, &[("Content-Type", "application/json")], body).await
+    }
+}

@@ -1,0 +1,6 @@
+//! The server over real HTTP, on a real PostgreSQL.
+
+mod fixture;
+mod http;
+mod metrics;
+mod queues;
