@@ -44,7 +44,7 @@ impl Manager {
         let mut limits = Limits::new(self.shared.settle);
         loop {
             let error = match self.shared.store.cancel_task(&self.namespace, stored).await {
-                Ok(Cancelled::Task { task, ended_at }) => {
+                Ok(Cancelled::Task(task, ended_at)) => {
                     self.shared.events.publish_at(&task, ended_at);
                     self.shared.meters.of(&task.namespace, &task.queue).released(Fate::Cancelled);
                     return Ok(*task);

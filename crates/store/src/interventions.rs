@@ -11,13 +11,8 @@ use crate::store::Store;
 /// What [`Store::cancel_task`] came to.
 #[derive(Debug, Clone)]
 pub enum Cancelled {
-    /// The task is cancelled now.
-    Task {
-        /// What it is now.
-        task: Box<Task>,
-        /// When it was cancelled.
-        ended_at: Timestamp,
-    },
+    /// The task is cancelled, since then.
+    Task(Box<Task>, Timestamp),
     /// The namespace has no such task.
     NoTask,
     /// It had ended already, with this status.
@@ -74,7 +69,7 @@ impl Store {
 
 fn cancelled(row: &Reader<'_>) -> Result<Cancelled, StoreError> {
     Ok(match row.get::<i16>("code")? {
-        0 => Cancelled::Task { task: Box::new(row.task()?), ended_at: row.get("ended_at")? },
+        0 => Cancelled::Task(Box::new(row.task()?), row.get("ended_at")?),
         1 => Cancelled::NoTask,
         2 => Cancelled::Ended(row.status()?),
         4 => Cancelled::Locked,

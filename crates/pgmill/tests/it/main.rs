@@ -8,6 +8,7 @@ mod bulk;
 mod cancel;
 mod concurrency;
 mod deletion;
+mod events;
 mod faults;
 mod faults_deadline;
 mod faults_enqueue;
