@@ -6,8 +6,10 @@ use axum::Router;
 use pgmill::Manager;
 use tokio_util::sync::CancellationToken;
 
+use crate::lobby::Lobby;
 use crate::options::Options;
 use crate::resource::Routes;
+use crate::tick_stream::TickStreams;
 use crate::{caller, routes, unclean};
 
 /// What every handler can reach.
@@ -19,6 +21,8 @@ struct Shared {
     manager: Manager,
     options: Options,
     shutdown: CancellationToken,
+    lobby: Lobby,
+    tick_streams: TickStreams,
 }
 
 impl App {
@@ -28,6 +32,16 @@ impl App {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// Where requests wait for tasks.
+    pub(crate) fn lobby(&self) -> &Lobby {
+        &self.0.lobby
+    }
+
+    /// The streams of ticks that are open.
+    pub(crate) fn tick_streams(&self) -> &TickStreams {
+        &self.0.tick_streams
     }
 
     /// Cancelled when requests that wait and streams are to end.
@@ -53,7 +67,15 @@ impl Api {
     /// The interface of this manager, which goes on being usable beside it.
     pub fn new(manager: Manager, options: Options) -> Self {
         let shutdown = CancellationToken::new();
-        Self { app: App(Arc::new(Shared { manager, options, shutdown })) }
+        Self {
+            app: App(Arc::new(Shared {
+                manager,
+                options,
+                shutdown,
+                lobby: Lobby::default(),
+                tick_streams: TickStreams::default(),
+            })),
+        }
     }
 
     /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait

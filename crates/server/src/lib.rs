@@ -6,9 +6,12 @@ mod caller;
 mod error;
 mod indent;
 mod input;
+mod lobby;
 mod options;
 mod resource;
 mod routes;
+mod sse;
+mod tick_stream;
 mod unclean;
 
 pub use api::{Api, router};

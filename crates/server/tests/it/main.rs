@@ -2,8 +2,11 @@
 
 mod fixture;
 mod http;
+mod longpoll;
 mod queues;
 mod release;
 mod retain;
 mod steps;
 mod tasks;
+mod tick_stream;
+mod wire;
