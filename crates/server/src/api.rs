@@ -6,11 +6,12 @@ use axum::Router;
 use pgmill::Manager;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Auth;
 use crate::lobby::Lobby;
 use crate::options::Options;
 use crate::resource::Routes;
 use crate::tick_stream::TickStreams;
-use crate::{caller, routes, unclean};
+use crate::{layers, metrics, routes, unclean};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     manager: Manager,
     options: Options,
+    auth: Auth,
     shutdown: CancellationToken,
     lobby: Lobby,
     tick_streams: TickStreams,
@@ -44,6 +46,10 @@ impl App {
         &self.0.tick_streams
     }
 
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
     /// Cancelled when requests that wait and streams are to end.
     pub(crate) fn shutdown(&self) -> &CancellationToken {
         &self.0.shutdown
@@ -66,11 +72,13 @@ pub fn router(manager: Manager, options: Options) -> Router {
 impl Api {
     /// The interface of this manager, which goes on being usable beside it.
     pub fn new(manager: Manager, options: Options) -> Self {
+        let auth = Auth::new(&manager, &options);
         let shutdown = CancellationToken::new();
         Self {
             app: App(Arc::new(Shared {
                 manager,
                 options,
+                auth,
                 shutdown,
                 lobby: Lobby::default(),
                 tick_streams: TickStreams::default(),
@@ -101,7 +109,7 @@ impl Api {
     /// Everything, and an answer of 404 for all other paths.
     pub fn router(&self) -> Router {
         let all = routes::all(self.app.options().path_prefix());
-        self.finish(all.into_router().fallback(routes::fallback))
+        self.finish(all.into_router(&self.app).fallback(routes::fallback))
     }
 
     /// `GET /namespace`.
@@ -124,15 +132,31 @@ impl Api {
         self.group(routes::ticker::routes())
     }
 
+    /// `/token` and what is below it: see [`Options::auth`].
+    pub fn tokens(&self) -> Router {
+        self.group(routes::token::routes())
+    }
+
+    /// `GET /audit`: who changed what.
+    pub fn audit(&self) -> Router {
+        self.group(routes::audit::routes())
+    }
+
+    /// `GET /metrics`.
+    pub fn metrics(&self) -> Router {
+        self.group(routes::metrics::routes())
+    }
+
     fn group(&self, group: Routes) -> Router {
-        self.finish(group.under(self.app.options().path_prefix()).into_router())
+        self.finish(group.under(self.app.options().path_prefix()).into_router(&self.app))
     }
 
     /// The layers that every request passes: the last one first.
     fn finish(&self, router: Router<App>) -> Router {
         router
-            .layer(axum::middleware::from_fn_with_state(self.app.clone(), caller::identify))
             .layer(axum::middleware::from_fn(unclean::redirect))
+            .layer(axum::middleware::from_fn(layers::report))
+            .layer(axum::middleware::from_fn(metrics::count))
             .with_state(self.app.clone())
     }
 }

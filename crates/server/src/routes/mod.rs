@@ -1,9 +1,12 @@
 //! The routes, one file for each resource.
 
+pub(crate) mod audit;
+pub(crate) mod metrics;
 pub(crate) mod namespace;
 pub(crate) mod queue;
 pub(crate) mod task;
 pub(crate) mod ticker;
+pub(crate) mod token;
 
 use axum::extract::OriginalUri;
 use axum::http::StatusCode;
@@ -13,7 +16,15 @@ use crate::resource::Routes;
 
 /// Every route, under this prefix.
 pub(crate) fn all(prefix: &str) -> Routes {
-    namespace::routes().and(queue::routes()).and(task::routes()).and(ticker::routes()).under(prefix)
+    let groups = [
+        queue::routes(),
+        task::routes(),
+        ticker::routes(),
+        metrics::routes(),
+        token::routes(),
+        audit::routes(),
+    ];
+    groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix)
 }
 
 /// The answer where there is no route.

@@ -8,6 +8,7 @@ use pgmill::{Ticker, TickerError, TickerMeta};
 
 use crate::answer::{Answer, Answered};
 use crate::api::App;
+use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Query, Segment, accepts_only};
@@ -49,7 +50,12 @@ fn stream(app: &App, caller: &Caller) -> Result<Response, ApiError> {
 /// Creates a ticker.
 async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
-    let ticker = caller.manager.create_ticker(meta).await.map_err(|error| named(error, &asked))?;
+    let change = Change::new("create_ticker").with(&settings(&meta));
+    let ticker = caller
+        .change(change, |manager| async move {
+            manager.create_ticker(meta).await.map_err(|error| named(error, &asked))
+        })
+        .await?;
     Ok(Answer::created(ticker))
 }
 
@@ -61,13 +67,24 @@ async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
 /// Changes the settings that are given; a name renames.
 async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
-    let ticker = caller.manager.update_ticker(&name, meta).await.map_err(|error| named(error, &asked))?;
+    let change = Change::new("update_ticker").of(&name).with(&settings(&meta));
+    let ticker = caller
+        .change(change, |manager| async move {
+            manager.update_ticker(&name, meta).await.map_err(|error| named(error, &asked))
+        })
+        .await?;
     Ok(Answer::ok(ticker))
 }
 
 /// Deletes a ticker.
 async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
-    Ok(Answer::ok(caller.manager.delete_ticker(&name).await?))
+    let change = Change::new("delete_ticker");
+    Ok(Answer::ok(caller.change(change, |manager| async move { manager.delete_ticker(&name).await }).await?))
+}
+
+/// What of it is for the audit: not the payload.
+fn settings(meta: &TickerMeta) -> TickerMeta {
+    TickerMeta { payload: None, ..meta.clone() }
 }
 
 /// A name that is taken is told as it was asked for.

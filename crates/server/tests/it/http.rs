@@ -27,6 +27,10 @@ impl Http {
 
     /// One request with a `Content-Length`, and the whole of its answer.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        self.raw(self.request(method, path, headers, body).as_bytes()).await
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
         let mut request =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         for (name, value) in headers {
@@ -37,16 +41,25 @@ impl Http {
         }
         request.push_str("\r\n");
         request.push_str(body);
-        self.raw(request.as_bytes()).await
+        request
+    }
+
+    /// The bytes of an answer whose body is not text.
+    pub(crate) async fn bytes(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+        self.exchange(self.request(method, path, headers, "").as_bytes()).await
     }
 
     /// These bytes, and the whole of what comes back until the server closes the connection.
     pub(crate) async fn raw(&self, request: &[u8]) -> Reply {
+        Reply::parse(&self.exchange(request).await)
+    }
+
+    async fn exchange(&self, request: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request).await.unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();
-        Reply::parse(&bytes)
+        bytes
     }
 }
 

@@ -3,6 +3,7 @@
 mod fixture;
 mod http;
 mod longpoll;
+mod metrics;
 mod queues;
 mod release;
 mod retain;

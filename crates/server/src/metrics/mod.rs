@@ -1,0 +1,10 @@
+//! What the server tells Prometheus: the gauge of the contract, what the library counts, and what only the database knows.
+
+mod exposition;
+mod gather;
+mod http;
+mod recorder;
+
+pub(crate) use gather::gather;
+pub(crate) use http::count;
+pub use recorder::{Recorder, RecorderError};
