@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use pgmill::Manager;
+use tokio_util::sync::CancellationToken;
 
+use crate::auth::Auth;
+use crate::lobby::Lobby;
 use crate::options::Options;
 use crate::resource::Routes;
-use crate::{caller, metrics, routes, unclean};
+use crate::routes::health::Health;
+use crate::tick_stream::TickStreams;
+use crate::{layers, metrics, routes, unclean};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -17,6 +22,11 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     manager: Manager,
     options: Options,
+    auth: Auth,
+    shutdown: CancellationToken,
+    health: Health,
+    lobby: Lobby,
+    tick_streams: TickStreams,
 }
 
 impl App {
@@ -26,6 +36,29 @@ impl App {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// Where requests wait for tasks.
+    pub(crate) fn lobby(&self) -> &Lobby {
+        &self.0.lobby
+    }
+
+    /// The streams of ticks that are open.
+    pub(crate) fn tick_streams(&self) -> &TickStreams {
+        &self.0.tick_streams
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// Cancelled when requests that wait and streams are to end.
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
+        &self.0.shutdown
     }
 }
 
@@ -45,13 +78,44 @@ pub fn router(manager: Manager, options: Options) -> Router {
 impl Api {
     /// The interface of this manager, which goes on being usable beside it.
     pub fn new(manager: Manager, options: Options) -> Self {
-        Self { app: App(Arc::new(Shared { manager, options })) }
+        let auth = Auth::new(&manager, &options);
+        let shutdown = CancellationToken::new();
+        let shared = Shared {
+            manager,
+            options,
+            auth,
+            shutdown,
+            health: Health::default(),
+            lobby: Lobby::default(),
+            tick_streams: TickStreams::default(),
+        };
+        Self { app: App(Arc::new(shared)) }
+    }
+
+    /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait
+    /// for a task are answered that none was found. Other requests are answered as ever; so this goes before a graceful
+    /// shutdown of whatever serves the router, which would wait for streams to end.
+    ///
+    /// ```no_run
+    /// # async fn example(manager: pgmill::Manager) -> Result<(), std::io::Error> {
+    /// use pgmill_server::{Api, Options};
+    ///
+    /// let api = Api::new(manager, Options::new());
+    /// let shutdown = api.shutdown();
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// axum::serve(listener, api.router())
+    ///     .with_graceful_shutdown(async move { shutdown.cancelled().await })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn shutdown(&self) -> CancellationToken {
+        self.app.shutdown().clone()
     }
 
     /// Everything, and an answer of 404 for all other paths.
     pub fn router(&self) -> Router {
         let all = routes::all(self.app.options().path_prefix());
-        self.finish(all.into_router().fallback(routes::fallback))
+        self.finish(all.into_router(&self.app).fallback(routes::fallback))
     }
 
     /// `GET /namespace`.
@@ -74,20 +138,35 @@ impl Api {
         self.group(routes::ticker::routes())
     }
 
+    /// `/token` and what is below it: see [`Options::auth`].
+    pub fn tokens(&self) -> Router {
+        self.group(routes::token::routes())
+    }
+
+    /// `GET /audit`: who changed what.
+    pub fn audit(&self) -> Router {
+        self.group(routes::audit::routes())
+    }
+
     /// `GET /metrics`.
     pub fn metrics(&self) -> Router {
         self.group(routes::metrics::routes())
     }
 
+    /// `/health/live` and `/health/ready`.
+    pub fn health(&self) -> Router {
+        self.group(routes::health::routes())
+    }
+
     fn group(&self, group: Routes) -> Router {
-        self.finish(group.under(self.app.options().path_prefix()).into_router())
+        self.finish(group.under(self.app.options().path_prefix()).into_router(&self.app))
     }
 
     /// The layers that every request passes: the last one first.
     fn finish(&self, router: Router<App>) -> Router {
         router
-            .layer(axum::middleware::from_fn_with_state(self.app.clone(), caller::identify))
             .layer(axum::middleware::from_fn(unclean::redirect))
+            .layer(axum::middleware::from_fn(layers::report))
             .layer(axum::middleware::from_fn(metrics::count))
             .with_state(self.app.clone())
     }

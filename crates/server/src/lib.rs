@@ -2,16 +2,26 @@
 
 mod answer;
 mod api;
+mod audit;
+mod auth;
 mod caller;
 mod error;
 mod indent;
 mod input;
+mod layers;
+mod lobby;
 mod metrics;
 mod options;
 mod resource;
 mod routes;
+mod serve;
+mod sse;
+mod tick_stream;
 mod unclean;
 
 pub use api::{Api, router};
+pub use auth::{RateLimit, Right, rights};
+pub use indent::indented;
 pub use metrics::{Recorder, RecorderError};
 pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
+pub use serve::{Reloader, ServeError, ServeOptions, Server, TlsFiles};

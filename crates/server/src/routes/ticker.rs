@@ -1,13 +1,20 @@
 //! `/ticker` and what is below it.
 
-use pgmill::{List, Ticker, TickerError, TickerMeta};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use pgmill::{Ticker, TickerError, TickerMeta};
 
 use crate::answer::{Answer, Answered};
+use crate::api::App;
+use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::input::{Body, Page, Segment};
+use crate::input::{Body, Page, Query, Segment, accepts_only};
 use crate::resource::{Routes, at};
 use crate::routes::queue::unechoed;
+use crate::sse;
 
 pub(crate) fn routes() -> Routes {
     Routes::new([
@@ -16,15 +23,39 @@ pub(crate) fn routes() -> Routes {
     ])
 }
 
-/// The tickers of the namespace, sorted by name.
-async fn list(caller: Caller, Page(page): Page) -> Answered<List<Ticker>> {
-    Ok(Answer::ok(unechoed(caller.manager.list_tickers(page).await?)))
+/// The tickers of the namespace, sorted by name; or, if that and nothing else is accepted, a stream of their ticks.
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, ApiError> {
+    if accepts_only(&headers, "text/event-stream") {
+        return stream(&app, &caller);
+    }
+    let Page(page) = Page::of(&query)?;
+    Ok(Answer::ok(unechoed(caller.manager.list_tickers(page).await?)).into_response())
+}
+
+/// Ticks as they come. Each goes to one of all who take them.
+fn stream(app: &App, caller: &Caller) -> Result<Response, ApiError> {
+    let ticks = app.tick_streams().open(&caller.manager)?;
+    let events = stream::unfold(ticks, |mut ticks| async {
+        let event = sse::Event::new("ticker", &ticks.next().await?).ok()?;
+        Some((event, ticks))
+    });
+    Ok(sse::answer(events, app.shutdown().clone()))
 }
 
 /// Creates a ticker.
 async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
-    let ticker = caller.manager.create_ticker(meta).await.map_err(|error| named(error, &asked))?;
+    let change = Change::new("create_ticker").with(&settings(&meta));
+    let ticker = caller
+        .change(change, |manager| async move {
+            manager.create_ticker(meta).await.map_err(|error| named(error, &asked))
+        })
+        .await?;
     Ok(Answer::created(ticker))
 }
 
@@ -36,13 +67,24 @@ async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
 /// Changes the settings that are given; a name renames.
 async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
-    let ticker = caller.manager.update_ticker(&name, meta).await.map_err(|error| named(error, &asked))?;
+    let change = Change::new("update_ticker").of(&name).with(&settings(&meta));
+    let ticker = caller
+        .change(change, |manager| async move {
+            manager.update_ticker(&name, meta).await.map_err(|error| named(error, &asked))
+        })
+        .await?;
     Ok(Answer::ok(ticker))
 }
 
 /// Deletes a ticker.
 async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
-    Ok(Answer::ok(caller.manager.delete_ticker(&name).await?))
+    let change = Change::new("delete_ticker");
+    Ok(Answer::ok(caller.change(change, |manager| async move { manager.delete_ticker(&name).await }).await?))
+}
+
+/// What of it is for the audit: not the payload.
+fn settings(meta: &TickerMeta) -> TickerMeta {
+    TickerMeta { payload: None, ..meta.clone() }
 }
 
 /// A name that is taken is told as it was asked for.
