@@ -49,7 +49,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         TcpListener::bind(&args.addr).await.with_context(|| format!("cannot listen at {}", args.addr))?;
     let addr = listener.local_addr()?;
     tracing::info!(%addr, prefix, "http server starting");
-    let serve = Server::new(api.router(), ServeOptions::new()).run(listener, shutdown.stop.clone());
+    let serve = Server::new(api.router(), ServeOptions::new())?.run(listener, shutdown.stop.clone());
     tokio::select! {
         served = serve => served?,
         () = shutdown.now.cancelled() => {}
