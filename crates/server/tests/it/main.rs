@@ -2,9 +2,12 @@
 
 mod fixture;
 mod http;
+mod longpoll;
 mod metrics;
 mod queues;
 mod release;
 mod retain;
 mod steps;
 mod tasks;
+mod tick_stream;
+mod wire;
