@@ -86,7 +86,7 @@ pub(crate) async fn stream(http: Http, request: &[u8], enough: impl Fn(&str) -> 
     let read = async {
         loop {
             if let Some(reply) = so_far(&bytes)
-                && (reply.status != 200 || enough(&reply.body))
+                && (!is_stream(&reply) || enough(&reply.body))
             {
                 return reply;
             }
@@ -99,8 +99,11 @@ pub(crate) async fn stream(http: Http, request: &[u8], enough: impl Fn(&str) -> 
 
 /// The answer up to the last chunk that is whole.
 fn so_far(bytes: &[u8]) -> Option<Reply> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let mut end = head;
+    let mut end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = Reply::parse(&[&bytes[..end], b"0\r\n\r\n"].concat());
+    if !is_stream(&head) {
+        return Some(head);
+    }
     while let Some(line) = bytes[end..].windows(2).position(|window| window == b"\r\n") {
         let length = std::str::from_utf8(&bytes[end..end + line]).ok()?;
         let next = end + line + 4 + usize::from_str_radix(length, 16).ok()?;
@@ -110,6 +113,10 @@ fn so_far(bytes: &[u8]) -> Option<Reply> {
         end = next;
     }
     Some(Reply::parse(&[&bytes[..end], b"0\r\n\r\n"].concat()))
+}
+
+fn is_stream(reply: &Reply) -> bool {
+    reply.header("content-type") == Some("text/event-stream")
 }
 
 /// The path with the id of this run in place of the captured one.
