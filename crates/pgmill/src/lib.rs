@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod batch;
+mod bulk;
 mod enqueue;
 mod error;
 mod home;
@@ -19,9 +20,9 @@ mod tickers;
 mod wakes;
 
 pub use batch::BatchOptions;
-pub use enqueue::Wake;
+pub use enqueue::{Created, Wake};
 pub use error::{
-    EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, SharedStoreError,
+    BulkError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, SharedStoreError,
 };
 pub use maintenance::Maintained;
 pub use manager::Manager;

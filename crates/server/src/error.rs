@@ -92,6 +92,17 @@ impl ApiError {
         Self { detail: Some(detail.into()), ..self }
     }
 
+    /// At which of several elements it was, from 0. A detail that is an object keeps its keys.
+    #[must_use]
+    pub(crate) fn at_index(self, index: usize) -> Self {
+        let mut detail = match &self.detail {
+            Some(Value::Object(detail)) => detail.clone(),
+            _ => serde_json::Map::new(),
+        };
+        detail.insert("index".to_owned(), index.into());
+        self.with_detail(detail)
+    }
+
     /// The stable name.
     pub(crate) fn name(&self) -> &'static str {
         self.name

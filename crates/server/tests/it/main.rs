@@ -6,3 +6,7 @@ mod fixture;
 mod http;
 mod metrics;
 mod queues;
+mod release;
+mod retain;
+mod steps;
+mod tasks;
