@@ -38,6 +38,7 @@ const STEPS: &[(&str, usize, &[Step])] = &[
         &[Step::Call("POST", QUEUE, r#"{"queue":"q3","ttl":5000000000,"retries":3,"retry_delay":1000}"#)],
     ),
     ("gold3", 13, &[Step::Call("DELETE", "/api/queue/form2", "")]),
+    ("gold3", 21, &[Step::Untake("1")]),
     ("gold3", 32, &[Step::Untake("2")]),
     ("gold3", 33, &[Step::Untake("2")]),
     ("gold4", 11, &[Step::Call("POST", QUEUE, r#"{"queue":"r0","retries":1,"retry_delay":1000000}"#)]),
@@ -65,7 +66,8 @@ pub(crate) async fn after(scene: &Scene, run: &Run, file: &str, at: usize) {
 
 async fn untake(scene: &Scene, run: &Run, id: &str) {
     scene.call("PATCH", &format!("/api/task/{id}"), r#"{"give_back":true}"#, run).await;
-    sql(scene, "update pgmill.task set worker = null where id = $1", &run.here(id)).await;
+    sql(scene, "update pgmill.task set worker = null, run_at = created_at where id = $1", &run.here(id))
+        .await;
 }
 
 /// B12 and design section 11: the pause doubles, give or take a tenth, and none follows the last attempt.
@@ -86,8 +88,7 @@ async fn fail_all(scene: &Scene, run: &Run, id: &str) {
             }
             None => assert_eq!(pause, 0, "no pause: {task}"),
         }
-        sql(scene, "update pgmill.task set run_at = now(), delayed_at = now() where id = $1", &run.here(id))
-            .await;
+        sql(scene, "update pgmill.task set run_at = now() where id = $1", &run.here(id)).await;
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::added::{ADDED, Key, without_ours};
 use super::answer::{Answer, Body};
 use super::change::{Change, Difference};
-use super::differences::{ADDED, DIFFERENCES};
+use super::differences::DIFFERENCES;
 use super::json::Json;
 use super::normalise::Run;
 use super::transcript::Exchange;
@@ -21,7 +22,7 @@ pub(crate) struct Judge {
 /// Which lines of the tables were of use.
 #[derive(Debug, Default)]
 struct Seen {
-    keys: HashSet<(&'static str, &'static str)>,
+    keys: HashSet<Key>,
     requests: HashSet<(&'static str, usize)>,
 }
 
@@ -118,7 +119,7 @@ fn same<'a>(
     }
     found.limit_headers(&expected);
     if let (Some(found), Some(expected)) = (found.json(), expected.json()) {
-        without_ours(found, expected, seen);
+        without_ours(found, expected, &mut seen.keys);
     }
     expected.normalise(theirs);
     found.normalise(ours);
@@ -131,25 +132,5 @@ fn shorten(found: &mut Answer, start: &str) {
         && reason.starts_with(start)
     {
         reason.truncate(start.len());
-    }
-}
-
-/// Takes away the keys that the table allows and the captured answer does not have.
-fn without_ours(found: &mut Json, expected: &mut Json, seen: &mut Seen) {
-    let expected = expected.subjects();
-    for (at, subject) in found.subjects().into_iter().enumerate() {
-        let Json::Object(pairs) = subject else { continue };
-        let Some((first, _)) = pairs.first() else { continue };
-        let Some((kind, keys)) = ADDED.iter().find(|(kind, _)| kind == first) else { continue };
-        let captured = expected.get(at);
-        pairs.retain(|(key, _)| {
-            let Some((key, _)) = keys.iter().find(|(it, _)| it == key) else { return true };
-            let is_captured = captured.is_some_and(|captured| captured.get(key).is_some());
-            is_captured
-                || !{
-                    seen.keys.insert((kind, key));
-                    true
-                }
-        });
     }
 }

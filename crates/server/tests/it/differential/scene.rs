@@ -122,6 +122,6 @@ fn is_stream(reply: &Reply) -> bool {
 /// The path with the id of this run in place of the captured one.
 fn with_id(target: &str, run: &Run) -> String {
     let Some((before, after)) = target.split_once("/task/") else { return target.to_owned() };
-    let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-    format!("{before}/task/{}{}", run.here(&after[..end]), &after[end..])
+    let (id, rest) = after.split_at(after.find(['/', '?']).unwrap_or(after.len()));
+    format!("{before}/task/{}{rest}", run.here(id))
 }
