@@ -6,7 +6,7 @@ use std::time::Duration;
 use pgmill_schema::{QueueName, Task, TaskMeta};
 use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
 
-use crate::batch::{Batch, Unsettled, due_in, settle};
+use crate::batch::{Batch, Unsettled, due_in, publish, settle};
 use crate::enqueue::{Created, is_new, store, task_id};
 use crate::error::{BulkError, EnqueueError};
 use crate::manager::Manager;
@@ -129,6 +129,7 @@ impl Manager {
         let mut arrived: HashMap<&QueueName, (u64, Duration)> = HashMap::new();
         for (new, enqueued) in tasks.iter().zip(answers) {
             self.shared.floors.arrived(new, enqueued);
+            publish(&self.shared.events, new, enqueued);
             if let Some(due_in) = due_in(enqueued) {
                 let (count, soonest) = arrived.entry(&new.queue).or_insert((0, due_in));
                 *count += 1;

@@ -10,6 +10,7 @@ use tokio_postgres::GenericClient;
 
 use crate::batch::{Batcher, EnqueueCall, EnqueueFlight, Reply};
 use crate::error::EnqueueError;
+use crate::events::Change;
 use crate::manager::Manager;
 use crate::telemetry;
 
@@ -23,13 +24,16 @@ pub struct Created {
     pub is_new: bool,
 }
 
-/// Tells workers of a task that was created in a transaction, once that is committed.
+/// Tells workers, and those who watch [events](Manager::events), of a task that was created in a transaction, once that is
+/// committed.
 #[must_use = "workers are not told of the task until this is sent, after the commit"]
 #[derive(Debug)]
 pub struct Wake {
     namespace: Namespace,
     queue: QueueName,
     due: Instant,
+    /// The task, if it was created and not found under its key: its id, and when.
+    created: Option<(u64, Timestamp)>,
 }
 
 impl Wake {
@@ -41,6 +45,10 @@ impl Wake {
             &self.queue,
             self.due.saturating_duration_since(Instant::now()),
         );
+        if let Some((id, at)) = self.created {
+            let change = Change::created(id, &self.namespace, &self.queue, at);
+            manager.shared.events.publish_change(&change);
+        }
     }
 }
 
@@ -109,19 +117,20 @@ impl Manager {
     ) -> Result<(Task, Wake), EnqueueError> {
         let queue = QueueName::new(queue)?;
         let operation = telemetry::creating(&self.namespace, &queue);
-        let task = operation.within(self.create_in(client, &queue, meta)).await?;
+        let (task, created) = operation.within(self.create_in(client, &queue, meta)).await?;
         operation.span().record("messaging.message.id", task.id);
         operation.done();
-        let wake = self.wake(queue, &task);
+        let wake = self.wake(queue, &task, created);
         Ok((task, wake))
     }
 
+    /// The task, and whether it was created.
     async fn create_in(
         &self,
         client: &impl GenericClient,
         queue: &QueueName,
         meta: TaskMeta,
-    ) -> Result<Task, EnqueueError> {
+    ) -> Result<(Task, bool), EnqueueError> {
         let mut new = self.new_task(queue, meta)?;
         loop {
             new.id = Store::reserve_id_in(client).await.map_err(store)?;
@@ -129,18 +138,19 @@ impl Manager {
                 Enqueued::KeyTaken(id) => {
                     let taken = Store::get_task_in(client, &self.namespace, id).await.map_err(store)?;
                     if let Some(task) = taken {
-                        return Ok(task);
+                        return Ok((task, false));
                     }
                 }
-                enqueued => return self.created(&new, enqueued),
+                enqueued => return self.created(&new, enqueued).map(|task| (task, true)),
             }
         }
     }
 
-    pub(crate) fn wake(&self, queue: QueueName, task: &Task) -> Wake {
+    pub(crate) fn wake(&self, queue: QueueName, task: &Task, created: bool) -> Wake {
         let due_in = task.delayed_at.map(|at| at.duration_since(task.created_at));
         let due_in = due_in.and_then(|due_in| due_in.try_into().ok()).unwrap_or(Duration::ZERO);
-        Wake { namespace: self.namespace.clone(), queue, due: Instant::now() + due_in }
+        let created = created.then_some((task.id, task.created_at));
+        Wake { namespace: self.namespace.clone(), queue, due: Instant::now() + due_in, created }
     }
 
     pub(crate) fn new_task(&self, queue: &QueueName, meta: TaskMeta) -> Result<NewTask, EnqueueError> {

@@ -1,13 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod batch;
 mod bulk;
 mod enqueue;
 mod error;
+mod events;
 mod home;
+mod interventions;
 mod jitter;
 mod maintenance;
 mod manager;
+mod monitor;
 mod open;
 mod pool;
 mod queues;
@@ -17,15 +21,19 @@ mod task_loop;
 mod tasks;
 mod telemetry;
 mod tickers;
+mod tokens;
 mod wakes;
 
 pub use batch::BatchOptions;
 pub use enqueue::{Created, Wake};
 pub use error::{
-    BulkError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, SharedStoreError,
+    AuditError, BulkError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError,
+    RetainError, RetryError, SharedStoreError, TokenError,
 };
+pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
 pub use manager::Manager;
+pub use monitor::{DatabaseHealth, PoolUsage};
 pub use open::ManagerBuilder;
 pub use pool::{
     BuildError, Context, End, Ended, Prefetch, QueueOptions, RegisterError, RunError, RunReport, TaskError,
@@ -36,6 +44,7 @@ pub use pool::{InlineHandler, InlineScope};
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
+pub use tokens::KnownToken;
 pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]

@@ -2,16 +2,23 @@
 
 mod answer;
 mod api;
+mod audit;
+mod auth;
 mod caller;
 mod error;
 mod indent;
 mod input;
+mod layers;
 mod metrics;
 mod options;
 mod resource;
 mod routes;
+mod serve;
 mod unclean;
 
 pub use api::{Api, router};
+pub use auth::{RateLimit, Right, rights};
+pub use indent::indented;
 pub use metrics::{Recorder, RecorderError};
 pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
+pub use serve::{Reloader, ServeError, ServeOptions, Server, TlsFiles};

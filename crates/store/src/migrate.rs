@@ -47,6 +47,10 @@ const MIGRATIONS: &[Migration] = migrations! {
     11 "0011_tickers" "0.1.0";
     12 "0012_jobs" "0.1.0";
     13 "0013_waiter" "0.1.0";
+    14 "0014_tokens" "0.1.0";
+    15 "0015_watcher" "0.1.0";
+    16 "0016_interventions" "0.1.0";
+    17 "0017_oldest_waiting" "0.1.0";
 };
 
 /// Why a database was not migrated. It is as it was before.
@@ -124,6 +128,21 @@ impl<'a> Migrator<'a> {
             tracing::info!(migration = name, "applied migration {name}");
         }
         Ok(migrated)
+    }
+
+    /// The names of the steps that [`run`](Self::run) would apply: none if the database is up to date. Nothing is changed,
+    /// and no lock is taken.
+    ///
+    /// # Errors
+    /// [`MigrateError`].
+    pub async fn missing(&self) -> Result<Vec<&'static str>, MigrateError> {
+        let mut session = self.store.session().await?;
+        let transaction = session.connection.transaction().await.map_err(StoreError::from)?;
+        let applied = applied(&transaction).await?;
+        transaction.rollback().await.map_err(StoreError::from)?;
+        up_to_date(&applied)?;
+        let is_missing = |step: &&Migration| applied.iter().all(|(version, _)| *version != step.version);
+        Ok(MIGRATIONS.iter().filter(is_missing).map(|step| step.name).collect())
     }
 }
 

@@ -1,10 +1,12 @@
 //! The routes, one file for each resource.
 
+pub(crate) mod audit;
 pub(crate) mod metrics;
 pub(crate) mod namespace;
 pub(crate) mod queue;
 pub(crate) mod task;
 pub(crate) mod ticker;
+pub(crate) mod token;
 
 use axum::extract::OriginalUri;
 use axum::http::StatusCode;
@@ -14,7 +16,14 @@ use crate::resource::Routes;
 
 /// Every route, under this prefix.
 pub(crate) fn all(prefix: &str) -> Routes {
-    let groups = [queue::routes(), task::routes(), ticker::routes(), metrics::routes()];
+    let groups = [
+        queue::routes(),
+        task::routes(),
+        ticker::routes(),
+        metrics::routes(),
+        token::routes(),
+        audit::routes(),
+    ];
     groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix)
 }
 

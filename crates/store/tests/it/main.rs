@@ -2,14 +2,17 @@
 
 #![cfg(test)]
 
+mod cancel;
 mod counts;
 mod enqueue;
 mod fence;
+mod fenced;
 mod hot_updates;
 mod keys;
 mod lists;
 mod locks;
 mod migrations;
+mod monitor;
 mod orphans;
 mod outcomes;
 mod partitions;
@@ -17,9 +20,12 @@ mod plans;
 mod prune;
 mod resend;
 mod retain;
+mod retry;
 mod schema;
 mod sessions;
 mod support;
 mod sweep;
 mod tickers;
+mod tokens;
 mod waiter;
+mod watcher;
