@@ -4,9 +4,12 @@
 mod differential;
 mod fixture;
 mod http;
+mod longpoll;
 mod metrics;
 mod queues;
 mod release;
 mod retain;
 mod steps;
 mod tasks;
+mod tick_stream;
+mod wire;
