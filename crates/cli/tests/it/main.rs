@@ -7,6 +7,8 @@ mod describe;
 mod leases;
 mod people;
 #[cfg(test)]
+mod polyglot;
+#[cfg(test)]
 mod postgres;
 mod queues;
 mod remote_work;
