@@ -1,9 +1,15 @@
 //! The server over real HTTP, on a real PostgreSQL.
 
+mod bodies;
+mod concurrency;
 mod fixture;
 mod http;
+mod interventions;
 mod longpoll;
 mod metrics;
+mod names;
+mod outage;
+mod queries;
 mod queues;
 mod release;
 mod retain;
