@@ -11,6 +11,7 @@ mod names;
 mod outage;
 mod queries;
 mod queues;
+mod reference;
 mod release;
 mod retain;
 mod steps;
