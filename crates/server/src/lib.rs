@@ -21,6 +21,7 @@ mod unclean;
 
 pub use api::{Api, router};
 pub use auth::{RateLimit, Right, rights};
+pub use indent::indented;
 pub use metrics::{Recorder, RecorderError};
 pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
 pub use serve::{Reloader, ServeError, ServeOptions, Server, TlsFiles};

@@ -1,7 +1,10 @@
 //! The server over real HTTP, on a real PostgreSQL.
 
+#![cfg(test)]
+
 mod bodies;
 mod concurrency;
+mod differential;
 mod fixture;
 mod http;
 mod interventions;
