@@ -526,6 +526,8 @@ BEGIN
         v_locked := v_locked || v_found;
     END LOOP;
 
+    v_refused := v_refused OR (p_all AND cardinality(v_found) < cardinality(p_queue));
+
     -- A transaction that reads by an old snapshot does not see what became of a queue before it was locked. This asks for
     -- the rows as they are now: one that is gone is a serialization failure (40001).
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -605,7 +607,8 @@ BEGIN
         SELECT g.id, g.run_at, v_now, g.run_at + g.ttl * interval '1 microsecond', g.queue_id, g.retries, g.priority,
             g.payload::json, g.key, g.traceparent
         FROM given g
-        WHERE NOT v_refused AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
+        WHERE NOT v_refused AND (NOT p_all OR NOT EXISTS (SELECT FROM given r WHERE r.code <> 0))
+            AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
         -- In ascending order of ids, so that the pages of the indexes fill up instead of being split in the middle.
         ORDER BY g.ord
         RETURNING queue_id
@@ -773,6 +776,46 @@ SELECT (CASE
     WHEN attempt = spared THEN 0
     ELSE 1
 END)::smallint
+$$;
+
+-- Name: oldest_waiting_v1(text, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.oldest_waiting_v1(p_ns text, p_scan integer) RETURNS TABLE(queue text, waited bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT q.queue, (extract(epoch FROM now() - min(d.run_at)) * 1000000)::bigint
+    FROM pgmill.queue q
+    CROSS JOIN generate_series(0, 9) AS p(priority)
+    CROSS JOIN LATERAL (
+        SELECT s.run_at
+        FROM (
+            SELECT t.run_at,
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries
+                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+            FROM pgmill.task t
+            WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
+            ORDER BY t.run_at, t.id + 0
+            LIMIT p_scan
+        ) s
+        WHERE s.waits
+        LIMIT 1
+    ) d
+    WHERE q.ns = p_ns
+    GROUP BY q.queue
+    ORDER BY q.queue;
+END
 $$;
 
 -- Name: past_retention_v1(date); Type: FUNCTION; Schema: pgmill; Owner: -
@@ -1390,9 +1433,9 @@ BEGIN
 END
 $$;
 
--- Name: retry_v1(text, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: retry_v1(text, bigint, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint) RETURNS TABLE(code smallint, status smallint, key_holder bigint, queue text, priority smallint, created_at timestamp with time zone, delayed_at timestamp with time zone, dies_at timestamp with time zone, attempt integer, spared integer, retries integer, worker text, key text, payload json, result json, traceparent text)
+CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint, p_flight bigint) RETURNS TABLE(code smallint, status smallint, key_holder bigint, queue text, priority smallint, created_at timestamp with time zone, delayed_at timestamp with time zone, dies_at timestamp with time zone, attempt integer, spared integer, retries integer, worker text, key text, payload json, result json, traceparent text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1421,9 +1464,13 @@ BEGIN
     LIMIT 1;
     IF FOUND THEN
         PERFORM pg_advisory_xact_lock_shared(1886219625, v_seen.queue_id);
-        SELECT q.* INTO v_queue FROM pgmill.queue q WHERE q.id = v_seen.queue_id AND q.ns = p_ns;
+        SELECT q.* INTO v_queue
+        FROM (SELECT * FROM pgmill.queue q WHERE q.id = v_seen.queue_id OFFSET 0) q
+        WHERE q.ns = p_ns;
     END IF;
-    IF v_queue.id IS NULL THEN
+    IF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
+        code := 6;
+    ELSIF v_queue.id IS NULL THEN
         code := 1;
     ELSIF v_seen.status < 3 THEN
         code := 2;
@@ -1456,6 +1503,12 @@ BEGIN
             END IF;
         END IF;
     END IF;
+    IF code IS NULL THEN
+        INSERT INTO pgmill.enqueue_resent (flight) VALUES (p_flight) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            code := 6;
+        END IF;
+    END IF;
     IF code IS NOT NULL THEN
         RETURN NEXT;
         RETURN;
@@ -1481,8 +1534,7 @@ BEGIN
         UPDATE pgmill.task t
         SET run_at = v_now, dies_at = v_now + v_queue.ttl * interval '1 microsecond', retries = v_queue.retries,
             spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL
-        FROM lapsed l
-        WHERE t.id = l.id
+        WHERE v_seen.live AND t.id = p_id
         RETURNING t.*
     ), tried AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
@@ -2260,10 +2312,6 @@ COMMENT ON COLUMN pgmill.waiter.queue IS 'Empty: any queue of the namespace.';
 
 COMMENT ON COLUMN pgmill.waiter.until IS 'Until when the process is to be told, whether it sleeps or not.';
 
--- Name: audit audit_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
-
-ALTER TABLE ONLY pgmill.audit
-    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 -- Name: watcher; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE UNLOGGED TABLE pgmill.watcher (
@@ -2276,6 +2324,11 @@ WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_thr
 -- Name: COLUMN watcher.until; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.watcher.until IS 'Until when the process is to be told.';
+
+-- Name: audit audit_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
 -- Name: enqueue_resent enqueue_resent_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
@@ -2332,13 +2385,14 @@ ALTER TABLE ONLY pgmill.token
 ALTER TABLE ONLY pgmill.waiter
     ADD CONSTRAINT waiter_pkey PRIMARY KEY (ns, queue, process);
 
--- Name: audit_at; Type: INDEX; Schema: pgmill; Owner: -
-
-CREATE INDEX audit_at ON pgmill.audit USING btree (at);
 -- Name: watcher watcher_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
 ALTER TABLE ONLY pgmill.watcher
     ADD CONSTRAINT watcher_pkey PRIMARY KEY (ns, process);
+
+-- Name: audit_at; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX audit_at ON pgmill.audit USING btree (at);
 
 -- Name: task_attempt_id; Type: INDEX; Schema: pgmill; Owner: -
 

@@ -44,12 +44,14 @@ impl Manager {
         let mut limits = Limits::new(self.shared.settle);
         loop {
             let error = match self.shared.store.cancel_task(&self.namespace, stored).await {
-                Ok(Cancelled::Task(task)) => {
+                Ok(Cancelled::Task(task, ended_at)) => {
+                    self.shared.events.publish_at(&task, ended_at);
                     self.shared.meters.of(&task.namespace, &task.queue).released(Fate::Cancelled);
                     return Ok(*task);
                 }
                 Ok(Cancelled::NoTask) => return Err(CancelError::NotFound { id }),
                 Ok(Cancelled::Ended(Status::Cancelled)) if limits.lost => {
+                    self.shared.events.lose(&self.namespace, 1);
                     let task = self.shared.store.get_task(&self.namespace, stored).await;
                     return task.ok().flatten().ok_or(CancelError::Unknown { id });
                 }
@@ -60,7 +62,10 @@ impl Manager {
             match self.again(&mut limits, error).await {
                 Verdict::Again => {}
                 Verdict::Locked => return Err(CancelError::Locked { id }),
-                Verdict::Unknown => return Err(CancelError::Unknown { id }),
+                Verdict::Unknown => {
+                    self.shared.events.lose(&self.namespace, 1);
+                    return Err(CancelError::Unknown { id });
+                }
                 Verdict::Failed(error) => return Err(CancelError::Store(error)),
             }
         }
@@ -69,6 +74,9 @@ impl Manager {
     /// Makes a task that has ended, however it did, live again, and returns it: it waits in its queue under the same id, due
     /// now, and is granted as many attempts and as much time to live as its queue says now. Its payload, priority and key
     /// are those it had, its result is cleared, and the history of its attempts is kept. Attempts go on being counted.
+    ///
+    /// Where the answer of the database is lost, it is asked again, and the task retried once all the same; it is then
+    /// returned as it is by that time.
     ///
     /// A task whose queue keeps no history, or that is past its retention, cannot be found.
     ///
@@ -85,11 +93,22 @@ impl Manager {
     pub async fn retry_task(&self, id: u64) -> Result<Task, RetryError> {
         let Ok(stored) = i64::try_from(id) else { return Err(RetryError::NotFound { id }) };
         let mut limits = Limits::new(self.shared.settle);
+        let flight = self.shared.ids.take(1).await?.pop().unwrap_or_default();
         loop {
-            let error = match self.shared.store.retry_task(&self.namespace, stored).await {
+            let error = match self.shared.store.retry_task(&self.namespace, stored, flight).await {
                 Ok(Retried::Task(task)) => {
+                    self.shared.events.publish_at(&task, task.delayed_at.unwrap_or(task.created_at));
                     self.waits_again(&task, stored);
                     return Ok(*task);
+                }
+                Ok(Retried::Settled) => {
+                    self.shared.events.lose(&self.namespace, 1);
+                    let task = self.shared.store.get_task(&self.namespace, stored).await.ok().flatten();
+                    let task = task.ok_or(RetryError::Unknown { id })?;
+                    if task.status.is_some_and(Status::is_live) {
+                        self.waits_again(&task, stored);
+                    }
+                    return Ok(task);
                 }
                 Ok(Retried::NoTask) => return Err(RetryError::NotFound { id }),
                 Ok(Retried::Live(status)) => return Err(RetryError::NotFinished { id, status }),
@@ -97,28 +116,16 @@ impl Manager {
                     return Err(RetryError::KeyTaken { id, by: u64::try_from(by).unwrap_or_default() });
                 }
                 Ok(Retried::Locked) => None,
-                // Once more might retry it a second time. If it is live, it was retried.
-                Err(StoreError::Lost(_)) => return self.look_for_retried(id, stored, limits).await,
                 Err(error) => Some(error),
             };
             match self.again(&mut limits, error).await {
                 Verdict::Again => {}
                 Verdict::Locked => return Err(RetryError::Locked { id }),
-                Verdict::Unknown => return Err(RetryError::Unknown { id }),
-                Verdict::Failed(error) => return Err(RetryError::Store(error)),
-            }
-        }
-    }
-
-    async fn look_for_retried(&self, id: u64, stored: i64, mut limits: Limits) -> Result<Task, RetryError> {
-        loop {
-            match self.shared.store.get_task(&self.namespace, stored).await {
-                Ok(Some(task)) if task.status.is_some_and(Status::is_live) => {
-                    self.waits_again(&task, stored);
-                    return Ok(task);
+                Verdict::Unknown => {
+                    self.shared.events.lose(&self.namespace, 1);
+                    return Err(RetryError::Unknown { id });
                 }
-                Err(error) if error.is_transient() && limits.settle.pause().await => {}
-                _ => return Err(RetryError::Unknown { id }),
+                Verdict::Failed(error) => return Err(RetryError::Store(error)),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod batch;
+mod bulk;
 mod enqueue;
 mod error;
 mod events;
@@ -10,6 +11,7 @@ mod interventions;
 mod jitter;
 mod maintenance;
 mod manager;
+mod monitor;
 mod open;
 mod pool;
 mod queues;
@@ -23,14 +25,15 @@ mod tokens;
 mod wakes;
 
 pub use batch::BatchOptions;
-pub use enqueue::Wake;
+pub use enqueue::{Created, Wake};
 pub use error::{
-    AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
-    RetryError, SharedStoreError, TokenError,
+    AuditError, BulkError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError,
+    RetainError, RetryError, SharedStoreError, TokenError,
 };
 pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
 pub use manager::Manager;
+pub use monitor::{DatabaseHealth, PoolUsage};
 pub use open::ManagerBuilder;
 pub use pool::{
     BuildError, Context, End, Ended, Prefetch, QueueOptions, RegisterError, RunError, RunReport, TaskError,

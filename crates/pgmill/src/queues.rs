@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgmill_schema::{List, ListRequest, Queue, QueueMeta, QueueName, QueueStatus, Task};
+use pgmill_schema::{List, ListRequest, Queue, QueueCounts, QueueMeta, QueueName, QueueStatus, Task};
 use pgmill_store::StoreError;
 
 use crate::error::QueueError;
@@ -136,6 +136,37 @@ impl Manager {
         Ok(self.shared.store.list_queue_statuses(&self.namespace).await?)
     }
 
+    /// How many tasks a queue has in each status, by the counters, as [`list_queue_statuses`](Self::list_queue_statuses).
+    ///
+    /// # Errors
+    /// [`QueueError::NotFound`].
+    ///
+    /// ```no_run
+    /// # async fn example(manager: pgmill::Manager) -> Result<(), pgmill::QueueError> {
+    /// let emails = manager.queue_status("emails").await?;
+    /// println!("{} wait, {} failed", emails.tasks.new + emails.tasks.retry, emails.tasks.failed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn queue_status(&self, queue: &str) -> Result<QueueCounts, QueueError> {
+        let queue = QueueName::new(queue)?;
+        let mut counts = self
+            .shared
+            .store
+            .list_queue_counts(&self.namespace, Some(&queue), &ListRequest::new().limit(1))
+            .await?;
+        counts.body.pop().ok_or_else(|| self.missing(&queue))
+    }
+
+    /// How many tasks the queues of the namespace have in each status: one page of the queues, by name.
+    ///
+    /// # Errors
+    /// If the page lies beyond 2^63, or the database fails.
+    pub async fn list_queue_counts(&self, page: ListRequest) -> Result<List<QueueCounts>, QueueError> {
+        page.validate()?;
+        Ok(self.shared.store.list_queue_counts(&self.namespace, None, &page).await?)
+    }
+
     /// The namespaces of the database that hold a queue or a ticker, and the system's, `pgmill`, in byte order.
     ///
     /// # Errors
@@ -145,10 +176,11 @@ impl Manager {
     }
 
     fn found(&self, found: Option<Queue>, queue: &QueueName) -> Result<Queue, QueueError> {
-        found.ok_or_else(|| QueueError::NotFound {
-            namespace: self.namespace.to_string(),
-            queue: queue.to_string(),
-        })
+        found.ok_or_else(|| self.missing(queue))
+    }
+
+    fn missing(&self, queue: &QueueName) -> QueueError {
+        QueueError::NotFound { namespace: self.namespace.to_string(), queue: queue.to_string() }
     }
 
     fn exists(&self, queue: &QueueName) -> QueueError {

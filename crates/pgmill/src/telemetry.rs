@@ -23,6 +23,9 @@ mod spans;
 pub(crate) use context::carrying_context;
 pub(crate) use fate::Fate;
 pub(crate) use meters::{BatchMeters, Level, Meters};
-pub(crate) use names::{describe, job_ended, listening, notices_received, notices_sent, ticks_taken};
+pub(crate) use names::{
+    describe, event_watchers, event_watchers_dropped, events_lost, job_ended, listening, notices_received,
+    notices_sent, ticks_taken,
+};
 pub(crate) use pool_meters::{HandlingMeters, PoolMeters};
 pub(crate) use spans::{creating, creating_many, releasing, retaining, running};

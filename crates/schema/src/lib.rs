@@ -4,6 +4,7 @@ mod attempt;
 mod audit;
 mod backoff;
 mod claim;
+mod counts;
 mod duration;
 mod event;
 mod json;
@@ -29,6 +30,7 @@ pub use attempt::{Attempt, AttemptOutcome, AttemptOutcomeError};
 pub use audit::{AuditEntry, AuditFilter, AuditMeta, AuditMetaError};
 pub use backoff::{Backoff, BackoffError};
 pub use claim::{Claim, ClaimError};
+pub use counts::{QueueCounts, TaskCounts};
 pub use duration::{
     DurationError, days, duration_nanos, format_duration, from_micros, hours, minutes, parse_duration,
     seconds, to_micros,

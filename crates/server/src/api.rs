@@ -7,8 +7,11 @@ use pgmill::Manager;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
+use crate::lobby::Lobby;
 use crate::options::Options;
 use crate::resource::Routes;
+use crate::routes::health::Health;
+use crate::tick_stream::TickStreams;
 use crate::{layers, metrics, routes, unclean};
 
 /// What every handler can reach.
@@ -21,6 +24,9 @@ struct Shared {
     options: Options,
     auth: Auth,
     shutdown: CancellationToken,
+    health: Health,
+    lobby: Lobby,
+    tick_streams: TickStreams,
 }
 
 impl App {
@@ -32,8 +38,22 @@ impl App {
         &self.0.options
     }
 
+    /// Where requests wait for tasks.
+    pub(crate) fn lobby(&self) -> &Lobby {
+        &self.0.lobby
+    }
+
+    /// The streams of ticks that are open.
+    pub(crate) fn tick_streams(&self) -> &TickStreams {
+        &self.0.tick_streams
+    }
+
     pub(crate) fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
     }
 
     /// Cancelled when requests that wait and streams are to end.
@@ -60,7 +80,16 @@ impl Api {
     pub fn new(manager: Manager, options: Options) -> Self {
         let auth = Auth::new(&manager, &options);
         let shutdown = CancellationToken::new();
-        Self { app: App(Arc::new(Shared { manager, options, auth, shutdown })) }
+        let shared = Shared {
+            manager,
+            options,
+            auth,
+            shutdown,
+            health: Health::default(),
+            lobby: Lobby::default(),
+            tick_streams: TickStreams::default(),
+        };
+        Self { app: App(Arc::new(shared)) }
     }
 
     /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait
@@ -122,6 +151,11 @@ impl Api {
     /// `GET /metrics`.
     pub fn metrics(&self) -> Router {
         self.group(routes::metrics::routes())
+    }
+
+    /// `/health/live` and `/health/ready`.
+    pub fn health(&self) -> Router {
+        self.group(routes::health::routes())
     }
 
     fn group(&self, group: Routes) -> Router {

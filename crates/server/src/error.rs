@@ -121,6 +121,17 @@ impl ApiError {
         self.status == StatusCode::INTERNAL_SERVER_ERROR
     }
 
+    /// At which of several elements it was, from 0. A detail that is an object keeps its keys.
+    #[must_use]
+    pub(crate) fn at_index(self, index: usize) -> Self {
+        let mut detail = match &self.detail {
+            Some(Value::Object(detail)) => detail.clone(),
+            _ => serde_json::Map::new(),
+        };
+        detail.insert("index".to_owned(), index.into());
+        self.with_detail(detail)
+    }
+
     /// The stable name.
     pub(crate) fn name(&self) -> &'static str {
         self.name

@@ -130,7 +130,7 @@ CREATE TABLE pgmill.task_key (
 );
 
 -- Enqueue statements that were sent a second time, by the first id in them. The first sending, should it reach the
--- server only now, finds itself here and writes nothing.
+-- server only now, finds itself here and writes nothing. Retries of tasks stand here too (retry_v1), each by an id of its own.
 CREATE TABLE pgmill.enqueue_resent (
     flight    bigint PRIMARY KEY,
     resent_at timestamptz NOT NULL DEFAULT now()

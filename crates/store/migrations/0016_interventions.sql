@@ -95,6 +95,9 @@ $$;
 -- status; 4 locked by another transaction: nothing changed, to be tried again; 5 its key belongs to another task by now (whose
 -- id is answered as key_holder). A task past dies_at has ended, though the sweep has not been there yet.
 --
+-- p_flight is a reserved id that names this retry, noted in enqueue_resent: of two sendings, whichever comes first retries the task,
+-- and the other does not do so again, though it may have ended anew by then.
+--
 -- attempt goes on counting, and spared becomes as much: so no attempt is used twice, and none of the past ones counts. The
 -- holder is cleared: a release of a past attempt that comes late or once more finds nothing of its own here. One that was done
 -- leaves a receipt in task_gone instead, by which its repetition is told so, and not that the task waits.
@@ -102,8 +105,8 @@ $$;
 -- Locks: the queue's advisory transaction lock, shared, as an enqueue (enqueue_v1); then the row, skipped if it is locked; then
 -- its key, for which it waits at most lock_timeout. The key is deleted and written anew rather than updated: an enqueue that
 -- saw it as stale would still take an updated one over.
--- Relies on: task_pkey, task_finished_id, task_key_pkey. The plan does not depend on statistics: see retain_v1.
-CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint) RETURNS TABLE (
+-- Relies on: task_pkey, task_finished_id, task_key_pkey, enqueue_resent_pkey. The plan does not depend on statistics: see retain_v1.
+CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint, p_flight bigint) RETURNS TABLE (
     code smallint, status smallint, key_holder bigint, queue text, priority smallint, created_at timestamptz,
     delayed_at timestamptz, dies_at timestamptz, attempt integer, spared integer, retries integer, worker text, key text,
     payload json, result json, traceparent text
@@ -136,9 +139,13 @@ BEGIN
     LIMIT 1;
     IF FOUND THEN
         PERFORM pg_advisory_xact_lock_shared(1886219625, v_seen.queue_id);
-        SELECT q.* INTO v_queue FROM pgmill.queue q WHERE q.id = v_seen.queue_id AND q.ns = p_ns;
+        SELECT q.* INTO v_queue
+        FROM (SELECT * FROM pgmill.queue q WHERE q.id = v_seen.queue_id OFFSET 0) q
+        WHERE q.ns = p_ns;
     END IF;
-    IF v_queue.id IS NULL THEN
+    IF EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) THEN
+        code := 6;
+    ELSIF v_queue.id IS NULL THEN
         code := 1;
     ELSIF v_seen.status < 3 THEN
         code := 2;
@@ -171,6 +178,12 @@ BEGIN
             END IF;
         END IF;
     END IF;
+    IF code IS NULL THEN
+        INSERT INTO pgmill.enqueue_resent (flight) VALUES (p_flight) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            code := 6;
+        END IF;
+    END IF;
     IF code IS NOT NULL THEN
         RETURN NEXT;
         RETURN;
@@ -196,8 +209,7 @@ BEGIN
         UPDATE pgmill.task t
         SET run_at = v_now, dies_at = v_now + v_queue.ttl * interval '1 microsecond', retries = v_queue.retries,
             spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL
-        FROM lapsed l
-        WHERE t.id = l.id
+        WHERE v_seen.live AND t.id = p_id
         RETURNING t.*
     ), tried AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)

@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     14 "0014_tokens" "0.1.0";
     15 "0015_watcher" "0.1.0";
     16 "0016_interventions" "0.1.0";
+    17 "0017_oldest_waiting" "0.1.0";
 };
 
 /// Why a database was not migrated. It is as it was before.
@@ -105,6 +106,21 @@ impl<'a> Migrator<'a> {
     /// For the database of this store.
     pub fn new(store: &'a Store) -> Self {
         Self { store }
+    }
+
+    /// The names of the steps that are missing. The database is only read.
+    ///
+    /// # Errors
+    /// [`MigrateError::TooOld`] if it was migrated by a later version that this one cannot work with;
+    /// [`MigrateError::Store`] if there was no answer.
+    pub async fn missing(&self) -> Result<Vec<&'static str>, MigrateError> {
+        let mut session = self.store.session().await?;
+        let transaction = session.connection.transaction().await.map_err(StoreError::from)?;
+        let applied = applied(&transaction).await?;
+        up_to_date(&applied)?;
+        let missing =
+            MIGRATIONS.iter().filter(|step| applied.iter().all(|(version, _)| *version != step.version));
+        Ok(missing.map(|step| step.name).collect())
     }
 
     /// Applies what is missing. Safe to call from any number of processes at once, and at every start: a database that

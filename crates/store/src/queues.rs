@@ -1,13 +1,16 @@
 //! Queues: their settings, their names, their counts.
 
-use pgmill_schema::{List, ListRequest, Namespace, Queue, QueueMeta, QueueName, QueueStatus, Ttl, to_micros};
+use pgmill_schema::{
+    List, ListRequest, Namespace, Queue, QueueCounts, QueueMeta, QueueName, QueueStatus, TaskCounts, Ttl,
+    to_micros,
+};
 use tokio_postgres::types::ToSql;
 
 use crate::error::StoreError;
 use crate::row::Reader;
 use crate::statement::{
-    CREATE_QUEUE, DELETE_QUEUE, GET_QUEUE, LIST_NAMESPACES, LIST_QUEUE_STATUSES, LIST_QUEUES, PAUSE_QUEUE,
-    REGISTER_QUEUE, Statement, UPDATE_QUEUE,
+    CREATE_QUEUE, DELETE_QUEUE, GET_QUEUE, LIST_NAMESPACES, LIST_QUEUE_COUNTS, LIST_QUEUE_STATUSES,
+    LIST_QUEUES, PAUSE_QUEUE, REGISTER_QUEUE, Statement, UPDATE_QUEUE,
 };
 use crate::store::Store;
 
@@ -194,6 +197,29 @@ impl Store {
             .collect()
     }
 
+    /// How many tasks the queues of a namespace have in each status, by name, or one of them: then the list has it alone.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn list_queue_counts(
+        &self,
+        namespace: &Namespace,
+        queue: Option<&QueueName>,
+        page: &ListRequest,
+    ) -> Result<List<QueueCounts>, StoreError> {
+        let queue = queue.map(QueueName::as_str);
+        let params: [&(dyn ToSql + Sync); 4] = [&namespace.as_str(), &queue, &offset(page), &limit(page)];
+        let rows = self.query_again(&LIST_QUEUE_COUNTS, &params).await?;
+        let count = rows.first().map(|row| Reader(row).count("count")).transpose()?.unwrap_or(0);
+        let body = rows
+            .iter()
+            .map(Reader)
+            .filter(|row| !matches!(row.get::<Option<&str>>("queue"), Ok(None)))
+            .map(|row| queue_counts(&row, namespace))
+            .collect::<Result<_, _>>()?;
+        Ok(List { offset: 0, limit: None, count, body })
+    }
+
     async fn one_queue(
         &self,
         statement: &Statement,
@@ -202,6 +228,20 @@ impl Store {
         let rows = self.query(statement, params).await?;
         rows.first().map(|row| Reader(row).queue()).transpose()
     }
+}
+
+fn queue_counts(row: &Reader<'_>, namespace: &Namespace) -> Result<QueueCounts, StoreError> {
+    let tasks = TaskCounts {
+        new: row.count("new")?,
+        retry: row.count("retry")?,
+        retained: row.count("retained")?,
+        released: row.count("released")?,
+        failed: row.count("failed")?,
+        expired: row.count("expired")?,
+        cancelled: row.count("cancelled")?,
+    };
+    let (queue, paused_at) = (row.queue_name()?, row.get("paused_at")?);
+    Ok(QueueCounts { queue, namespace: namespace.clone(), paused_at, tasks })
 }
 
 pub(crate) fn offset(page: &ListRequest) -> i64 {

@@ -50,11 +50,14 @@ statements! {
     CLEAN_QUEUE = "clean_queue" (TEXT, TEXT, INT4);
     LIST_NAMESPACES = "list_namespaces" ();
     LIST_QUEUE_STATUSES = "list_queue_statuses" (TEXT);
+    LIST_QUEUE_COUNTS = "list_queue_counts" (TEXT, TEXT, INT8, INT8);
+    OLDEST_WAITING = "oldest_waiting" (TEXT, INT4);
+    DATABASE_HEALTH = "database_health" ();
     GET_TASK = "get_task" (TEXT, INT8);
     LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, INT8, INT8);
     COUNT_TASKS = "count_tasks" (TEXT, TEXT, INT2);
     CANCEL_TASK = "cancel_task" (TEXT, INT8);
-    RETRY_TASK = "retry_task" (TEXT, INT8);
+    RETRY_TASK = "retry_task" (TEXT, INT8, INT8);
     FIRST_DUE = "first_due" (TEXT, TEXT_ARRAY, BOOL);
     LIST_ATTEMPTS = "list_attempts" (TEXT, INT8);
     CREATE_TICKER = "create_ticker" (TEXT, TEXT, TEXT, INT8, TEXT, TEXT, BOOL, TEXT, INT2, INT2, INT4, TIMESTAMPTZ,

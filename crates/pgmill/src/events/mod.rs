@@ -4,7 +4,7 @@
 //!   committed here: created, retained, released, …          committed in another process, or by pgmill.create_task
 //!        │ publish                                                │
 //!        ├──────────────▶ desk: those who watch here ◀────────────┤ LISTEN pgmill_event, while anybody watches here
-//!        │                 │ held for 25 ms, and sorted by time   │
+//!        │                 │ held for 50 ms, and sorted by time   │
 //!        │                 ▼                                      │
 //!        │                Events::next                            │
 //!        ▼                                                        │
@@ -29,7 +29,7 @@
 //! one, once it hears them again. Not told is what others changed before they knew that somebody watches, for up to a second
 //! ([`Events::ready`] waits for that), and a notice that a crash took with it, along with the listener: that is a gap then.
 //!
-//! **Order.** The changes of one task are told in order, if what told of them took less than 25 ms longer for one than for the
+//! **Order.** The changes of one task are told in order, if what told of them took less than 50 ms longer for one than for the
 //! other. For its two latest statements may have been answered to two threads, or to two processes.
 
 mod desk;
@@ -95,25 +95,20 @@ impl Feed {
             store,
             process,
             home: Home::current(),
-            desk: Desk::default(),
+            desk: Desk::new(),
             outbox: tell_others.then(Outbox::new),
             watching: Watching::default(),
         }
     }
 
-    /// The task is now what it is here, and that is committed. To be called once for each change.
+    /// The task is now what it is here, and that is committed: it was retained, or made due at once. To be called once for
+    /// each change.
     pub(crate) fn publish(self: &Arc<Self>, task: &Task) {
-        let Some(status) = task.status else { return };
-        let at = match status {
-            Status::Retained => task.started_at,
-            Status::New if task.attempt == 0 => None,
-            Status::New | Status::Retry => task.delayed_at,
-            Status::Released | Status::Failed | Status::Expired | Status::Cancelled => task.finished_at,
-        };
+        let at = if task.status == Some(Status::Retained) { task.started_at } else { task.delayed_at };
         self.publish_at(task, at.unwrap_or(task.created_at));
     }
 
-    /// The same for a change at this time.
+    /// The same for a change at this time: a task does not tell when its attempt has ended.
     pub(crate) fn publish_at(self: &Arc<Self>, task: &Task, at: Timestamp) {
         let Some(status) = task.status else { return };
         let (namespace, queue, worker) = (&task.namespace, &task.queue, task.worker.as_deref());
@@ -184,7 +179,7 @@ impl Feed {
         if let Some(outbox) = &self.outbox {
             outbox.close().await;
         }
-        self.desk.close();
+        self.desk.close().await;
         self.watching.change();
     }
 

@@ -100,47 +100,44 @@ impl Outbox {
         }
     }
 
-    fn is_known(&self) -> bool {
-        self.state().is_known()
-    }
-
-    /// What was answered to a statement that was sent at this time. An answer that took too long tells nothing of those who
-    /// came meanwhile: then what they may want stays.
+    /// What was answered to a statement that was sent at this time.
     fn learn(&self, sent: Instant, watched: Vec<Namespace>) {
         let until = sent + LOOK_EVERY;
         let mut state = self.state();
         state.watched = watched.into_iter().collect();
         state.known_until = Some(until);
-        if state.is_known() {
-            let State { changes, lost, watched, .. } = &mut *state;
-            changes.retain(|event| watched.contains(&event.namespace));
-            lost.retain(|namespace, _| watched.contains(namespace));
-        }
         let quiet_until = if state.watched.is_empty() { self.micros(until) } else { 0 };
         self.quiet_until.store(quiet_until, Ordering::Release);
     }
 
-    /// What there is for those who watch; `None` if nothing waits, and telling ends.
+    /// What there is for those who watched the last time; `None` if nothing waits, and telling ends.
     fn take(&self) -> Option<Vec<News>> {
         let mut state = self.state();
-        if state.changes.is_empty() && state.lost.is_empty() {
-            self.end(&mut state);
-            return None;
-        }
+        // An answer that took too long tells nothing of those who came meanwhile: what they may want stays.
+        let known = state.is_known();
         let State { changes, lost, watched, .. } = &mut *state;
         let mut news: HashMap<Namespace, News> = HashMap::new();
         let of = |namespace: &Namespace| News { namespace: namespace.clone(), events: Vec::new(), lost: 0 };
-        for namespace in &*watched {
-            if let Some(lost) = lost.remove(namespace) {
-                news.entry(namespace.clone()).or_insert_with(|| of(namespace)).lost = lost;
+        let mut waiting = Vec::new();
+        for event in std::mem::take(changes) {
+            if watched.contains(&event.namespace) {
+                let namespace = event.namespace.clone();
+                news.entry(namespace).or_insert_with_key(of).events.push(event);
+            } else if !known {
+                waiting.push(event);
             }
         }
-        let all = std::mem::take(changes);
-        let (told, kept): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|event| watched.contains(&event.namespace));
-        *changes = kept;
-        for event in told {
-            news.entry(event.namespace.clone()).or_insert_with(|| of(&event.namespace)).events.push(event);
+        *changes = waiting;
+        lost.retain(|namespace, count| {
+            let is_watched = watched.contains(namespace);
+            if is_watched {
+                news.entry(namespace.clone()).or_insert_with_key(of).lost = *count;
+            }
+            !is_watched && !known
+        });
+        if news.is_empty() && changes.is_empty() && lost.is_empty() {
+            self.end(&mut state);
+            return None;
         }
         Some(news.into_values().collect())
     }
@@ -178,11 +175,9 @@ pub(super) async fn tell(feed: Arc<Feed>) {
     let mut turn = Turn(Some(|| outbox.end(&mut outbox.state())));
     loop {
         tokio::time::sleep(GATHER).await;
-        if !outbox.is_known() && !say(&feed, outbox, &[]).await {
-            break;
-        }
         let Some(news) = outbox.take() else { break };
-        if !news.is_empty() && !say(&feed, outbox, &news).await {
+        // With nothing for those who watched, it asks who does now.
+        if !say(&feed, outbox, &news).await {
             break;
         }
     }

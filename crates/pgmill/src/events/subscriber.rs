@@ -42,7 +42,7 @@ impl Manager {
     /// Watches tasks of the namespace change: all that is created, retained and ended from now on, by this process or another
     /// one, by the SQL function `pgmill.create_task` or by the sweep. Not the deletion of a queue.
     ///
-    /// A change is told once it is committed, within some 25 ms by this process and some 50 ms by another. What a caller's own
+    /// A change is told once it is committed, within some 50 ms of this process and some 100 ms of another. What a caller's own
     /// transaction creates is told with its [`Wake`](crate::Wake). Up to 1,024 changes wait for whoever watches; who lets more
     /// come together is [dropped](EventItem::Dropped), and holds up nobody.
     ///

@@ -54,6 +54,12 @@ metrics! {
         "Notices sent to other processes.";
     NOTICES_RECEIVED = Counter "pgmill_notices_received_total" in Count by [],
         "Notices received from other processes.";
+    EVENT_WATCHERS = Gauge "pgmill_event_watchers" in Count by [],
+        "Who watch tasks change in this process.";
+    EVENT_WATCHERS_DROPPED = Counter "pgmill_event_watchers_dropped_total" in Count by [],
+        "Those of them who were dropped, for they did not fetch what there was.";
+    EVENTS_LOST = Counter "pgmill_events_lost_total" in Count by [],
+        "Changes of tasks that were left out for those who watch in this process, as far as they can be counted.";
     CALLS_WAITING = Gauge "pgmill_calls_waiting" in Count by ["batcher"],
         "Calls that wait for the next statement.";
     FLIGHTS = Gauge "pgmill_flights" in Count by ["batcher"],
@@ -94,6 +100,18 @@ pub(crate) fn notices_sent() -> Counter {
 
 pub(crate) fn notices_received() -> Counter {
     NOTICES_RECEIVED.counter(&[])
+}
+
+pub(crate) fn event_watchers() -> Gauge {
+    EVENT_WATCHERS.gauge(&[])
+}
+
+pub(crate) fn event_watchers_dropped() -> Counter {
+    EVENT_WATCHERS_DROPPED.counter(&[])
+}
+
+pub(crate) fn events_lost() -> Counter {
+    EVENTS_LOST.counter(&[])
 }
 
 /// Ticks were taken at this time, both by the database's clock.

@@ -303,6 +303,47 @@ impl Model {
         Verdict::Ended(status)
     }
 
+    /// What a cancellation comes to: the status of a task that had ended before.
+    pub(crate) fn cancel(&mut self, id: u64) -> Result<(), Status> {
+        let task = self.tasks.get_mut(&id).expect("a known task");
+        if task.status().is_finished() {
+            return Err(task.status());
+        }
+        if task.lease.take().is_some() {
+            task.note(AttemptOutcome::Cancelled, None);
+        }
+        task.finished = Some(Status::Cancelled);
+        Ok(())
+    }
+
+    /// What a retry comes to: the status of a task that has not ended, or who has its key. When it is due is told by the
+    /// answer.
+    pub(crate) fn retry(&mut self, id: u64) -> Result<&mut ModelTask, Result<Status, u64>> {
+        let task = &self.tasks[&id];
+        if task.status().is_live() {
+            return Err(Ok(task.status()));
+        }
+        if let Some(key) = &task.key {
+            if let Some(owner) = self.owner(task.queue, key).filter(|owner| *owner != id) {
+                return Err(Err(owner));
+            }
+            self.keys.insert((task.queue, key.clone()), id);
+        }
+        let task = self.tasks.get_mut(&id).expect("a known task");
+        if task.lease.take().is_some() {
+            task.note(AttemptOutcome::Lapsed, None);
+        }
+        let settings = self.queues[task.queue].as_ref().expect("the queue of a task");
+        (task.finished, task.result) = (None, None);
+        (task.spared, task.total) = (task.attempt, settings.retries);
+        Ok(task)
+    }
+
+    /// How long the tasks of a queue live.
+    pub(crate) fn ttl(&self, queue: usize) -> Option<Duration> {
+        self.queues[queue].as_ref().and_then(|settings| settings.ttl)
+    }
+
     /// Takes a task away, and its key with it.
     fn forget(&mut self, id: u64) {
         self.tasks.remove(&id);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pgmill::{
-    BatchOptions, Claim, EnqueueError, Json, LookupError, Manager, Outcome, QueueError, QueueMeta,
-    ReleaseError, Retain, Status, Task, TaskFilter, hours, minutes,
+    BatchOptions, CancelError, Claim, EnqueueError, Json, LookupError, Manager, Outcome, QueueError,
+    QueueMeta, ReleaseError, Retain, RetryError, Status, Task, TaskFilter, hours, minutes,
 };
 use pgmill_testkit::TestDatabase;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
@@ -27,6 +27,8 @@ enum Op {
     Release { nth: usize, outcome: Outcome },
     ReleaseStale { nth: usize, outcome: Outcome },
     Extend { nth: usize },
+    Cancel { nth: usize },
+    RetryTask { nth: usize },
     Pause { queue: usize, pause: bool },
     Update { queue: usize, retries: u32, ttl: Option<Duration>, keeps_history: bool },
     Delete { queue: usize },
@@ -63,6 +65,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         10 => release,
         2 => stale,
         2 => nth.clone().prop_map(|nth| Op::Extend { nth }),
+        3 => nth.clone().prop_map(|nth| Op::Cancel { nth }),
+        4 => nth.clone().prop_map(|nth| Op::RetryTask { nth }),
         2 => (queue(), any::<bool>()).prop_map(|(queue, pause)| Op::Pause { queue, pause }),
         2 => update,
         1 => queue().prop_map(|queue| Op::Delete { queue }),
@@ -124,6 +128,16 @@ impl Run<'_> {
                     let claim = self.claims[nth % self.claims.len()];
                     let until = self.manager.extend_leases(&[claim], None).await.unwrap();
                     assert_eq!(until[0].is_some(), self.model.extend(claim));
+                }
+            }
+            Op::Cancel { nth } => {
+                if let Some(id) = self.pick(*nth, any_task) {
+                    self.cancel(id).await;
+                }
+            }
+            Op::RetryTask { nth } => {
+                if let Some(id) = self.pick(*nth, any_task) {
+                    self.retry(id).await;
                 }
             }
             Op::Pause { queue, pause } => {
@@ -265,6 +279,33 @@ impl Run<'_> {
         }
     }
 
+    async fn cancel(&mut self, id: u64) {
+        let verdict = self.model.cancel(id);
+        match self.manager.cancel_task(id).await {
+            Ok(task) => {
+                assert_eq!(verdict, Ok(()), "task {id}");
+                self.model.tasks[&id].assert_shown(&task, false);
+            }
+            Err(CancelError::Finished { status, .. }) => assert_eq!(verdict, Err(status), "task {id}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn retry(&mut self, id: u64) {
+        let ttl = self.model.ttl(self.model.tasks[&id].queue);
+        let verdict = self.model.retry(id);
+        match (self.manager.retry_task(id).await, verdict) {
+            (Ok(task), Ok(known)) => {
+                known.run_at = task.delayed_at.expect("when it is due");
+                known.dies_at = ttl.map(|ttl| known.run_at + ttl);
+                known.assert_shown(&task, false);
+            }
+            (Err(RetryError::NotFinished { status, .. }), Err(Ok(known))) => assert_eq!(status, known),
+            (Err(RetryError::KeyTaken { by, .. }), Err(Err(owner))) => assert_eq!(by, owner),
+            (retried, verdict) => panic!("task {id}: {retried:?} is not {verdict:?}"),
+        }
+    }
+
     fn pick(&self, nth: usize, from: impl Fn(&Model) -> Vec<u64>) -> Option<u64> {
         let from = from(&self.model);
         (!from.is_empty()).then(|| from[nth % from.len()])
@@ -325,6 +366,10 @@ impl Run<'_> {
             }
         }
     }
+}
+
+fn any_task(model: &Model) -> Vec<u64> {
+    model.tasks.keys().copied().collect()
 }
 
 fn live(model: &Model) -> Vec<u64> {

@@ -2,9 +2,9 @@
 
 use axum::http::StatusCode;
 use pgmill::{
-    AuditError, ClaimError, EnqueueError, ListRequestError, LookupError, NameError, NameKind, OutcomeError,
-    QueueError, QueueMetaError, ReleaseError, RetainError, SharedStoreError, StatusError, StoreError,
-    TaskMetaError, TickerError, TickerMetaError, TokenError, TokenMetaError,
+    AuditError, BulkError, ClaimError, EnqueueError, ListRequestError, LookupError, NameError, NameKind,
+    OutcomeError, QueueError, QueueMetaError, ReleaseError, RetainError, SharedStoreError, StatusError,
+    StoreError, TaskMetaError, TickerError, TickerMetaError, TokenError, TokenMetaError,
 };
 
 use super::ApiError;
@@ -136,6 +136,15 @@ impl From<EnqueueError> for ApiError {
     }
 }
 
+impl From<BulkError> for ApiError {
+    fn from(BulkError { index, error, .. }: BulkError) -> Self {
+        match index {
+            Some(index) => Self::from(error).at_index(index),
+            None => error.into(),
+        }
+    }
+}
+
 impl From<RetainError> for ApiError {
     fn from(error: RetainError) -> Self {
         match error {
@@ -167,7 +176,7 @@ impl From<ReleaseError> for ApiError {
             // The contract has one answer for a task that is unknown, waits, or has ended.
             ReleaseError::NotRetained { .. } => Self::not_found("task_not_retained"),
             ReleaseError::Superseded { .. } => {
-                Self::conflict("lease_stale", "the lease is stale: another attempt holds the task")
+                Self::conflict("lease_stale", "the lease is stale: its attempt is over")
             }
             ReleaseError::Id { .. } => Self::bad("invalid_parameter", error.to_string()),
             ReleaseError::Outcome(error) => error.into(),

@@ -79,7 +79,7 @@ impl Http {
 }
 
 impl Reply {
-    fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a reply has a head");
         let reply = Self::head(&bytes[..end]);
         let body = &bytes[end + 4..];

@@ -14,7 +14,7 @@ impl Fixture {
 
     async fn cancelled(&self, id: i64) -> Task {
         match self.cancel(id).await {
-            Cancelled::Task(task) => *task,
+            Cancelled::Task(task, _) => *task,
             other => panic!("not cancelled: {other:?}"),
         }
     }

@@ -12,6 +12,7 @@ mod keys;
 mod lists;
 mod locks;
 mod migrations;
+mod monitor;
 mod orphans;
 mod outcomes;
 mod partitions;

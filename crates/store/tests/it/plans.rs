@@ -297,6 +297,15 @@ async fn explain(fixture: &Fixture) -> Plans {
 
     session.run("SELECT FROM pgmill.sweep_v1(0, -1::smallint, 'epoch', 0, $1)", &[&BATCH]).await;
     plans.push(("sweep", session.plans()));
+
+    // It has a key, and has not ended.
+    for (name, call) in [("cancel", "cancel_v1('app', $1)"), ("retry", "retry_v1('app', $1, $1)")] {
+        let answer = session.run(&format!("SELECT code FROM pgmill.{call}"), &[&new[1]]).await;
+        assert_eq!(answer[0].get::<_, i16>(0), 0, "{name}");
+        plans.push((name, session.plans()));
+    }
+    session.run("SELECT FROM pgmill.oldest_waiting_v1('app', 500)", &[]).await;
+    plans.push(("oldest waiting", session.plans()));
     plans
 }
 

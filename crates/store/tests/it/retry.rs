@@ -8,8 +8,12 @@ use pgmill_store::{Ended, Enqueued, Retried, Sending};
 use crate::support::{Fixture, done, namespace, released, retry, seconds_between};
 
 impl Fixture {
+    async fn flight(&self) -> i64 {
+        self.store.reserve_ids(1).await.unwrap()[0]
+    }
+
     async fn retry(&self, id: i64) -> Retried {
-        self.store.retry_task(&self.namespace, id).await.unwrap()
+        self.store.retry_task(&self.namespace, id, self.flight().await).await.unwrap()
     }
 
     async fn retried(&self, id: i64) -> Task {
@@ -93,7 +97,8 @@ async fn what_has_not_ended_or_never_was_is_told_and_left_alone() {
     }
     assert!(matches!(fixture.retry(4711).await, Retried::NoTask));
     fixture.store.cancel_task(&fixture.namespace, created[2]).await.unwrap();
-    let other = fixture.store.retry_task(&namespace("other"), created[2]).await.unwrap();
+    let other =
+        fixture.store.retry_task(&namespace("other"), created[2], fixture.flight().await).await.unwrap();
     assert!(matches!(other, Retried::NoTask), "{other:?}");
     fixture.store.delete_queue(&fixture.namespace, &queue).await.unwrap();
     assert!(matches!(fixture.retry(created[2]).await, Retried::NoTask));
@@ -145,6 +150,22 @@ async fn a_repeated_release_of_a_retried_task_is_told_how_it_ended() {
         assert_eq!(fixture.status(id).await, Some(Status::Retained));
         fixture.assert_counts_are_true().await;
     }
+}
+
+#[tokio::test]
+async fn a_retry_that_is_repeated_retries_nothing_a_second_time() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    let id = fixture.create(&queue, 1).await[0];
+    fixture.finish_one(&queue, done()).await;
+    let flight = fixture.flight().await;
+    let sent = async || fixture.store.retry_task(&fixture.namespace, id, flight).await.unwrap();
+    assert!(matches!(sent().await, Retried::Task(_)));
+    assert!(matches!(sent().await, Retried::Settled), "it waits");
+    fixture.finish_one(&queue, done()).await;
+    assert!(matches!(sent().await, Retried::Settled), "it has ended");
+    assert_eq!(fixture.status(id).await, Some(Status::Released));
+    assert_eq!(fixture.retried(id).await.attempt, 2, "another retry is another");
 }
 
 #[tokio::test]

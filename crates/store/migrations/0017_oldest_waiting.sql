@@ -1,0 +1,45 @@
+-- For how long, in microseconds, the oldest task that could be retained has been due, in each queue of a namespace that has
+-- one. A paused queue's tasks wait too.
+--
+-- Of each priority it looks at the first p_scan tasks that are due, retained ones among them, and mostly at the first alone.
+-- Where all of them are retained, what waits behind them is not told: that is somebody's turn to be next anyway.
+--
+-- No lock. Relies on: queue_name, task_ready. The plan does not depend on statistics: see retain_v1.
+CREATE FUNCTION pgmill.oldest_waiting_v1(p_ns text, p_scan integer) RETURNS TABLE (queue text, waited bigint)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT q.queue, (extract(epoch FROM now() - min(d.run_at)) * 1000000)::bigint
+    FROM pgmill.queue q
+    CROSS JOIN generate_series(0, 9) AS p(priority)
+    CROSS JOIN LATERAL (
+        SELECT s.run_at
+        FROM (
+            SELECT t.run_at,
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries
+                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+            FROM pgmill.task t
+            WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
+            ORDER BY t.run_at, t.id + 0
+            LIMIT p_scan
+        ) s
+        WHERE s.waits
+        LIMIT 1
+    ) d
+    WHERE q.ns = p_ns
+    GROUP BY q.queue
+    ORDER BY q.queue;
+END
+$$;
