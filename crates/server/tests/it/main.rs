@@ -2,10 +2,12 @@
 
 #![cfg(test)]
 
+mod audit;
 mod bodies;
 mod concurrency;
 mod differential;
 mod fixture;
+mod guarded;
 mod http;
 mod interventions;
 mod longpoll;
@@ -17,7 +19,9 @@ mod queues;
 mod reference;
 mod release;
 mod retain;
+mod rights;
 mod steps;
 mod tasks;
 mod tick_stream;
+mod tokens;
 mod wire;
