@@ -149,7 +149,8 @@ async fn a_client_that_has_sent_all_it_will_is_answered() {
 
 #[tokio::test]
 async fn a_request_without_an_answer_in_time_is_given_up() {
-    let app = Router::new().route("/", get(async || pending::<()>().await).post(async || pending::<()>().await));
+    let app =
+        Router::new().route("/", get(async || pending::<()>().await).post(async || pending::<()>().await));
     let scene = Scene::of(app, ServeOptions::new().request_time(SOON)).await;
     let read = scene.http.send("GET", "/", &[("X-Request-Id", "mine")], "").await;
     assert_eq!((read.status, read.error().as_str(), read.header("retry-after")), (503, "timeout", Some("1")));
@@ -185,7 +186,8 @@ async fn a_stream_may_go_on_beyond_all_limits_of_time() {
         }),
     );
     let short = Duration::from_millis(100);
-    let limits = ServeOptions::new().request_time(short).idle_time(short).header_time(short).write_time(short);
+    let limits =
+        ServeOptions::new().request_time(short).idle_time(short).header_time(short).write_time(short);
     let scene = Scene::of(app, limits).await;
     let answer = scene.http.send("GET", "/", &[], "").await;
     assert!(answer.body.ends_with("part 4;"), "{}", answer.body);
@@ -199,7 +201,8 @@ async fn a_client_that_reads_nothing_of_a_stream_is_cut() {
         "/",
         get(async move || {
             let told = Told(Arc::clone(&told));
-            let parts = stream::unfold(told, async |told| Some((Ok::<_, Infallible>("x".repeat(1 << 16)), told)));
+            let parts =
+                stream::unfold(told, async |told| Some((Ok::<_, Infallible>("x".repeat(1 << 16)), told)));
             Body::from_stream(parts)
         }),
     );
