@@ -64,7 +64,7 @@ async fn a_head_that_comes_bit_by_bit_is_cut_too() {
 
 #[tokio::test]
 async fn a_connection_without_a_request_is_closed_only_after_the_idle_time() {
-    let limits = ServeOptions::new().header_time(SOON).idle_time(SOON * 4);
+    let limits = ServeOptions::new().header_time(SOON).idle_time(SOON * 10);
     let scene = Scene::of(hello(), limits).await;
     let mut wire = scene.connect().await;
     for _ in 0..2 {
@@ -163,11 +163,11 @@ async fn a_request_without_an_answer_in_time_is_given_up() {
 #[tokio::test]
 async fn the_time_that_a_body_takes_is_its_own() {
     let app = Router::new().route("/", post(async |body: Bytes| body.len().to_string()));
-    let scene = Scene::of(app, ServeOptions::new().request_time(SOON)).await;
+    let scene = Scene::of(app, ServeOptions::new().request_time(SOON * 5)).await;
     let mut wire = scene.connect().await;
     wire.send("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4\r\n\r\n").await;
     for _ in 0..4 {
-        sleep(SOON / 2).await;
+        sleep(SOON * 2).await;
         wire.send("x").await;
     }
     assert!(wire.rest().await.starts_with("HTTP/1.1 200"));
