@@ -526,6 +526,8 @@ BEGIN
         v_locked := v_locked || v_found;
     END LOOP;
 
+    v_refused := v_refused OR (p_all AND cardinality(v_found) < cardinality(p_queue));
+
     -- A transaction that reads by an old snapshot does not see what became of a queue before it was locked. This asks for
     -- the rows as they are now: one that is gone is a serialization failure (40001).
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -605,7 +607,8 @@ BEGIN
         SELECT g.id, g.run_at, v_now, g.run_at + g.ttl * interval '1 microsecond', g.queue_id, g.retries, g.priority,
             g.payload::json, g.key, g.traceparent
         FROM given g
-        WHERE NOT v_refused AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
+        WHERE NOT v_refused AND (NOT p_all OR NOT EXISTS (SELECT FROM given r WHERE r.code <> 0))
+            AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
         -- In ascending order of ids, so that the pages of the indexes fill up instead of being split in the middle.
         ORDER BY g.ord
         RETURNING queue_id

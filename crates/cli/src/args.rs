@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{ArgAction, CommandFactory, Parser};
+use jiff::Timestamp;
 use pgmill::{NameError, Namespace, QueueName, WorkerName};
 
 use crate::commands::Command;
@@ -14,19 +15,37 @@ use crate::{output, version};
 /// The exit code for arguments that cannot be understood.
 const USAGE: u8 = 80;
 
+/// Options that scripts put before the command; they are read as if they stood behind it. Each has a value.
+const MOVABLE: [&str; 7] = [
+    "--http.addr",
+    "--http.prefix",
+    "--token",
+    "--namespace",
+    "--otel.endpoint",
+    "--otel.header",
+    "--otel.name",
+];
+
 /// A task queue on PostgreSQL.
 ///
-/// Without `--url` or `DATABASE_URL`, commands use an embedded PostgreSQL in the user's data folder, which they start
-/// and stop by themselves.
+/// `pgmill run` starts a server; most other commands ask it. Those that use the database themselves (run, work, demo,
+/// migrate) use an embedded PostgreSQL in the user's data folder where neither `--url` nor `DATABASE_URL` names another.
 #[derive(Debug, Parser)]
-#[command(name = "pgmill", disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    name = "pgmill",
+    version,
+    propagate_version = true,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 struct Arguments {
-    /// Log on standard error what is done. `RUST_LOG` chooses more precisely.
+    /// Show on standard error what is done and what the server is asked. `RUST_LOG` chooses more precisely.
     #[arg(long, global = true)]
     debug: bool,
     /// Print the version and how it was built, as JSON.
-    #[arg(long)]
-    version: bool,
+    #[arg(long, global = true, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -39,22 +58,47 @@ pub(crate) struct Cli {
 
 /// Reads the arguments of the program. An `Err` is the exit code of one that has nothing more to do.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
-    let arguments = Arguments::try_parse().map_err(|error| match error.kind() {
+    let given = behind_the_command(std::env::args_os());
+    let arguments = Arguments::try_parse_from(given).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp => {
             output::text(&error.render().to_string());
             ExitCode::SUCCESS
         }
+        ErrorKind::DisplayVersion => {
+            output::json_pretty(&version::info());
+            ExitCode::SUCCESS
+        }
         _ => refuse(&error),
     })?;
-    if arguments.version {
-        output::json_pretty(&version::info());
-        return Err(ExitCode::SUCCESS);
-    }
     let Some(command) = arguments.command else {
         output::text(&Arguments::command().render_help().to_string());
         return Err(usage_error("a command is missing"));
     };
     Ok(Cli { debug: arguments.debug, command })
+}
+
+/// The whole of the command line, to describe it.
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Moves the options of [`MOVABLE`] that stand before the command behind it.
+fn behind_the_command(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.peekable();
+    let mut stay: Vec<OsString> = arguments.next().into_iter().collect();
+    let mut moved = Vec::new();
+    while let Some(option) = arguments.next_if(|argument| argument.as_encoded_bytes().starts_with(b"-")) {
+        let text = option.to_string_lossy().into_owned();
+        let (name, value) =
+            text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
+        let to = if MOVABLE.contains(&name) { &mut moved } else { &mut stay };
+        to.push(option);
+        if MOVABLE.contains(&name) && value.is_none() {
+            moved.extend(arguments.next());
+        }
+    }
+    stay.extend(arguments.next());
+    stay.into_iter().chain(moved).chain(arguments).collect()
 }
 
 fn refuse(error: &clap::Error) -> ExitCode {
@@ -88,6 +132,31 @@ fn usage_of(mut arguments: impl Iterator<Item = OsString>) -> String {
 /// A duration such as `1h30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     pgmill::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// A number as Go writes it: decimal, or after `0x`, `0o` or `0b`.
+pub(crate) fn uint(text: &str) -> Result<u64, String> {
+    let (digits, radix) = match text.get(..2).map(str::to_ascii_lowercase).as_deref() {
+        Some("0x") => (&text[2..], 16),
+        Some("0o") => (&text[2..], 8),
+        Some("0b") => (&text[2..], 2),
+        _ => (text, 10),
+    };
+    // A sign is no digit, although `from_str_radix` takes one.
+    let unsigned = Some(digits).filter(|digits| !digits.starts_with('+'));
+    let number = unsigned.and_then(|digits| u64::from_str_radix(digits, radix).ok());
+    number.ok_or_else(|| "expected a whole number from 0 to 18446744073709551615".to_owned())
+}
+
+/// A time with its zone, as RFC 3339 has it.
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "expected a time as in RFC 3339, such as 2030-01-31T08:00:00+01:00".to_owned())
+}
+
+/// A duration from 100 ms on.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    let interval = Some(duration(text)?).filter(|interval| *interval >= Duration::from_millis(100));
+    interval.ok_or_else(|| "must be at least 100ms".to_owned())
 }
 
 /// A duration of at least a second.

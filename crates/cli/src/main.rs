@@ -4,10 +4,19 @@ mod args;
 mod commands;
 mod database;
 mod embedded;
+mod failure;
+mod feed;
 mod logging;
 mod output;
+mod page;
+mod payload;
+mod remote;
+mod settings;
+mod show;
 mod shutdown;
+mod style;
 mod version;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -30,5 +39,8 @@ fn run(command: commands::Command) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the program could not start its threads")?;
-    runtime.block_on(command.run())
+    let end = runtime.block_on(command.run());
+    // Nothing is left to do, but a thread may still wait for input.
+    runtime.shutdown_background();
+    end
 }

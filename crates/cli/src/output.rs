@@ -1,8 +1,14 @@
 //! What people and scripts read: results on standard output, everything else on standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context;
 use serde::Serialize;
+
+use crate::failure;
+
+const HTML: [(char, &str); 5] =
+    [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
 
 /// Writes to standard output. Whoever closed it, as `head` does, wants no more, and that is no error.
 pub(crate) fn text(text: &str) {
@@ -28,6 +34,30 @@ pub(crate) fn json_pretty(value: &impl Serialize) {
     }
 }
 
+/// One object as the API has it: indented by two spaces, with the characters escaped that HTML would take for its own.
+pub(crate) fn object(value: &impl Serialize) -> anyhow::Result<()> {
+    let json = serde_json::to_vec(value).context("the answer cannot be printed")?;
+    let mut json =
+        String::from_utf8(pgmill_server::indented(&json)).context("the answer cannot be printed")?;
+    // They occur in strings only.
+    for (character, escape) in HTML {
+        json = json.replace(character, escape);
+    }
+    text(&json);
+    Ok(())
+}
+
+/// Whether people read what is printed.
+pub(crate) fn is_for_people() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether colours are wanted where they can be shown: <https://no-color.org>.
+pub(crate) fn has_colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    is_for_people() && !refused && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
 /// A remark for whoever watches.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
@@ -35,6 +65,11 @@ pub(crate) fn note(text: &str) {
 
 /// What went wrong, followed by its causes.
 pub(crate) fn error(error: &anyhow::Error) {
+    // What a request failed with, unless the command has said more about it.
+    if let Some(refused) = error.chain().next().and_then(|error| error.downcast_ref()) {
+        note(&failure::text(refused, io::stderr().is_terminal()));
+        return;
+    }
     let mut text = format!("Error: {error}");
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();

@@ -15,6 +15,17 @@ pub(crate) struct Shutdown {
     pub(crate) now: CancellationToken,
 }
 
+/// Waits until the program is asked to end. From its first call on, SIGINT and SIGTERM no longer end it by themselves.
+pub(crate) async fn asked() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
 impl Shutdown {
     /// From here on, SIGINT and SIGTERM no longer end the program by themselves.
     pub(crate) fn listen() -> anyhow::Result<Self> {

@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pgmill_schema::{Namespace, QueueName, Status, Task, TaskMeta, TaskMetaError, to_micros};
-use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
+use pgmill_store::{Enqueued, NewTask, Store, StoreError};
 use tokio::time::Instant;
 use tokio_postgres::GenericClient;
 
-use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Reply, Unsettled, due_in, publish, settle};
+use crate::batch::{Batcher, EnqueueCall, EnqueueFlight, Reply};
 use crate::error::EnqueueError;
 use crate::events::Change;
 use crate::manager::Manager;
-use crate::telemetry::{self, BatchMeters};
+use crate::telemetry;
 
-/// From how many tasks on a bulk travels by COPY. Measured with payloads of 100 B: a COPY is even with the statement at 300
-/// to 500 tasks, takes three quarters of its time at 1,000 and half at 10,000. That is without a network; the six round
-/// trips of a COPY need some hundred tasks more to pay where each takes half a millisecond.
-const COPY_FROM: usize = 1_000;
+/// A task that was created, or the one that has its key.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Created {
+    /// The task.
+    pub task: Task,
+    /// Whether it was created by this call. If not, it had the key already.
+    pub is_new: bool,
+}
 
 /// Tells workers, and those who watch [events](Manager::events), of a task that was created in a transaction, once that is
 /// committed.
@@ -70,6 +75,17 @@ impl Manager {
     /// # }
     /// ```
     pub async fn create_task(&self, queue: &str, meta: TaskMeta) -> Result<Task, EnqueueError> {
+        Ok(self.create_or_find_task(queue, meta).await?.task)
+    }
+
+    /// As [`create_task`](Self::create_task), and tells whether the task was created, or is the one that has the key.
+    ///
+    /// # Errors
+    /// [`EnqueueError`]; after all but [`EnqueueError::Unknown`] nothing is created.
+    ///
+    /// # Panics
+    /// If called outside of a tokio runtime.
+    pub async fn create_or_find_task(&self, queue: &str, meta: TaskMeta) -> Result<Created, EnqueueError> {
         let queue = QueueName::new(queue)?;
         let operation = telemetry::creating(&self.namespace, &queue);
         let new = operation.span().in_scope(|| self.new_task(&queue, meta))?;
@@ -79,63 +95,10 @@ impl Manager {
             if let Some(task) = self.task_of(&NewTask { id, ..new.clone() }, enqueued).await? {
                 operation.span().record("messaging.message.id", task.id);
                 operation.done();
-                return Ok(task);
+                return Ok(Created { task, is_new: is_new(enqueued) });
             }
             // The task that had the key was removed between the two looks: the key is free now.
         }
-    }
-
-    /// Creates all of these tasks or none, and returns them in the same order, once they are durable. Large ones travel by
-    /// binary COPY. A task with a key that is taken is not created: the task that has the key is returned in its place.
-    ///
-    /// # Errors
-    /// [`EnqueueError`], for the first task that is not one that can be created.
-    ///
-    /// # Panics
-    /// If called outside of a tokio runtime.
-    pub async fn create_tasks(
-        &self,
-        queue: &str,
-        metas: impl IntoIterator<Item = TaskMeta>,
-    ) -> Result<Vec<Task>, EnqueueError> {
-        let queue = QueueName::new(queue)?;
-        let metas: Vec<_> = metas.into_iter().collect();
-        let operation = telemetry::creating_many(&self.namespace, &queue, metas.len());
-        let created = operation.within(self.create_many(&queue, metas)).await?;
-        operation.done();
-        Ok(created)
-    }
-
-    async fn create_many(&self, queue: &QueueName, metas: Vec<TaskMeta>) -> Result<Vec<Task>, EnqueueError> {
-        let mut tasks =
-            metas.into_iter().map(|meta| self.new_task(queue, meta)).collect::<Result<Vec<_>, _>>()?;
-        // Before the look whether the manager is closed, so that closing either is seen or waits.
-        let _taken = self.shared.bulks.token();
-        if self.shared.bulks.is_closed() {
-            return Err(EnqueueError::Closed);
-        }
-        let ids = self.shared.ids.take(tasks.len()).await.map_err(store)?;
-        tasks.iter_mut().zip(ids).for_each(|(task, id)| task.id = id);
-        let answers = self.create_at_once(queue, &tasks).await?;
-        for (new, enqueued) in tasks.iter().zip(&answers) {
-            self.shared.floors.arrived(new, enqueued);
-            publish(&self.shared.events, new, enqueued);
-        }
-        if let Some(soonest) = answers.iter().filter_map(due_in).min() {
-            self.shared.wakes.wake(&self.namespace, queue, soonest);
-            let created = answers.iter().filter_map(due_in).count();
-            self.shared.meters.of(&self.namespace, queue).created.increment(created as u64);
-        }
-        let mut created = Vec::with_capacity(tasks.len());
-        for (new, enqueued) in tasks.iter().zip(answers) {
-            // Only the owner of a key may fail to be looked at, and by now the others are created.
-            let unseen = |_| EnqueueError::Unknown { id: task_id(new) };
-            created.push(match self.task_of(new, enqueued).await.map_err(unseen)? {
-                Some(task) => task,
-                None => self.created(new, Enqueued::Settled)?,
-            });
-        }
-        Ok(created)
     }
 
     /// Creates a task in the caller's transaction, which commits or loses it. The task carries its id already; workers of
@@ -208,33 +171,12 @@ impl Manager {
         })
     }
 
-    /// One statement for all of them, or a COPY.
-    async fn create_at_once(
-        &self,
-        queue: &QueueName,
-        tasks: &[NewTask],
-    ) -> Result<Vec<Enqueued>, EnqueueError> {
-        let plain = tasks.iter().all(|task| task.key.is_none());
-        let store = &self.shared.store;
-        let copied = tasks.len() >= COPY_FROM && plain && !store.is_pooler();
-        let meters = &self.shared.bulk_meters;
-        let bulk = Bulk { store, namespace: &self.namespace, queue, tasks, copied, meters };
-        let (answers, _) =
-            settle(self.shared.settle, Sending::First, &bulk).await.map_err(|end| match end {
-                Unsettled::Failed(error) | Unsettled::Refused(error, _) => EnqueueError::Store(error),
-                Unsettled::Unknown => EnqueueError::Unknown { id: tasks.first().map_or(0, task_id) },
-            })?;
-        // A refusal refuses all, and is told before anything else.
-        for (task, enqueued) in tasks.iter().zip(&answers) {
-            if matches!(enqueued, Enqueued::NoQueue | Enqueued::DelayedInPast) {
-                self.created(task, *enqueued)?;
-            }
-        }
-        Ok(answers)
-    }
-
     /// The task that an enqueue came to; `None` if its key belonged to a task that is gone since.
-    async fn task_of(&self, new: &NewTask, enqueued: Enqueued) -> Result<Option<Task>, EnqueueError> {
+    pub(crate) async fn task_of(
+        &self,
+        new: &NewTask,
+        enqueued: Enqueued,
+    ) -> Result<Option<Task>, EnqueueError> {
         let store_of = &self.shared.store;
         match enqueued {
             Enqueued::KeyTaken(id) => store_of.get_task(&self.namespace, id).await.map_err(store),
@@ -295,35 +237,9 @@ impl Manager {
     }
 }
 
-/// Tasks that are created together or not at all.
-struct Bulk<'a> {
-    store: &'a Store,
-    namespace: &'a Namespace,
-    queue: &'a QueueName,
-    tasks: &'a [NewTask],
-    copied: bool,
-    meters: &'a BatchMeters,
-}
-
-impl Batch for Bulk<'_> {
-    type Answer = Enqueued;
-
-    fn meters(&self) -> &BatchMeters {
-        self.meters
-    }
-
-    fn rows(&self) -> usize {
-        self.tasks.len()
-    }
-
-    async fn send(&self, sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
-        match sending {
-            Sending::First if self.copied => {
-                self.store.copy_tasks(self.namespace, self.queue, self.tasks).await
-            }
-            sending => self.store.enqueue_all(self.tasks, sending).await,
-        }
-    }
+/// Whether what an enqueue came to is a task of its own.
+pub(crate) fn is_new(enqueued: Enqueued) -> bool {
+    !matches!(enqueued, Enqueued::KeyTaken(_))
 }
 
 async fn submit(batcher: &Batcher<EnqueueFlight>, task: NewTask) -> Result<(i64, Enqueued), EnqueueError> {
@@ -338,10 +254,10 @@ fn storable(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond().max(0)).unwrap_or(time)
 }
 
-fn task_id(task: &NewTask) -> u64 {
+pub(crate) fn task_id(task: &NewTask) -> u64 {
     u64::try_from(task.id).unwrap_or_default()
 }
 
-fn store(error: StoreError) -> EnqueueError {
+pub(crate) fn store(error: StoreError) -> EnqueueError {
     EnqueueError::Store(error.into())
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod batch;
+mod bulk;
 mod enqueue;
 mod error;
 mod events;
@@ -24,10 +25,10 @@ mod tokens;
 mod wakes;
 
 pub use batch::BatchOptions;
-pub use enqueue::Wake;
+pub use enqueue::{Created, Wake};
 pub use error::{
-    AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
-    RetryError, SharedStoreError, TokenError,
+    AuditError, BulkError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError,
+    RetainError, RetryError, SharedStoreError, TokenError,
 };
 pub use events::{EventItem, Events};
 pub use maintenance::Maintained;

@@ -28,6 +28,11 @@ impl<T> Answer<T> {
     pub(crate) fn created(value: T) -> Self {
         Self { status: StatusCode::CREATED, value }
     }
+
+    /// 201 for something new, 200 for what was there already.
+    pub(crate) fn created_or_found(is_new: bool, value: T) -> Self {
+        if is_new { Self::created(value) } else { Self::ok(value) }
+    }
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {

@@ -6,10 +6,11 @@ use axum::Router;
 use pgmill::Manager;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Auth;
 use crate::options::Options;
 use crate::resource::Routes;
 use crate::routes::health::Health;
-use crate::{caller, layers, metrics, routes, unclean};
+use crate::{layers, metrics, routes, unclean};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     manager: Manager,
     options: Options,
+    auth: Auth,
     shutdown: CancellationToken,
     health: Health,
 }
@@ -30,6 +32,10 @@ impl App {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.0.auth
     }
 
     pub(crate) fn health(&self) -> &Health {
@@ -58,9 +64,10 @@ pub fn router(manager: Manager, options: Options) -> Router {
 impl Api {
     /// The interface of this manager, which goes on being usable beside it.
     pub fn new(manager: Manager, options: Options) -> Self {
+        let auth = Auth::new(&manager, &options);
         let shutdown = CancellationToken::new();
         let health = Health::default();
-        Self { app: App(Arc::new(Shared { manager, options, shutdown, health })) }
+        Self { app: App(Arc::new(Shared { manager, options, auth, shutdown, health })) }
     }
 
     /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait
@@ -86,7 +93,7 @@ impl Api {
     /// Everything, and an answer of 404 for all other paths.
     pub fn router(&self) -> Router {
         let all = routes::all(self.app.options().path_prefix());
-        self.finish(all.into_router().fallback(routes::fallback))
+        self.finish(all.into_router(&self.app).fallback(routes::fallback))
     }
 
     /// `GET /namespace`.
@@ -109,6 +116,16 @@ impl Api {
         self.group(routes::ticker::routes())
     }
 
+    /// `/token` and what is below it: see [`Options::auth`].
+    pub fn tokens(&self) -> Router {
+        self.group(routes::token::routes())
+    }
+
+    /// `GET /audit`: who changed what.
+    pub fn audit(&self) -> Router {
+        self.group(routes::audit::routes())
+    }
+
     /// `GET /metrics`.
     pub fn metrics(&self) -> Router {
         self.group(routes::metrics::routes())
@@ -120,13 +137,12 @@ impl Api {
     }
 
     fn group(&self, group: Routes) -> Router {
-        self.finish(group.under(self.app.options().path_prefix()).into_router())
+        self.finish(group.under(self.app.options().path_prefix()).into_router(&self.app))
     }
 
     /// The layers that every request passes: the last one first.
     fn finish(&self, router: Router<App>) -> Router {
         router
-            .layer(axum::middleware::from_fn_with_state(self.app.clone(), caller::identify))
             .layer(axum::middleware::from_fn(unclean::redirect))
             .layer(axum::middleware::from_fn(layers::report))
             .layer(axum::middleware::from_fn(metrics::count))

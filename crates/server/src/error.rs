@@ -82,6 +82,13 @@ impl ApiError {
             .with_detail(serde_json::json!({ "id": id }))
     }
 
+    /// 429: there is room again after so long.
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "slow down");
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+        Self { retry_after: Some(seconds), ..error }
+    }
+
     /// 503: the answer did not come within this time.
     pub(crate) fn too_late(time: Duration, changes: bool) -> Self {
         let asked = if changes { "; it is not known whether it was done" } else { "" };
@@ -112,6 +119,17 @@ impl ApiError {
     /// Whether it is a defect.
     pub(crate) fn is_defect(&self) -> bool {
         self.status == StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    /// At which of several elements it was, from 0. A detail that is an object keeps its keys.
+    #[must_use]
+    pub(crate) fn at_index(self, index: usize) -> Self {
+        let mut detail = match &self.detail {
+            Some(Value::Object(detail)) => detail.clone(),
+            _ => serde_json::Map::new(),
+        };
+        detail.insert("index".to_owned(), index.into());
+        self.with_detail(detail)
     }
 
     /// The stable name.

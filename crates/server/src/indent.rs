@@ -3,7 +3,7 @@
 /// Indents JSON by two spaces, as the contract has it. Payloads that came in as text are indented with the rest.
 ///
 /// The text must be JSON. What is inside of its strings stays as it is.
-pub(crate) fn indented(json: &[u8]) -> Vec<u8> {
+pub fn indented(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len() * 3 / 2 + 16);
     let mut depth = 0;
     let mut bytes = json.iter().copied().peekable();

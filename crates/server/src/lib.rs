@@ -2,6 +2,8 @@
 
 mod answer;
 mod api;
+mod audit;
+mod auth;
 mod caller;
 mod error;
 mod indent;
@@ -15,6 +17,8 @@ mod serve;
 mod unclean;
 
 pub use api::{Api, router};
+pub use auth::{RateLimit, Right, rights};
+pub use indent::indented;
 pub use metrics::{Recorder, RecorderError};
 pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
 pub use serve::{Reloader, ServeError, ServeOptions, Server, TlsFiles};

@@ -8,10 +8,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 
 use crate::api::App;
+use crate::auth::{self, Gate};
 use crate::error::ApiError;
 
 /// The methods of one path.
 pub(crate) struct Resource {
+    /// The path below the prefix.
+    route: String,
     path: String,
     methods: MethodRouter<App>,
     names: Vec<Method>,
@@ -22,7 +25,12 @@ pub(crate) struct Routes(Vec<Resource>);
 
 /// The methods of this path, which is relative to the prefix. So far none.
 pub(crate) fn at(path: &str) -> Resource {
-    Resource { path: path.to_owned(), methods: MethodRouter::new(), names: Vec::new() }
+    Resource {
+        route: path.to_owned(),
+        path: path.to_owned(),
+        methods: MethodRouter::new(),
+        names: Vec::new(),
+    }
 }
 
 impl Resource {
@@ -52,11 +60,15 @@ impl Resource {
         Self { methods: self.methods.on(filter, handler), names, ..self }
     }
 
-    /// Refuses all other methods. HEAD is one of them, which axum would answer as GET.
-    fn into_methods(self) -> MethodRouter<App> {
+    /// Refuses all other methods. HEAD is one of them, which axum would answer as GET. The guard stands before all of them.
+    fn into_methods(self, app: &App) -> MethodRouter<App> {
         let allow = self.names.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let refuse = async move |method: Method| refused(&method, &allow);
-        self.methods.on(MethodFilter::HEAD, refuse.clone()).fallback(refuse)
+        let gate = Gate { app: app.clone(), route: self.route.into() };
+        self.methods
+            .on(MethodFilter::HEAD, refuse.clone())
+            .fallback(refuse)
+            .layer(axum::middleware::from_fn_with_state(gate, auth::guard))
     }
 }
 
@@ -78,10 +90,20 @@ impl Routes {
         self
     }
 
-    pub(crate) fn into_router(self) -> Router<App> {
+    /// Path and method of every route.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> impl Iterator<Item = (String, String)> {
+        let of = |resource: &'_ Resource| {
+            let path = resource.route.clone();
+            resource.names.iter().map(move |name| (path.clone(), name.to_string())).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of)
+    }
+
+    pub(crate) fn into_router(self, app: &App) -> Router<App> {
         self.0.into_iter().fold(Router::new(), |router, resource| {
             let path = resource.path.clone();
-            router.route(&path, resource.into_methods())
+            router.route(&path, resource.into_methods(app))
         })
     }
 }

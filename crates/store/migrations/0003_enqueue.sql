@@ -21,8 +21,8 @@ $$;
 -- p_traceparent    trace contexts, likewise; null if no row has one
 -- p_flight         the first id of the batch: names this sending
 -- p_resend         the batch may have been committed by an earlier sending
--- p_all            create all or none: one delayed_at in the past refuses the others too, which then are answered as
---                  code 0 all the same
+-- p_all            create all or none: one that is refused (codes 1 and 2) refuses the others too, which then are answered
+--                  as code 0 all the same
 --
 -- Answers a row for each task: code 0 created, 1 no such queue, 2 delayed_at in the past, 3 the key belongs to another
 -- task (whose id is answered), 4 created by an earlier sending (the times in the answer are this sending's).
@@ -68,6 +68,8 @@ BEGIN
         PERFORM pg_advisory_xact_lock_shared(1886219625, f) FROM unnest(v_found) f;
         v_locked := v_locked || v_found;
     END LOOP;
+
+    v_refused := v_refused OR (p_all AND cardinality(v_found) < cardinality(p_queue));
 
     -- A transaction that reads by an old snapshot does not see what became of a queue before it was locked. This asks for
     -- the rows as they are now: one that is gone is a serialization failure (40001).
@@ -148,7 +150,8 @@ BEGIN
         SELECT g.id, g.run_at, v_now, g.run_at + g.ttl * interval '1 microsecond', g.queue_id, g.retries, g.priority,
             g.payload::json, g.key, g.traceparent
         FROM given g
-        WHERE NOT v_refused AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
+        WHERE NOT v_refused AND (NOT p_all OR NOT EXISTS (SELECT FROM given r WHERE r.code <> 0))
+            AND g.code = 0 AND (g.key IS NULL OR g.owner = g.id) AND (NOT p_resend OR g.id <> ALL (v_settled))
         -- In ascending order of ids, so that the pages of the indexes fill up instead of being split in the middle.
         ORDER BY g.ord
         RETURNING queue_id

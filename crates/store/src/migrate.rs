@@ -129,21 +129,6 @@ impl<'a> Migrator<'a> {
         }
         Ok(migrated)
     }
-
-    /// The names of the steps that [`run`](Self::run) would apply: none if the database is up to date. Nothing is changed,
-    /// and no lock is taken.
-    ///
-    /// # Errors
-    /// [`MigrateError`].
-    pub async fn missing(&self) -> Result<Vec<&'static str>, MigrateError> {
-        let mut session = self.store.session().await?;
-        let transaction = session.connection.transaction().await.map_err(StoreError::from)?;
-        let applied = applied(&transaction).await?;
-        transaction.rollback().await.map_err(StoreError::from)?;
-        up_to_date(&applied)?;
-        let is_missing = |step: &&Migration| applied.iter().all(|(version, _)| *version != step.version);
-        Ok(MIGRATIONS.iter().filter(is_missing).map(|step| step.name).collect())
-    }
 }
 
 /// What the record says: versions, and the oldest binary each allows.

@@ -25,14 +25,14 @@ pub(crate) fn creating(namespace: &Namespace, queue: &QueueName) -> Operation {
 }
 
 /// Creates many tasks at once.
-pub(crate) fn creating_many(namespace: &Namespace, queue: &QueueName, count: usize) -> Operation {
+pub(crate) fn creating_many(namespace: &Namespace, queue: Option<&QueueName>, count: usize) -> Operation {
     Operation::new(info_span!(
         "pgmill.create_tasks",
         otel.kind = "producer",
         otel.status_code = Empty,
         messaging.system = "pgmill",
         messaging.operation.type = "send",
-        messaging.destination.name = queue.as_str(),
+        messaging.destination.name = queue.map(QueueName::as_str),
         messaging.batch.message_count = count,
         pgmill.namespace = namespace.as_str(),
     ))

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
-use pgmill::{EnqueueError, Manager, Retain, Status, Task, TaskMeta, minutes};
+use pgmill::{EnqueueError, Manager, QueueMeta, Retain, Status, Task, TaskMeta, minutes};
 
 use crate::fixture::{Fixture, json, task};
 
@@ -140,4 +140,32 @@ async fn tasks_of_a_bulk_are_retained_in_its_order() {
         let ids = |tasks: &[Task]| tasks.iter().map(|task| task.id).collect::<Vec<_>>();
         assert_eq!(ids(&taken), ids(&created[..50]));
     }
+}
+
+#[tokio::test]
+async fn tasks_of_several_queues_are_created_together_and_those_that_had_their_key_are_found() {
+    let fixture = Fixture::with_queue().await;
+    fixture.manager.register_queue(QueueMeta::new("other")).await.unwrap();
+    let had = fixture.create(task(0).key("k")).await;
+    let tasks = [("q", task(1)), ("OTHER", task(2)), ("q", task(3).key("k"))];
+    let created = fixture.manager.create_or_find_tasks(tasks).await.unwrap();
+    let told: Vec<_> = created.iter().map(|it| (it.task.queue.as_str(), it.is_new)).collect();
+    assert_eq!(told, [("q", true), ("other", true), ("q", false)]);
+    assert_eq!(created[2].task.id, had.id);
+    let again = fixture.manager.create_or_find_task("q", task(4).key("k")).await.unwrap();
+    assert_eq!((again.task.id, again.is_new), (had.id, false));
+    assert!(fixture.manager.next_task("worker", &["other"]).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn one_task_that_is_refused_refuses_those_of_other_queues_and_is_named() {
+    let fixture = Fixture::with_queue().await;
+    let past = Timestamp::now() - SignedDuration::from_mins(1);
+    for (wrong, meta) in [("nowhere", task(1)), ("q", task(1).delayed_at(past)), ("a b", task(1))] {
+        let tasks = [("q", task(0).key("k")), (wrong, meta)];
+        let refused = fixture.manager.create_or_find_tasks(tasks).await.unwrap_err();
+        assert_eq!(refused.index, Some(1), "{refused}");
+        assert_eq!(fixture.count(Status::New).await, 0);
+    }
+    assert!(fixture.manager.create_or_find_task("q", task(2).key("k")).await.unwrap().is_new);
 }

@@ -2,9 +2,9 @@
 
 use axum::http::StatusCode;
 use pgmill::{
-    ClaimError, EnqueueError, ListRequestError, LookupError, NameError, NameKind, OutcomeError, QueueError,
-    QueueMetaError, ReleaseError, RetainError, SharedStoreError, StatusError, StoreError, TaskMetaError,
-    TickerError, TickerMetaError,
+    AuditError, BulkError, ClaimError, EnqueueError, ListRequestError, LookupError, NameError, NameKind,
+    OutcomeError, QueueError, QueueMetaError, ReleaseError, RetainError, SharedStoreError, StatusError,
+    StoreError, TaskMetaError, TickerError, TickerMetaError, TokenError, TokenMetaError,
 };
 
 use super::ApiError;
@@ -136,6 +136,15 @@ impl From<EnqueueError> for ApiError {
     }
 }
 
+impl From<BulkError> for ApiError {
+    fn from(BulkError { index, error, .. }: BulkError) -> Self {
+        match index {
+            Some(index) => Self::from(error).at_index(index),
+            None => error.into(),
+        }
+    }
+}
+
 impl From<RetainError> for ApiError {
     fn from(error: RetainError) -> Self {
         match error {
@@ -167,7 +176,7 @@ impl From<ReleaseError> for ApiError {
             // The contract has one answer for a task that is unknown, waits, or has ended.
             ReleaseError::NotRetained { .. } => Self::not_found("task_not_retained"),
             ReleaseError::Superseded { .. } => {
-                Self::conflict("lease_stale", "the lease is stale: another attempt holds the task")
+                Self::conflict("lease_stale", "the lease is stale: its attempt is over")
             }
             ReleaseError::Id { .. } => Self::bad("invalid_parameter", error.to_string()),
             ReleaseError::Outcome(error) => error.into(),
@@ -185,6 +194,40 @@ impl From<LookupError> for ApiError {
             LookupError::NotFound { .. } => Self::not_found("task_not_found"),
             LookupError::Page(error) => error.into(),
             LookupError::Store(error) => error.into(),
+            error => Self::defect(error),
+        }
+    }
+}
+
+impl From<TokenMetaError> for ApiError {
+    fn from(error: TokenMetaError) -> Self {
+        match error {
+            TokenMetaError::Name(error) => error.into(),
+            error => Self::bad("invalid_token_request", error.to_string()),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NotFound { .. } => Self::not_found("token_not_found"),
+            TokenError::Exists { name } => {
+                Self::conflict("token_exists", "token already exists").with_detail(name)
+            }
+            TokenError::Meta(error) => error.into(),
+            TokenError::Page(error) => error.into(),
+            TokenError::Store(error) => error.into(),
+            error => Self::defect(error),
+        }
+    }
+}
+
+impl From<AuditError> for ApiError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Page(error) => error.into(),
+            AuditError::Store(error) => error.into(),
             error => Self::defect(error),
         }
     }

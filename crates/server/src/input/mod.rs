@@ -7,6 +7,7 @@ mod object;
 mod query;
 mod segment;
 
-pub(crate) use body::Body;
-pub(crate) use query::{Page, Query};
-pub(crate) use segment::Segment;
+pub(crate) use body::{Body, Read, invalid as invalid_body, read_body};
+pub(crate) use object::{Object, object};
+pub(crate) use query::{Page, Query, invalid as invalid_parameter};
+pub(crate) use segment::{Segment, TaskId};

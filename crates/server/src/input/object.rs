@@ -30,9 +30,10 @@ pub(crate) fn object(text: &[u8]) -> Result<Object<'_>, serde_json::Error> {
 }
 
 impl<V> Object<'_, V> {
-    /// Whether there is a key of this name, in any case.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| key.eq_ignore_ascii_case(name))
+    /// What the last key of this name holds, in any case, which is removed.
+    pub(crate) fn take(&mut self, name: &str) -> Option<V> {
+        let taken = self.0.extract_if(.., |(key, _)| key.eq_ignore_ascii_case(name));
+        taken.last().map(|(_, value)| value)
     }
 }
 

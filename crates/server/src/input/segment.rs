@@ -22,12 +22,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// One segment of the path that is the id of a task: decimal digits alone, from 1.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TaskId(pub(crate) u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for TaskId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Segment::from_request_parts(parts, state).await?.task_id().map(Self)
+    }
+}
+
 impl Segment {
     /// The id of a task: decimal digits alone, from 1.
     ///
     /// # Errors
     /// 400 in the words of the contract.
-    pub(crate) fn task_id(&self) -> Result<u64, ApiError> {
+    fn task_id(&self) -> Result<u64, ApiError> {
         let invalid = || ApiError::bad("invalid_parameter", "invalid task id").with_detail(self.0.as_str());
         if self.0.is_empty() || !self.0.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(invalid());

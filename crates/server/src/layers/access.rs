@@ -13,7 +13,7 @@ use axum::http::{Method, Uri};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
-use super::address::Peers;
+use super::address::{ClientAddress, Peers};
 use super::request_id::RequestId;
 use crate::serve::Flight;
 
@@ -39,13 +39,18 @@ impl Access {
     pub(super) fn begin(request: &mut Request, peers: Peers, id: &RequestId) -> Self {
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         let host = host.or_else(|| request.uri().authority().map(|host| host.as_str())).unwrap_or_default();
+        let host = host.to_owned();
+        let remote_ip = peers.address(request);
+        if let Some(address) = remote_ip {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
         Self {
             begun: Instant::now(),
             id: id.clone(),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            host: host.to_owned(),
-            remote_ip: peers.address(request),
+            host,
+            remote_ip,
             status: CLIENT_GONE,
             size: 0,
             _flight: request.extensions_mut().remove(),

@@ -13,6 +13,10 @@ pub(crate) struct Peers {
     pub(crate) trust_proxy: bool,
 }
 
+/// The address that was found out, for what comes behind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
 /// In the order of the contract.
 const TOLD_BY_PROXIES: [&str; 4] = ["x-real-ip", "x-forwarded-for", "cf-connecting-ip", "true-client-ip"];
 

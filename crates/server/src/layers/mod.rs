@@ -23,9 +23,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use self::access::Access;
-pub(crate) use self::address::Peers;
+pub(crate) use self::address::{ClientAddress, Peers};
 pub(crate) use self::origin::{Names, Origins};
-pub(crate) use self::report::report;
+pub(crate) use self::report::{chain, report};
 pub(crate) use self::request_id::RequestId;
 pub(crate) use self::time_limit::{BodyLate, TimeLimit};
 

@@ -52,7 +52,7 @@ fn log(error: &ApiError, id: &RequestId) {
 }
 
 /// An error and what caused it, each once.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

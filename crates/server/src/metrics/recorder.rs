@@ -44,6 +44,7 @@ impl Recorder {
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_| RecorderError::Installed)?;
         super::http::describe();
+        crate::audit::describe();
         Ok(Self(handle.into()))
     }
 

@@ -23,7 +23,9 @@ pub(crate) fn routes() -> Routes {
 
 /// The metrics in the text format of Prometheus.
 async fn scrape(caller: Caller, State(app): State<App>, headers: HeaderMap) -> Response {
-    let text = gather(&caller.manager, app.options().shown_recorder()).await;
+    // What the process counts is of all namespaces.
+    let recorder = app.options().shown_recorder().filter(|_| caller.is_everywhere());
+    let text = gather(&caller.manager, recorder).await;
     if takes_gzip(&headers)
         && let Ok(packed) = packed(text.as_bytes())
     {

@@ -1,11 +1,13 @@
 //! The routes, one file for each resource.
 
+pub(crate) mod audit;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod namespace;
 pub(crate) mod queue;
 pub(crate) mod task;
 pub(crate) mod ticker;
+pub(crate) mod token;
 
 use axum::extract::OriginalUri;
 use axum::http::StatusCode;
@@ -15,7 +17,15 @@ use crate::resource::Routes;
 
 /// Every route, under this prefix; what is asked without knowing the prefix also without it.
 pub(crate) fn all(prefix: &str) -> Routes {
-    let groups = [queue::routes(), task::routes(), ticker::routes(), metrics::routes(), health::routes()];
+    let groups = [
+        queue::routes(),
+        task::routes(),
+        ticker::routes(),
+        metrics::routes(),
+        token::routes(),
+        audit::routes(),
+        health::routes(),
+    ];
     let prefixed = groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix);
     if prefix.is_empty() { prefixed } else { prefixed.and(health::routes()) }
 }

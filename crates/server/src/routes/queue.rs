@@ -3,6 +3,7 @@
 use pgmill::{List, Queue, QueueError, QueueMeta};
 
 use crate::answer::{Answer, Answered};
+use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Segment};
@@ -25,7 +26,12 @@ async fn list(caller: Caller, Page(page): Page) -> Answered<List<Queue>> {
 /// Creates a queue.
 async fn create(caller: Caller, Body(meta): Body<QueueMeta>) -> Answered<Queue> {
     let asked = meta.queue.clone();
-    let queue = caller.manager.create_queue(meta).await.map_err(|error| named(error, &asked))?;
+    let change = Change::new("create_queue").with(&meta);
+    let queue = caller
+        .change(change, |manager| async move {
+            manager.create_queue(meta).await.map_err(|error| named(error, &asked))
+        })
+        .await?;
     Ok(Answer::created(queue))
 }
 
@@ -37,23 +43,31 @@ async fn get(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
 /// Changes the settings that are given; a name renames.
 async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<QueueMeta>) -> Answered<Queue> {
     let asked = meta.queue.clone();
-    let queue = caller.manager.update_queue(&name, meta).await.map_err(|error| named(error, &asked))?;
+    let change = Change::new("update_queue").of(&name).with(&meta);
+    let queue = caller
+        .change(change, |manager| async move {
+            manager.update_queue(&name, meta).await.map_err(|error| named(error, &asked))
+        })
+        .await?;
     Ok(Answer::ok(queue))
 }
 
 /// Deletes a queue and its tasks.
 async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
-    Ok(Answer::ok(caller.manager.delete_queue(&name).await?))
+    let change = Change::new("delete_queue");
+    Ok(Answer::ok(caller.change(change, |manager| async move { manager.delete_queue(&name).await }).await?))
 }
 
 /// Lets a queue hand out no tasks.
 async fn pause(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
-    Ok(Answer::ok(caller.manager.pause_queue(&name).await?))
+    let change = Change::new("pause_queue");
+    Ok(Answer::ok(caller.change(change, |manager| async move { manager.pause_queue(&name).await }).await?))
 }
 
 /// Lets it hand out tasks again.
 async fn resume(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
-    Ok(Answer::ok(caller.manager.resume_queue(&name).await?))
+    let change = Change::new("resume_queue");
+    Ok(Answer::ok(caller.change(change, |manager| async move { manager.resume_queue(&name).await }).await?))
 }
 
 /// A name that is taken is told as it was asked for.

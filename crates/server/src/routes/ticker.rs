@@ -3,6 +3,7 @@
 use pgmill::{List, Ticker, TickerError, TickerMeta};
 
 use crate::answer::{Answer, Answered};
+use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Segment};
@@ -24,7 +25,12 @@ async fn list(caller: Caller, Page(page): Page) -> Answered<List<Ticker>> {
 /// Creates a ticker.
 async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
-    let ticker = caller.manager.create_ticker(meta).await.map_err(|error| named(error, &asked))?;
+    let change = Change::new("create_ticker").with(&settings(&meta));
+    let ticker = caller
+        .change(change, |manager| async move {
+            manager.create_ticker(meta).await.map_err(|error| named(error, &asked))
+        })
+        .await?;
     Ok(Answer::created(ticker))
 }
 
@@ -36,13 +42,24 @@ async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
 /// Changes the settings that are given; a name renames.
 async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
-    let ticker = caller.manager.update_ticker(&name, meta).await.map_err(|error| named(error, &asked))?;
+    let change = Change::new("update_ticker").of(&name).with(&settings(&meta));
+    let ticker = caller
+        .change(change, |manager| async move {
+            manager.update_ticker(&name, meta).await.map_err(|error| named(error, &asked))
+        })
+        .await?;
     Ok(Answer::ok(ticker))
 }
 
 /// Deletes a ticker.
 async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
-    Ok(Answer::ok(caller.manager.delete_ticker(&name).await?))
+    let change = Change::new("delete_ticker");
+    Ok(Answer::ok(caller.change(change, |manager| async move { manager.delete_ticker(&name).await }).await?))
+}
+
+/// What of it is for the audit: not the payload.
+fn settings(meta: &TickerMeta) -> TickerMeta {
+    TickerMeta { payload: None, ..meta.clone() }
 }
 
 /// A name that is taken is told as it was asked for.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pgmill::{Context, End, Ended, Json, Outcome, Task};
+use pgmill::{Json, Outcome, Task};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,18 @@ pub(super) struct CommandHandler {
     running: AtomicUsize,
     /// Why attempts did not succeed, from the end of the command until that is recorded: by task and attempt.
     notes: Mutex<HashMap<(u64, u32), String>>,
+}
+
+/// A task that the command is to run for, wherever it came from.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    pub(super) task: &'a Task,
+    /// The name that the task was retained under.
+    pub(super) worker: &'a str,
+    /// Cancelled when the command is to end.
+    pub(super) cancelled: CancellationToken,
+    /// When the task expires.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// What is printed for an attempt that has ended.
@@ -61,18 +73,18 @@ impl CommandHandler {
     }
 
     /// Runs the command for a task.
-    pub(super) async fn run(&self, context: Context) -> Outcome {
+    pub(super) async fn run(&self, attempt: &Attempt<'_>) -> Outcome {
         let _running = Counted::new(&self.running);
-        let interrupt = Interrupt { soon: context.cancellation().clone(), now: self.now.clone() };
-        let Verdict { outcome, note } = self.verdict(&context, &interrupt).await;
+        let interrupt = Interrupt { soon: attempt.cancelled.clone(), now: self.now.clone() };
+        let Verdict { outcome, note } = self.verdict(attempt, &interrupt).await;
         if let Some(note) = note {
-            self.notes().insert(key(context.task()), note);
+            self.notes().insert(key(attempt.task), note);
         }
         outcome
     }
 
-    async fn verdict(&self, context: &Context, interrupt: &Interrupt) -> Verdict {
-        let task = context.task();
+    async fn verdict(&self, attempt: &Attempt<'_>, interrupt: &Interrupt) -> Verdict {
+        let task = attempt.task;
         let input = task.payload.as_ref().map_or("null", Json::as_str);
         let variables = [
             ("PGMILL_TASK_ID", task.id.to_string()),
@@ -80,11 +92,11 @@ impl CommandHandler {
             ("PGMILL_NAMESPACE", task.namespace.to_string()),
             ("PGMILL_ATTEMPT", task.attempt.to_string()),
             ("PGMILL_RETRIES", task.retries.to_string()),
-            ("PGMILL_WORKER", context.worker().to_owned()),
+            ("PGMILL_WORKER", attempt.worker.to_owned()),
         ];
         match self.process.run(input, &variables, interrupt).await {
             Ok(run) => {
-                let expired = context.deadline().is_some_and(|deadline| deadline <= Instant::now());
+                let expired = attempt.deadline.is_some_and(|deadline| deadline <= Instant::now());
                 if expired && run.reason == Reason::Interrupted && !run.status.success() {
                     return Verdict::expired();
                 }
@@ -99,18 +111,13 @@ impl CommandHandler {
         }
     }
 
-    /// Tells of an attempt that has ended.
-    pub(super) fn ended(&self, ended: &Ended<'_>) {
-        let note = self.notes().remove(&key(ended.task));
-        let status = match ended.end {
-            End::Recorded { status, .. } => status.as_str(),
-            End::GivenBack => "given_back",
-            // That it could not be recorded is told for all of them together.
-            End::Unrecorded => return,
-            _ => "lost",
-        };
-        let Task { id, queue, attempt, .. } = ended.task;
-        let seconds = ended.ran.as_secs_f64();
+    /// Tells of an attempt that has ended, and how: with a status of the task, or in a word of our own. None of them is
+    /// told that could not be recorded: these are told all together.
+    pub(super) fn ended(&self, task: &Task, status: Option<&str>, ran: Duration) {
+        let note = self.notes().remove(&key(task));
+        let Some(status) = status else { return };
+        let Task { id, queue, attempt, .. } = task;
+        let seconds = ran.as_secs_f64();
         match self.report {
             Report::Nothing => {}
             Report::Lines => {

@@ -2,6 +2,7 @@
 
 mod handler;
 mod process;
+mod remote;
 mod verdict;
 mod watch;
 
@@ -13,14 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use pgmill::{Manager, Namespace, Prefetch, QueueName, QueueOptions, RunReport, WorkerName, WorkerPool};
+use pgmill::{End, Manager, Namespace, Prefetch, QueueName, QueueOptions, RunReport, WorkerName, WorkerPool};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use self::handler::{CommandHandler, Report};
+use self::handler::{Attempt, CommandHandler, Report};
 use self::process::{LAST_WORDS, Process, TIDY_UP, resolve};
 use self::watch::{Paused, watch_listening};
 use crate::database::{Database, DatabaseArgs};
+use crate::remote::AccessArgs;
 use crate::shutdown::Shutdown;
 use crate::{args, output};
 
@@ -40,6 +42,8 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// At SIGTERM or SIGINT no more tasks are begun. Commands have `--grace` to end; then they get
 /// SIGTERM, 5 seconds later SIGKILL, and their tasks are given back, which costs no attempt. A second
 /// signal ends them at once.
+///
+/// With `--http.addr` the tasks come from a server, and no database is needed.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -54,9 +58,14 @@ pub(crate) struct Args {
     command: Vec<OsString>,
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The namespace of the queues.
-    #[arg(long, value_name = "NAME", default_value = "default", value_parser = args::namespace)]
-    namespace: Namespace,
+    /// Take the tasks from the server at this address, host:port or a URL, rather than from a database.
+    #[arg(long = "http.addr", value_name = "ADDRESS")]
+    address: Option<String>,
+    #[command(flatten)]
+    access: AccessArgs,
+    /// The namespace of the queues. Default: `default`, or that of the server.
+    #[arg(long, value_name = "NAME", value_parser = args::namespace)]
+    namespace: Option<Namespace>,
     /// How many commands to run at once. Default: one for each processor.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
@@ -86,42 +95,59 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::listen()?;
-    let program = program(&args.command)?;
-    let session = Database::open(&args.database).await?.session(&args.namespace).await?;
-    let manager = session.manager();
-    check_queues(manager, &args).await?;
-    let report = work(manager, &args, program, &shutdown).await;
-    session.close().await?;
-    Ok(if report?.unrecorded == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let handler = Arc::new(handler(&args, &shutdown)?);
+    let unrecorded = match &args.address {
+        Some(address) => remote::run(&args, address, handler, &shutdown).await?,
+        None => run_on_database(&args, &handler, &shutdown).await?,
+    };
+    Ok(if unrecorded == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn work(
-    manager: &Manager,
-    args: &Args,
-    program: PathBuf,
-    shutdown: &Shutdown,
-) -> anyhow::Result<RunReport> {
+fn handler(args: &Args, shutdown: &Shutdown) -> anyhow::Result<CommandHandler> {
     let report = match (args.json, args.quiet) {
         (true, _) => Report::Json,
         (_, true) => Report::Nothing,
         _ => Report::Lines,
     };
     let process = Process {
-        program,
+        program: program(&args.command)?,
         args: args.command[1..].to_vec(),
         timeout: args.timeout,
         output_limit: verdict::RESULT_LIMIT,
     };
-    let handler = Arc::new(CommandHandler::new(process, report, shutdown.now.clone()));
+    Ok(CommandHandler::new(process, report, shutdown.now.clone()))
+}
+
+/// Returns how many attempts ended that could not be recorded.
+async fn run_on_database(
+    args: &Args,
+    handler: &Arc<CommandHandler>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<u64> {
+    let namespace = args.namespace.clone().map_or_else(|| Namespace::new("default"), Ok)?;
+    let session = Database::open(&args.database).await?.session(&namespace).await?;
+    let manager = session.manager();
+    check_queues(manager, args).await?;
+    let report = work(manager, args, handler, shutdown).await;
+    session.close().await?;
+    Ok(report?.unrecorded)
+}
+
+async fn work(
+    manager: &Manager,
+    args: &Args,
+    handler: &Arc<CommandHandler>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<RunReport> {
     let workers = args::workers(args.workers);
-    let pool = pool(manager, args, workers, &handler, late(&shutdown.now)).await?;
+    let pool = pool(manager, args, workers, handler, late(&shutdown.now)).await?;
 
     let mut paused = Paused::new(manager.clone(), args.queues.clone());
     let report = tokio::select! {
         report = pool.run(shutdown.stop.clone()) => report?,
         never = paused.watch(|| handler.running() < workers) => match never {},
         never = watch_listening(manager) => match never {},
-        never = say_what_is_waited_for(&handler, shutdown) => match never {},
+        never = say_what_is_waited_for(handler, shutdown) => match never {},
     };
     if args.until_empty && !shutdown.stop.is_cancelled() {
         paused.look().await;
@@ -148,7 +174,7 @@ async fn pool(
         .shutdown_grace(args.grace)
         .cancel_grace(TIDY_UP + LAST_WORDS + MARGIN)
         .now(now)
-        .on_end(move |ended| observer.ended(ended));
+        .on_end(move |ended| observer.ended(ended.task, word(ended.end), ended.ran));
     if let Some(name) = &args.name {
         builder = builder.name(name.as_str());
     }
@@ -157,10 +183,28 @@ async fn pool(
     let handler = Arc::clone(handler);
     pool.register_raw(&queues, QueueOptions::new(), move |context| {
         let handler = Arc::clone(&handler);
-        async move { handler.run(context).await }
+        async move {
+            let attempt = Attempt {
+                task: context.task(),
+                worker: context.worker(),
+                cancelled: context.cancellation().clone(),
+                deadline: context.deadline(),
+            };
+            handler.run(&attempt).await
+        }
     })
     .await?;
     Ok(pool)
+}
+
+/// How an attempt has ended; nothing for one that could not be recorded.
+fn word(end: &End) -> Option<&'static str> {
+    match end {
+        End::Recorded { status, .. } => Some(status.as_str()),
+        End::GivenBack => Some("given_back"),
+        End::Unrecorded => None,
+        _ => Some("lost"),
+    }
 }
 
 /// The second signal as the pool hears of it: when commands, which hear of it at once, have had their time to end.
@@ -197,23 +241,24 @@ fn program(command: &[OsString]) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("the command `{}` cannot be run", program.display()))
 }
 
-/// A queue that does not exist may be created later; but it may also be a slip of the pen.
 async fn check_queues(manager: &Manager, args: &Args) -> anyhow::Result<()> {
     for queue in &args.queues {
         match manager.get_queue(queue.as_str()).await {
             Ok(_) => {}
-            Err(pgmill::QueueError::NotFound { .. }) if args.until_empty => {
-                bail!(
-                    "there is no queue `{queue}` in the namespace `{}`: check the two names",
-                    manager.namespace()
-                );
+            Err(pgmill::QueueError::NotFound { .. }) => {
+                missing(queue, &format!("the namespace `{}`", manager.namespace()), args)?;
             }
-            Err(pgmill::QueueError::NotFound { .. }) => output::note(&format!(
-                "pgmill: there is no queue `{queue}` in the namespace `{}` yet; waiting for it",
-                manager.namespace()
-            )),
             Err(error) => return Err(error).context("the queues cannot be looked up"),
         }
     }
+    Ok(())
+}
+
+/// A queue that does not exist may be created later; but it may also be a slip of the pen.
+fn missing(queue: &QueueName, place: &str, args: &Args) -> anyhow::Result<()> {
+    if args.until_empty {
+        bail!("there is no queue `{queue}` in {place}: check the two names");
+    }
+    output::note(&format!("pgmill: there is no queue `{queue}` in {place} yet; waiting for it"));
     Ok(())
 }

@@ -10,9 +10,23 @@ use tokio::time::sleep;
 use crate::output;
 
 /// How often it is looked whether a queue is paused.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+pub(super) const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 /// How long a worker may take until it is told of tasks.
 const BEGINNING: Duration = Duration::from_secs(3);
+
+/// The queues that were mentioned to be paused, until they are resumed.
+#[derive(Debug, Default)]
+pub(super) struct Mentioned(HashSet<QueueName>);
+
+impl Mentioned {
+    /// Mentions those of the paused queues that were not paused at the last look.
+    pub(super) fn look_at(&mut self, paused: HashSet<QueueName>) {
+        for queue in paused.difference(&self.0) {
+            output::note(&format!("pgmill: queue `{queue}` is paused; its tasks wait until it is resumed"));
+        }
+        self.0 = paused;
+    }
+}
 
 /// What is known of the queues that are paused.
 #[derive(Debug)]
@@ -20,13 +34,12 @@ pub(super) struct Paused {
     manager: Manager,
     /// None for every queue of the namespace.
     queues: Vec<QueueName>,
-    /// Those that were mentioned, until they are resumed.
-    mentioned: HashSet<QueueName>,
+    mentioned: Mentioned,
 }
 
 impl Paused {
     pub(super) fn new(manager: Manager, queues: Vec<QueueName>) -> Self {
-        Self { manager, queues, mentioned: HashSet::new() }
+        Self { manager, queues, mentioned: Mentioned::default() }
     }
 
     /// Looks again and again, while there are commands to spare.
@@ -42,14 +55,7 @@ impl Paused {
     /// Mentions the paused queues that hold tasks, and were not paused at the last look.
     pub(super) async fn look(&mut self) {
         match self.paused().await {
-            Ok(paused) => {
-                for queue in paused.difference(&self.mentioned) {
-                    output::note(&format!(
-                        "pgmill: queue `{queue}` is paused; its tasks wait until it is resumed"
-                    ));
-                }
-                self.mentioned = paused;
-            }
+            Ok(paused) => self.mentioned.look_at(paused),
             // Whether the database is away is for the pool to say.
             Err(error) => tracing::debug!("it cannot be looked whether queues are paused: {error}"),
         }

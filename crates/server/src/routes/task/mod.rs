@@ -1,16 +1,24 @@
 //! `/task` and what is below it.
 
+mod create;
+mod release;
+mod retain;
+
 use pgmill::{List, QueueName, Status, Task, TaskFilter};
 
 use crate::answer::{Answer, Answered};
 use crate::caller::Caller;
-
-use crate::input::{Page, Query, Segment};
+use crate::input::{Page, Query, TaskId};
 use crate::resource::{Routes, at};
 use crate::routes::queue::unechoed;
 
 pub(crate) fn routes() -> Routes {
-    Routes::new([at("/task").get(list), at("/task/{id}").get(get)])
+    Routes::new([
+        at("/task").get(list).post(create::create).put(retain::from_any),
+        // The contract puts a queue where all other methods have the id of a task.
+        at("/task/{id}").get(get).put(retain::from_one).patch(release::release),
+        at("/task/{id}/heartbeat").post(release::heartbeat),
+    ])
 }
 
 /// The tasks of the namespace, or of one queue or status of it, oldest first.
@@ -26,6 +34,11 @@ async fn list(caller: Caller, query: Query, Page(page): Page) -> Answered<List<T
 }
 
 /// One task, with its attempts.
-async fn get(caller: Caller, id: Segment) -> Answered<Task> {
-    Ok(Answer::ok(caller.manager.get_task(id.task_id()?).await?))
+async fn get(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
+    Ok(Answer::ok(caller.manager.get_task(id).await?))
+}
+
+/// So many tasks, all of which are here.
+fn whole<T>(body: Vec<T>) -> List<T> {
+    List { offset: 0, limit: None, count: body.len() as u64, body }
 }

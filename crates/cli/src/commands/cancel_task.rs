@@ -1,0 +1,19 @@
+//! `pgmill cancel-task`
+
+use crate::args;
+use crate::remote::RemoteArgs;
+
+/// Call off a task that has not ended. Whoever works on it is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The number of the task.
+    #[arg(value_parser = args::uint)]
+    id: u64,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let client = args.remote.client()?;
+    args.remote.print(&client.cancel_task(args.id).await?)
+}

@@ -1,0 +1,17 @@
+//! `pgmill delete-ticker`
+
+use crate::remote::RemoteArgs;
+
+/// Delete a ticker.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The name of the ticker.
+    name: String,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let client = args.remote.client()?;
+    args.remote.print(&client.delete_ticker(&args.name).await?)
+}

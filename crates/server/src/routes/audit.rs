@@ -1,0 +1,20 @@
+//! `/audit`.
+
+use pgmill::{AuditEntry, AuditFilter, List};
+
+use crate::answer::{Answer, Answered};
+use crate::caller::Caller;
+use crate::input::{Page, Query};
+use crate::resource::{Routes, at};
+use crate::routes::queue::unechoed;
+
+pub(crate) fn routes() -> Routes {
+    Routes::new([at("/audit").get(list)])
+}
+
+/// Who changed what within the last 90 days, in all namespaces, newest first; that of one action or target.
+async fn list(caller: Caller, query: Query, Page(page): Page) -> Answered<List<AuditEntry>> {
+    let given = |name| query.first(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let filter = AuditFilter { action: given("action"), target: given("target"), page };
+    Ok(Answer::ok(unechoed(caller.manager.list_audit(filter).await?)))
+}

@@ -1,0 +1,104 @@
+//! `PUT /task` and `PUT /task/{queue}`: the next task. What is in the body does not matter.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use pgmill::{QueueName, Retain, Task, format_duration, seconds};
+use serde::Serialize;
+
+use super::whole;
+use crate::answer::Answer;
+use crate::api::App;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::input::{Query, Segment, invalid_parameter};
+
+/// How many tasks one request can retain.
+const COUNTS: RangeInclusive<u64> = 1..=1_000;
+/// How long a request can wait for a task.
+const LONGEST_WAIT: Duration = seconds(60);
+
+/// A task for whoever retains it.
+#[derive(Serialize)]
+struct Retained {
+    #[serde(flatten)]
+    task: Task,
+    /// What a release of this attempt is proven with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<String>,
+}
+
+impl From<Task> for Retained {
+    fn from(task: Task) -> Self {
+        Self { lease: task.claim().map(pgmill::Claim::token), task }
+    }
+}
+
+/// From any queue of the namespace, or those that the query names.
+pub(crate) async fn from_any(app: State<App>, caller: Caller, query: Query) -> Result<Response, ApiError> {
+    retain(&app, &caller, &query, Vec::new()).await
+}
+
+/// From this queue, and those that the query names.
+pub(crate) async fn from_one(
+    app: State<App>,
+    caller: Caller,
+    Segment(name): Segment,
+    query: Query,
+) -> Result<Response, ApiError> {
+    retain(&app, &caller, &query, vec![queue_name(&name)?]).await
+}
+
+async fn retain(
+    app: &App,
+    caller: &Caller,
+    query: &Query,
+    mut queues: Vec<QueueName>,
+) -> Result<Response, ApiError> {
+    for name in query.all("queue").filter(|name| !name.is_empty()) {
+        queues.push(queue_name(name)?);
+    }
+    let worker = query.first("worker").filter(|worker| !worker.is_empty());
+    let worker = worker.ok_or_else(|| ApiError::bad("missing_worker", "missing worker parameter"))?;
+    let count = count(query)?;
+    let mut retain = Retain::new().count(count.unwrap_or(1));
+    if let Some(lease) = query.duration("lease")? {
+        retain = retain.lease(lease);
+    }
+    let _ = wait(query)?;
+    let queues: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
+    let found = caller.manager.next_tasks(worker, &queues, retain).await?;
+    let mut found = found.into_iter().map(Retained::from);
+    match count {
+        Some(_) => Ok(Answer::created(whole(found.collect())).into_response()),
+        None => found
+            .next()
+            .map(|task| Answer::created(task).into_response())
+            .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "no_task_available", "no task available")),
+    }
+}
+
+fn queue_name(name: &str) -> Result<QueueName, ApiError> {
+    QueueName::new(name).map_err(|_| ApiError::bad("invalid_name", "invalid queue name").with_detail(name))
+}
+
+fn count(query: &Query) -> Result<Option<usize>, ApiError> {
+    let Some(count) = query.uint("n")? else { return Ok(None) };
+    if !COUNTS.contains(&count) {
+        let (least, most) = COUNTS.into_inner();
+        return Err(invalid_parameter("n", &format!("want {least} to {most} tasks, not {count}")));
+    }
+    Ok(usize::try_from(count).ok())
+}
+
+fn wait(query: &Query) -> Result<Duration, ApiError> {
+    let wait = query.duration("wait")?.unwrap_or_default();
+    if wait > LONGEST_WAIT {
+        let longest = format_duration(LONGEST_WAIT);
+        return Err(invalid_parameter("wait", &format!("want at most {longest}")));
+    }
+    Ok(wait)
+}
