@@ -7,9 +7,11 @@ use pgmill::Manager;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
+use crate::lobby::Lobby;
 use crate::options::Options;
 use crate::resource::Routes;
 use crate::routes::health::Health;
+use crate::tick_stream::TickStreams;
 use crate::{layers, metrics, routes, unclean};
 
 /// What every handler can reach.
@@ -23,6 +25,8 @@ struct Shared {
     auth: Auth,
     shutdown: CancellationToken,
     health: Health,
+    lobby: Lobby,
+    tick_streams: TickStreams,
 }
 
 impl App {
@@ -32,6 +36,16 @@ impl App {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// Where requests wait for tasks.
+    pub(crate) fn lobby(&self) -> &Lobby {
+        &self.0.lobby
+    }
+
+    /// The streams of ticks that are open.
+    pub(crate) fn tick_streams(&self) -> &TickStreams {
+        &self.0.tick_streams
     }
 
     pub(crate) fn auth(&self) -> &Auth {
@@ -66,8 +80,17 @@ impl Api {
     pub fn new(manager: Manager, options: Options) -> Self {
         let auth = Auth::new(&manager, &options);
         let shutdown = CancellationToken::new();
-        let health = Health::default();
-        Self { app: App(Arc::new(Shared { manager, options, auth, shutdown, health })) }
+        Self {
+            app: App(Arc::new(Shared {
+                manager,
+                options,
+                auth,
+                shutdown,
+                lobby: Lobby::default(),
+                tick_streams: TickStreams::default(),
+                health: Health::default(),
+            })),
+        }
     }
 
     /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait

@@ -43,6 +43,21 @@ pub fn indented(json: &[u8]) -> Vec<u8> {
     out
 }
 
+/// JSON on one line, for events: payloads keep the line feeds with which they came. What is inside of strings stays.
+pub(crate) fn compacted(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len());
+    let mut bytes = json.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte == b'"' {
+            out.push(byte);
+            string(&mut bytes, &mut out);
+        } else if !byte.is_ascii_whitespace() {
+            out.push(byte);
+        }
+    }
+    out
+}
+
 /// Copies a string up to and with the quote that ends it.
 fn string(bytes: &mut impl Iterator<Item = u8>, out: &mut Vec<u8>) {
     let mut escaped = false;
@@ -62,7 +77,7 @@ fn line(out: &mut Vec<u8>, depth: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::indented;
+    use super::{compacted, indented};
 
     #[test]
     fn json_is_indented_by_two_spaces_and_ends_with_a_line_feed() {
@@ -82,5 +97,10 @@ mod tests {
     #[test]
     fn white_space_of_the_original_goes() {
         assert_eq!(indented(b"{ \"a\" :\n\t1 , \"b\":2 }"), b"{\n  \"a\": 1,\n  \"b\": 2\n}\n");
+    }
+
+    #[test]
+    fn an_event_has_no_line_feeds() {
+        assert_eq!(compacted(b"{ \"a b\":\n\t[1, \"\\\" :\"] }\n"), br#"{"a b":[1,"\" :"]}"#);
     }
 }

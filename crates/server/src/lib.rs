@@ -9,11 +9,14 @@ mod error;
 mod indent;
 mod input;
 mod layers;
+mod lobby;
 mod metrics;
 mod options;
 mod resource;
 mod routes;
 mod serve;
+mod sse;
+mod tick_stream;
 mod unclean;
 
 pub use api::{Api, router};

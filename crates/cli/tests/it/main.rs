@@ -5,6 +5,8 @@ mod demo;
 mod leases;
 #[cfg(test)]
 mod postgres;
+#[cfg(test)]
+mod run;
 mod shutdown;
 #[cfg(test)]
 mod support;

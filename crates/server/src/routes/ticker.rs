@@ -1,14 +1,20 @@
 //! `/ticker` and what is below it.
 
-use pgmill::{List, Ticker, TickerError, TickerMeta};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use pgmill::{Ticker, TickerError, TickerMeta};
 
 use crate::answer::{Answer, Answered};
+use crate::api::App;
 use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::input::{Body, Page, Segment};
+use crate::input::{Body, Page, Query, Segment, accepts_only};
 use crate::resource::{Routes, at};
 use crate::routes::queue::unechoed;
+use crate::sse;
 
 pub(crate) fn routes() -> Routes {
     Routes::new([
@@ -17,9 +23,28 @@ pub(crate) fn routes() -> Routes {
     ])
 }
 
-/// The tickers of the namespace, sorted by name.
-async fn list(caller: Caller, Page(page): Page) -> Answered<List<Ticker>> {
-    Ok(Answer::ok(unechoed(caller.manager.list_tickers(page).await?)))
+/// The tickers of the namespace, sorted by name; or, if that and nothing else is accepted, a stream of their ticks.
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, ApiError> {
+    if accepts_only(&headers, "text/event-stream") {
+        return stream(&app, &caller);
+    }
+    let Page(page) = Page::of(&query)?;
+    Ok(Answer::ok(unechoed(caller.manager.list_tickers(page).await?)).into_response())
+}
+
+/// Ticks as they come. Each goes to one of all who take them.
+fn stream(app: &App, caller: &Caller) -> Result<Response, ApiError> {
+    let ticks = app.tick_streams().open(&caller.manager)?;
+    let events = stream::unfold(ticks, |mut ticks| async {
+        let event = sse::Event::new("ticker", &ticks.next().await?).ok()?;
+        Some((event, ticks))
+    });
+    Ok(sse::answer(events, app.shutdown().clone()))
 }
 
 /// Creates a ticker.

@@ -1,7 +1,7 @@
 //! A server with a database of its own.
 
 use pgmill::Manager;
-use pgmill_server::{Options, router};
+use pgmill_server::{Api, Options};
 use pgmill_testkit::TestDatabase;
 use tokio::net::TcpListener;
 
@@ -10,6 +10,7 @@ use crate::http::{Http, Reply};
 pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,
     pub(crate) manager: Manager,
+    pub(crate) api: Api,
     pub(crate) http: Http,
 }
 
@@ -20,13 +21,17 @@ impl Fixture {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
-        let database = TestDatabase::create().await;
+        Self::on(TestDatabase::create().await, options).await
+    }
+
+    pub(crate) async fn on(database: TestDatabase, options: Options) -> Self {
         let manager = Manager::connect(database.url()).namespace("default").await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = Http::new(listener.local_addr().unwrap());
-        let app = router(manager.clone(), options);
+        let api = Api::new(manager.clone(), options);
+        let app = api.router();
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { database, manager, http }
+        Self { database, manager, api, http }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

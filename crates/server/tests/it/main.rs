@@ -2,6 +2,7 @@
 
 mod fixture;
 mod http;
+mod longpoll;
 mod metrics;
 mod queues;
 mod release;
@@ -14,3 +15,5 @@ mod serve_stop;
 mod serve_tls;
 mod steps;
 mod tasks;
+mod tick_stream;
+mod wire;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use pgmill::{QueueName, Retain, Task, format_duration, seconds};
+use pgmill::{Manager, QueueName, Retain, RetainError, Task, format_duration, seconds};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::whole;
 use crate::answer::Answer;
@@ -15,11 +16,21 @@ use crate::api::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Query, Segment, invalid_parameter};
+use crate::layers::TimeLimit;
 
 /// How many tasks one request can retain.
 const COUNTS: RangeInclusive<u64> = 1..=1_000;
 /// How long a request can wait for a task.
 const LONGEST_WAIT: Duration = seconds(60);
+
+/// What a request asks for.
+struct Wanted<'a> {
+    manager: &'a Manager,
+    worker: &'a str,
+    /// None: any.
+    queues: Vec<QueueName>,
+    retain: Retain,
+}
 
 /// A task for whoever retains it.
 #[derive(Serialize)]
@@ -38,23 +49,30 @@ impl From<Task> for Retained {
 }
 
 /// From any queue of the namespace, or those that the query names.
-pub(crate) async fn from_any(app: State<App>, caller: Caller, query: Query) -> Result<Response, ApiError> {
-    retain(&app, &caller, &query, Vec::new()).await
+pub(crate) async fn from_any(
+    app: State<App>,
+    caller: Caller,
+    limit: TimeLimit,
+    query: Query,
+) -> Result<Response, ApiError> {
+    retain(&app, &caller, &limit, &query, Vec::new()).await
 }
 
 /// From this queue, and those that the query names.
 pub(crate) async fn from_one(
     app: State<App>,
     caller: Caller,
+    limit: TimeLimit,
     Segment(name): Segment,
     query: Query,
 ) -> Result<Response, ApiError> {
-    retain(&app, &caller, &query, vec![queue_name(&name)?]).await
+    retain(&app, &caller, &limit, &query, vec![queue_name(&name)?]).await
 }
 
 async fn retain(
     app: &App,
     caller: &Caller,
+    limit: &TimeLimit,
     query: &Query,
     mut queues: Vec<QueueName>,
 ) -> Result<Response, ApiError> {
@@ -68,17 +86,54 @@ async fn retain(
     if let Some(lease) = query.duration("lease")? {
         retain = retain.lease(lease);
     }
-    let _ = wait(query)?;
-    let queues: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
-    let found = caller.manager.next_tasks(worker, &queues, retain).await?;
+    let wanted = Wanted { manager: &caller.manager, worker, queues, retain };
+    let found = match wait(query)? {
+        Duration::ZERO => wanted.look().await?,
+        wait => {
+            limit.extend(wait);
+            wanted.look_until(app, Instant::now() + wait).await?
+        }
+    };
     let mut found = found.into_iter().map(Retained::from);
     match count {
         Some(_) => Ok(Answer::created(whole(found.collect())).into_response()),
-        None => found
-            .next()
-            .map(|task| Answer::created(task).into_response())
-            .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "no_task_available", "no task available")),
+        None => found.next().map(|task| Answer::created(task).into_response()).ok_or_else(none_available),
     }
+}
+
+impl Wanted<'_> {
+    async fn look(&self) -> Result<Vec<Task>, RetainError> {
+        let queues: Vec<&str> = self.queues.iter().map(QueueName::as_str).collect();
+        self.manager.next_tasks(self.worker, &queues, self.retain.clone()).await
+    }
+
+    /// Looks whenever a task may have come. If the client goes away, the future is dropped, and with it its place in line
+    /// and what was retained for it just then, which is given back.
+    async fn look_until(&self, app: &App, deadline: Instant) -> Result<Vec<Task>, ApiError> {
+        let place = app.lobby().enter(self.manager, self.queues.clone())?;
+        let mut found = self.look().await;
+        while found.as_ref().is_ok_and(Vec::is_empty) {
+            tokio::select! {
+                biased;
+                () = app.shutdown().cancelled() => return Ok(Vec::new()),
+                () = place.called() => {}
+                () = tokio::time::sleep_until(deadline) => return Ok(Vec::new()),
+            }
+            found = self.look().await;
+            if found.as_ref().is_ok_and(Vec::is_empty) {
+                place.found_nothing();
+            }
+        }
+        match &found {
+            Ok(_) => place.found(),
+            Err(_) => place.failed(),
+        }
+        Ok(found?)
+    }
+}
+
+fn none_available() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "no_task_available", "no task available")
 }
 
 fn queue_name(name: &str) -> Result<QueueName, ApiError> {
