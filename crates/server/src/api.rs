@@ -80,17 +80,16 @@ impl Api {
     pub fn new(manager: Manager, options: Options) -> Self {
         let auth = Auth::new(&manager, &options);
         let shutdown = CancellationToken::new();
-        Self {
-            app: App(Arc::new(Shared {
-                manager,
-                options,
-                auth,
-                shutdown,
-                lobby: Lobby::default(),
-                tick_streams: TickStreams::default(),
-                health: Health::default(),
-            })),
-        }
+        let shared = Shared {
+            manager,
+            options,
+            auth,
+            shutdown,
+            health: Health::default(),
+            lobby: Lobby::default(),
+            tick_streams: TickStreams::default(),
+        };
+        Self { app: App(Arc::new(shared)) }
     }
 
     /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait

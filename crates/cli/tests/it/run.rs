@@ -65,7 +65,10 @@ async fn it_serves_until_sigterm_or_sigint_and_ends_with_0() {
         assert_eq!(served.program.end().await, Some(0));
         assert_eq!(served.program.count("http server terminated"), 1);
         let line: Value = serde_json::from_str(&served.program.said("GET /v1/queue -> [200]")).unwrap();
-        assert_eq!((&line["status"], &line["path"], &line["method"]), (&200.into(), &"/v1/queue".into(), &"GET".into()));
+        assert_eq!(
+            (&line["status"], &line["path"], &line["method"]),
+            (&200.into(), &"/v1/queue".into(), &"GET".into())
+        );
     }
 }
 

@@ -22,6 +22,15 @@ async fn health_is_told_under_the_prefix_and_at_the_root() {
 }
 
 #[tokio::test]
+async fn health_is_told_without_a_token() {
+    let fixture = Fixture::with(Options::new().auth(true)).await;
+    for path in ["/health/live", "/health/ready", "/api/health/live", "/api/health/ready"] {
+        assert_eq!(fixture.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!(fixture.get("/api/queue").await.status, 401);
+}
+
+#[tokio::test]
 async fn ready_says_that_the_server_is_about_to_end() {
     let fixture = Fixture::new().await;
     let api = Api::new(fixture.manager.clone(), Options::new());
