@@ -13,6 +13,8 @@ mod postgres;
 mod queues;
 mod remote_work;
 #[cfg(test)]
+mod run;
+#[cfg(test)]
 mod served;
 mod shutdown;
 mod streams;
