@@ -65,13 +65,16 @@ impl Answer {
     }
 }
 
-/// The events of a stream as a list. Only such as the contract has are understood: a name, and at most one line of data.
+/// The ticks of a stream as a list. Only events that the contract has are understood: a name, and at most one line of data.
+/// A ping comes first unless a tick does within 100 ms, so pings are left out.
 pub(crate) fn events(stream: &str) -> Json {
-    let events = stream.split_terminator("\n\n").filter(|event| !event.trim().is_empty()).map(|event| {
+    let events = stream.split_terminator("\n\n").filter_map(|event| {
         let (name, data) = event.split_once('\n').unwrap_or((event, ""));
         match name {
-            "event: ping" if data.is_empty() => Json::text("ping"),
-            "event: ticker" if data.starts_with("data: {") && !data.contains('\n') => Json::parse(&data[6..]),
+            "event: ping" if data.is_empty() => None,
+            "event: ticker" if data.starts_with("data: {") && !data.contains('\n') => {
+                Some(Json::parse(&data[6..]))
+            }
             _ => panic!("an event that the contract does not have: {event:?}"),
         }
     });
