@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod differential;
 mod leases;
 #[cfg(test)]
 mod postgres;
