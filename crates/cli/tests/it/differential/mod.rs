@@ -17,15 +17,17 @@ mod state;
 mod transcript;
 
 use std::collections::HashSet;
+use std::process::Stdio;
 
-use pgmill::Manager;
+use nix::sys::signal::Signal;
 use pgmill_testkit::TestDatabase;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::support::{output, pgmill, stderr, stdout};
+use crate::support::{PATIENCE, output, pgmill, send, stderr, stdout};
 use differences::{Change, DIFFERENCES, Difference};
 use printed::Printed;
 use server::Server;
-use transcript::{Run, SERVER, runs};
+use transcript::{NEXT, Run, SERVER, runs};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_captured_call_prints_what_the_reference_printed_but_for_the_table_of_differences() {
@@ -35,7 +37,7 @@ async fn every_captured_call_prints_what_the_reference_printed_but_for_the_table
     let server = Server::start(database.url()).await;
     let mut problems = Vec::new();
     for (at, captured) in runs(SERVER).iter().enumerate() {
-        let found = call(captured, &server, &normal.1).await;
+        let found = call(captured, &server).await;
         let allowed = DIFFERENCES.iter().find(|difference| difference.at.contains(&(at + 1)));
         if allowed.is_some() && same(captured, &found, None, &mut normal.clone()).is_ok() {
             problems.push(format!("#{} {:?}: the line of the table is not needed", at + 1, captured.args));
@@ -51,8 +53,43 @@ async fn every_captured_call_prints_what_the_reference_printed_but_for_the_table
     assert!(problems.is_empty(), "{} differences\n\n{}\n", problems.len(), problems.join("\n\n"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn next_ticker_prints_the_captured_ticks_and_ends_well_at_sigint() {
+    let database = TestDatabase::create().await;
+    state::make(&database, &mut normalise::Run::default()).await;
+    state::change_t2(&database).await;
+    let server = Server::start(database.url()).await;
+    let mut command = pgmill(&["next-ticker"]);
+    command.env("PGQUEUE_ADDR", &server.address).env_remove("PGMILL_ADDR").env_remove("PGMILL_TOKEN");
+    let mut program = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let mut next = async || {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("a line").unwrap();
+        line.expect("the program goes on")
+    };
+    let mut normal = (normalise::Run::default(), normalise::Run::default());
+    // A ping comes first unless a tick does within 100 ms.
+    for expected in NEXT.lines().filter(|line| !line.starts_with("[ping]")) {
+        let mut found = next().await;
+        while found.starts_with("[ping]") {
+            found = next().await;
+        }
+        let (mut expected, mut found) = (tick(expected), tick(&found));
+        added::without_ours(&mut found, &mut expected, &mut HashSet::new());
+        normal.0.normalise(&mut expected);
+        normal.1.normalise(&mut found);
+        assert_eq!(found, expected);
+    }
+    send(program.id().expect("it runs"), Signal::SIGINT);
+    assert_eq!(program.wait().await.unwrap().code(), Some(0));
+}
+
+fn tick(line: &str) -> json::Json {
+    json::Json::parse(line.strip_prefix("[ticker] ").unwrap_or_else(|| panic!("no tick: {line:?}")))
+}
+
 /// Runs our program, with the address of the server of this run.
-async fn call(captured: &Run, server: &Server, normal: &normalise::Run) -> Run {
+async fn call(captured: &Run, server: &Server) -> Run {
     let port = |arg: &String| arg.replace(":18080", &format!(":{}", server.port()));
     let args: Vec<String> = captured.args.iter().map(port).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();

@@ -16,12 +16,12 @@ pub(crate) struct Printed {
 
 impl Printed {
     pub(crate) fn of(text: &str) -> Self {
+        let text_only = || Self { before: text.to_owned(), json: None, after: String::new() };
         let object = text.find("{\n").or_else(|| text.find("{}"));
-        let Some(start) = object else {
-            return Self { before: text.to_owned(), json: None, after: String::new() };
-        };
+        let Some(start) = object else { return text_only() };
         let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Json>();
-        let json = values.next().expect("a value").unwrap_or_else(|error| panic!("{error} in {text:?}"));
+        // Only the start of an error may be what is wanted.
+        let Some(Ok(json)) = values.next() else { return text_only() };
         let end = start + values.byte_offset();
         Self { before: text[..start].to_owned(), json: Some(json), after: text[end..].to_owned() }
     }

@@ -69,6 +69,12 @@ pub(crate) async fn make(database: &TestDatabase, run: &mut Run) {
     other.create_queue(queue("r0")).await.unwrap();
 }
 
+/// Call 15 of `cli2.txt`.
+pub(crate) async fn change_t2(database: &TestDatabase) {
+    let manager = Manager::connect(database.url()).namespace("default").await.unwrap();
+    manager.update_ticker("t2", TickerMeta::patch().payload("null".parse().unwrap())).await.unwrap();
+}
+
 async fn end(manager: &Manager, queue: &str, worker: &str, outcome: Outcome) {
     let task = manager.next_task(worker, &[queue]).await.unwrap().expect("a task");
     manager.release_task(&task, outcome).await.unwrap();
