@@ -1,11 +1,16 @@
-//! The settings of queues and tickers, as arguments.
+//! The settings of queues and tickers as arguments, and the words they know.
 
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use pgmill::{Backoff, QueueMeta, TickPolicy, TickerMeta};
+use pgmill::{Backoff, QueueMeta, Status, TickPolicy, TickerMeta};
 
 use crate::{args, payload};
+
+/// Reads a status of tasks.
+pub(crate) fn statuses() -> impl TypedValueParser<Value = Status> {
+    PossibleValuesParser::new(Status::ALL.map(Status::as_str)).try_map(|name| name.parse::<Status>())
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct QueueSettings {

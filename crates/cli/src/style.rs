@@ -57,7 +57,7 @@ pub(crate) fn number(number: u64) -> Cell {
 pub(crate) fn count(status: Status, count: u64) -> Cell {
     let cell = number(count);
     match colour(status).filter(|_| count > 0 && output::has_colours()) {
-        Some(colour) => cell.fg(colour),
+        Some((colour, _)) => cell.fg(colour),
         None => cell,
     }
 }
@@ -65,20 +65,29 @@ pub(crate) fn count(status: Status, count: u64) -> Cell {
 pub(crate) fn status(status: Option<Status>) -> Cell {
     let Some(status) = status else { return Cell::new(NOTHING) };
     match colour(status).filter(|_| output::has_colours()) {
-        Some(colour) => Cell::new(status).fg(colour),
+        Some((colour, _)) => Cell::new(status).fg(colour),
         None => Cell::new(status),
     }
 }
 
-fn colour(status: Status) -> Option<Color> {
+/// The same in a line of text.
+pub(crate) fn painted(status: Status) -> String {
+    match colour(status).filter(|_| output::has_colours()) {
+        Some((_, code)) => format!("\x1b[{code}m{status}\x1b[0m"),
+        None => status.to_string(),
+    }
+}
+
+/// The colour of a status, and its code on a terminal.
+fn colour(status: Status) -> Option<(Color, u8)> {
     match status {
         Status::New => None,
-        Status::Retry => Some(Color::Yellow),
-        Status::Retained => Some(Color::Cyan),
-        Status::Released => Some(Color::Green),
-        Status::Failed => Some(Color::Red),
-        Status::Expired => Some(Color::Magenta),
-        Status::Cancelled => Some(Color::DarkGrey),
+        Status::Retry => Some((Color::DarkYellow, 33)),
+        Status::Retained => Some((Color::DarkCyan, 36)),
+        Status::Released => Some((Color::DarkGreen, 32)),
+        Status::Failed => Some((Color::DarkRed, 31)),
+        Status::Expired => Some((Color::DarkMagenta, 35)),
+        Status::Cancelled => Some((Color::DarkGrey, 90)),
     }
 }
 
@@ -88,7 +97,11 @@ pub(crate) fn optional(value: Option<impl ToString>) -> Cell {
 
 /// A time, to the second, in UTC.
 pub(crate) fn time(time: Option<Timestamp>) -> Cell {
-    optional(time.map(|time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()))
+    optional(time.map(moment))
+}
+
+pub(crate) fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// A duration without the parts at its end that are zero.

@@ -10,6 +10,7 @@ mod create_ticker;
 mod delete_queue;
 mod delete_ticker;
 mod demo;
+mod events;
 mod health;
 mod man;
 mod migrate;
@@ -65,6 +66,7 @@ pub(crate) enum Command {
     DeleteTicker(delete_ticker::Args),
     NextTicker(next_ticker::Args),
     Namespaces(namespaces::Args),
+    Events(events::Args),
     Health(health::Args),
     Postgres(postgres::Args),
     Migrate(migrate::Args),
@@ -108,6 +110,7 @@ impl Command {
             Self::DeleteTicker(args) => once(delete_ticker::run(args)).await,
             Self::NextTicker(args) => done(next_ticker::run(args).await),
             Self::Namespaces(args) => once(namespaces::run(args)).await,
+            Self::Events(args) => done(events::run(args).await),
             Self::Health(args) => until_interrupted(health::run(args)).await,
             Self::Postgres(args) => postgres::run(args).await,
             Self::Migrate(args) => migrate::run(args).await,

@@ -15,7 +15,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let client = args.remote.client()?;
-    feed::follow(client.ticks().into_signals(), |message| {
+    feed::follow(client.ticks().into_signals(), feed::Loss::Line, |message| {
         Some(format!("[{}] {}", message.event, message.data))
     })
     .await

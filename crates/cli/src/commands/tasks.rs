@@ -1,11 +1,11 @@
 //! `pgmill tasks`
 
 use anyhow::anyhow;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pgmill::{QueueName, Status, TaskFilter};
 
 use crate::args;
 use crate::remote::RemoteArgs;
+use crate::settings::statuses;
 use crate::watch::WatchArgs;
 
 /// List the tasks, finished ones too.
@@ -27,11 +27,6 @@ pub(crate) struct Args {
     watch: WatchArgs,
     #[command(flatten)]
     remote: RemoteArgs,
-}
-
-/// Reads a status, and knows all there are.
-fn statuses() -> impl TypedValueParser<Value = Status> {
-    PossibleValuesParser::new(Status::ALL.map(Status::as_str)).try_map(|name| name.parse::<Status>())
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {

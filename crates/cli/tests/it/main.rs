@@ -1,14 +1,23 @@
 //! What the program promises, with the real binary on a real PostgreSQL.
 
+mod bulk;
 #[cfg(test)]
 mod demo;
+mod describe;
 #[cfg(test)]
 mod differential;
 mod leases;
+mod people;
 #[cfg(test)]
 mod postgres;
+mod queues;
+mod remote_work;
+#[cfg(test)]
+mod served;
 mod shutdown;
+mod streams;
 #[cfg(test)]
 mod support;
+mod tasks;
 mod usage;
 mod work;

@@ -10,7 +10,7 @@ use pgmill::{Manager, QueueMeta, Status, Task, TaskMeta};
 use pgmill_testkit::{TestDatabase, TestServer, wait_until};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// Longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,7 +21,9 @@ pub(crate) const QUEUE: &str = "jobs";
 pub(crate) fn pgmill(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgmill"));
     command.args(args).kill_on_drop(true).stdin(Stdio::null());
-    for variable in ["DATABASE_URL", "RUST_LOG", "PGMILL_DATA"] {
+    for variable in
+        ["DATABASE_URL", "RUST_LOG", "PGMILL_DATA", "PGMILL_ADDR", "PGQUEUE_ADDR", "PGMILL_TOKEN", "NO_COLOR"]
+    {
         command.env_remove(variable);
     }
     command
@@ -124,6 +126,7 @@ impl Bench {
 /// A program that runs.
 pub(crate) struct Program {
     child: Child,
+    results: tokio::io::Lines<BufReader<ChildStdout>>,
     remarks: tokio::io::Lines<BufReader<ChildStderr>>,
     heard: Vec<String>,
 }
@@ -131,21 +134,26 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let results = BufReader::new(child.stdout.take().unwrap()).lines();
         let remarks = BufReader::new(child.stderr.take().unwrap()).lines();
-        Self { child, remarks, heard: Vec::new() }
+        Self { child, results, remarks, heard: Vec::new() }
     }
 
-    /// Waits until the program has said this on standard error.
-    pub(crate) async fn says(&mut self, text: &str) {
+    /// Waits until the program has said this on standard error, and returns the line.
+    pub(crate) async fn says(&mut self, text: &str) -> String {
         let said = async {
-            while !self.heard.iter().any(|line| line.contains(text)) {
+            loop {
+                if let Some(line) = self.heard.iter().find(|line| line.contains(text)) {
+                    return line.clone();
+                }
                 match self.remarks.next_line().await.unwrap() {
                     Some(line) => self.heard.push(line),
                     None => panic!("the program ended without saying {text:?}, but {:?}", self.heard),
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, said).await.unwrap_or_else(|_| panic!("it does not say {text:?}"));
+        let said = tokio::time::timeout(PATIENCE, said).await;
+        said.unwrap_or_else(|_| panic!("it does not say {text:?}"))
     }
 
     /// How often the program has said this so far.
@@ -153,11 +161,20 @@ impl Program {
         self.heard.iter().filter(|line| line.contains(text)).count()
     }
 
+    /// The next line on standard output.
     pub(crate) async fn line(&mut self) -> String {
-        let mut line = String::new();
-        let mut reader = BufReader::new(self.child.stdout.as_mut().unwrap());
-        tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await.expect("a line").unwrap();
-        line.trim().to_owned()
+        let line = tokio::time::timeout(PATIENCE, self.results.next_line()).await.expect("a line");
+        line.unwrap().unwrap_or_default()
+    }
+
+    /// The next line on standard output that begins like this.
+    pub(crate) async fn line_with(&mut self, start: &str) -> String {
+        loop {
+            let line = self.line().await;
+            if line.starts_with(start) {
+                return line;
+            }
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
