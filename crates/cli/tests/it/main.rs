@@ -4,6 +4,8 @@ mod bulk;
 #[cfg(test)]
 mod demo;
 mod describe;
+#[cfg(test)]
+mod differential;
 mod leases;
 mod people;
 #[cfg(test)]
