@@ -23,6 +23,29 @@ impl DatabaseArgs {
     pub(crate) fn named(url: String) -> Self {
         Self { url: Some(url) }
     }
+
+    /// With another user or password than it names. An embedded server has its own.
+    pub(crate) fn with_credentials(self, user: Option<&str>, password: Option<&str>) -> Self {
+        let url = self.url.filter(|url| !url.is_empty()).map(|url| {
+            let credentials = [("user", user), ("password", password)];
+            credentials.into_iter().filter_map(|(name, value)| Some((name, value?))).fold(url, with_parameter)
+        });
+        Self { url }
+    }
+}
+
+/// The URL, or the pairs, with one more parameter: of several with one name the last counts.
+fn with_parameter(url: String, (name, value): (&str, &str)) -> String {
+    if !url.contains("://") {
+        let value = value.replace('\\', r"\\").replace('\'', r"\'");
+        return format!("{url} {name}='{value}'");
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let escaped = value.bytes().fold(String::new(), |text, byte| match byte {
+        byte if byte.is_ascii_alphanumeric() => text + char::from(byte).encode_utf8(&mut [0; 4]),
+        byte => text + &format!("%{byte:02X}"),
+    });
+    format!("{url}{separator}{name}={escaped}")
 }
 
 /// A database that can be connected to.

@@ -25,7 +25,8 @@ pub use client::Client;
 pub use error::Error;
 pub use events::Change;
 pub use feed::{Signal, Signals, Subscription};
-pub use queues::{Counts, QueueTasks};
+#[doc(no_inline)]
+pub use pgmill_schema::*;
 pub use release::{Heartbeat, Held};
 pub use retain::{Lease, Retain, RetainedTask};
 pub use secret::Secret;

@@ -1,42 +1,10 @@
 //! Namespaces and queues.
 
-use std::collections::BTreeMap;
-
 use futures_util::Stream;
-use jiff::Timestamp;
-use pgmill_schema::{List, ListRequest, Namespace, Queue, QueueMeta, QueueName, Status};
-use serde::{Deserialize, Serialize};
+use pgmill_schema::{List, ListRequest, Queue, QueueCounts, QueueMeta};
 
 use crate::call::Call;
 use crate::{Client, Error};
-
-/// How many tasks a queue has, by status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct QueueTasks {
-    /// The name of the queue.
-    pub queue: QueueName,
-    /// The namespace of the queue.
-    pub namespace: Namespace,
-    /// Since when the queue hands out no tasks; `None` if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub paused_at: Option<Timestamp>,
-    /// The number of tasks with each status.
-    pub tasks: Counts,
-}
-
-/// The number of tasks with each status; [`Counts::of`] reads one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Counts(BTreeMap<String, u64>);
-
-impl Counts {
-    /// The number of tasks with this status.
-    #[must_use]
-    pub fn of(&self, status: Status) -> u64 {
-        self.0.get(status.as_str()).copied().unwrap_or(0)
-    }
-}
 
 impl Client {
     /// The namespaces that have a queue or a ticker. Repeated after transient failures.
@@ -123,7 +91,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::is_not_found`] if there is none of this name.
-    pub async fn queue_status(&self, queue: &str) -> Result<QueueTasks, Error> {
+    pub async fn queue_status(&self, queue: &str) -> Result<QueueCounts, Error> {
         self.fetch(Call::get(&["queue", queue, "status"])).await
     }
 
@@ -132,12 +100,12 @@ impl Client {
     /// # Errors
     ///
     /// [`Error`], as with every method.
-    pub async fn list_statuses(&self, page: ListRequest) -> Result<List<QueueTasks>, Error> {
+    pub async fn list_statuses(&self, page: ListRequest) -> Result<List<QueueCounts>, Error> {
         self.fetch(Call::get(&["status"]).page(page)).await
     }
 
     /// The same of all queues, page by page: see [`list_tasks_stream`](Client::list_tasks_stream).
-    pub fn list_statuses_stream(&self) -> impl Stream<Item = Result<QueueTasks, Error>> + Send + use<> {
-        self.pages(Call::get(&["status"]), |queue: &QueueTasks| queue.queue.clone())
+    pub fn list_statuses_stream(&self) -> impl Stream<Item = Result<QueueCounts, Error>> + Send + use<> {
+        self.pages(Call::get(&["status"]), |queue: &QueueCounts| queue.queue.clone())
     }
 }

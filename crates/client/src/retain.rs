@@ -49,8 +49,7 @@ pub struct RetainedTask {
 /// Which tasks to retain. By default one, of any queue, without waiting.
 ///
 /// ```
-/// use pgmill_client::Retain;
-/// use pgmill_schema::seconds;
+/// use pgmill_client::{Retain, seconds};
 ///
 /// let retain = Retain::new("worker-1").queues(["emails", "reports"]).count(10).wait(seconds(30));
 /// ```

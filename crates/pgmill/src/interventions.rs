@@ -62,7 +62,10 @@ impl Manager {
             match self.again(&mut limits, error).await {
                 Verdict::Again => {}
                 Verdict::Locked => return Err(CancelError::Locked { id }),
-                Verdict::Unknown => return Err(CancelError::Unknown { id }),
+                Verdict::Unknown => {
+                    self.shared.events.lose(&self.namespace, 1);
+                    return Err(CancelError::Unknown { id });
+                }
                 Verdict::Failed(error) => return Err(CancelError::Store(error)),
             }
         }
@@ -94,7 +97,7 @@ impl Manager {
         loop {
             let error = match self.shared.store.retry_task(&self.namespace, stored, flight).await {
                 Ok(Retried::Task(task)) => {
-                    self.shared.events.publish(&task);
+                    self.shared.events.publish_at(&task, task.delayed_at.unwrap_or(task.created_at));
                     self.waits_again(&task, stored);
                     return Ok(*task);
                 }
@@ -118,7 +121,10 @@ impl Manager {
             match self.again(&mut limits, error).await {
                 Verdict::Again => {}
                 Verdict::Locked => return Err(RetryError::Locked { id }),
-                Verdict::Unknown => return Err(RetryError::Unknown { id }),
+                Verdict::Unknown => {
+                    self.shared.events.lose(&self.namespace, 1);
+                    return Err(RetryError::Unknown { id });
+                }
                 Verdict::Failed(error) => return Err(RetryError::Store(error)),
             }
         }

@@ -175,6 +175,12 @@ impl Manager {
         &self.shared.store
     }
 
+    /// Whether it is to be told of tasks that others create: somebody has waited for [`arrivals`](Self::arrivals), and
+    /// there is a direct connection to be had. Whether it [is](Self::is_listening) is another matter.
+    pub fn wants_to_listen(&self) -> bool {
+        self.shared.listening.is_wanted()
+    }
+
     /// Takes no more calls of [`create_task`](Self::create_task), [`create_tasks`](Self::create_tasks),
     /// [`next_task`](Self::next_task), [`next_tasks`](Self::next_tasks) and [`release_task`](Self::release_task), in any
     /// namespace, and returns when those that were taken are answered. Whoever watches [`events`](Self::events) has been

@@ -121,16 +121,17 @@ impl ManagerBuilder {
         self
     }
 
-    /// Whether to tell other processes of tasks, by a statement at most every 8 ms while tasks are created. Default `true`.
-    /// With `false` they find them when they look, at most 4 s later.
+    /// Whether to tell other processes of tasks, by a statement at most every 8 ms while tasks are created, and of changes of
+    /// tasks to those who watch. Default `true`. With `false` they find tasks when they look, at most 4 s later, and changes
+    /// of this process are told to nobody elsewhere.
     pub fn tell_others(mut self, tell: bool) -> Self {
         self.tell_others = tell;
         self
     }
 
     /// Whether to be told by others of tasks, on a direct connection of its own, once somebody waits for
-    /// [`arrivals`](Manager::arrivals). Default `true`. With `false`, and where there is no direct connection to be had
-    /// (a pool that was given, a pooler), those who wait look every second.
+    /// [`arrivals`](Manager::arrivals) or watches [`events`](Manager::events). Default `true`. With `false`, and where there is no direct connection to be had
+    /// (a pool that was given, a pooler), those who wait look every second, and those who watch are told of this process alone.
     pub fn listen(mut self, listen: bool) -> Self {
         self.listen = listen;
         self

@@ -10,6 +10,7 @@ use crate::auth::Auth;
 use crate::lobby::Lobby;
 use crate::options::Options;
 use crate::resource::Routes;
+use crate::routes::health::Health;
 use crate::tick_stream::TickStreams;
 use crate::{layers, metrics, routes, unclean};
 
@@ -23,6 +24,7 @@ struct Shared {
     options: Options,
     auth: Auth,
     shutdown: CancellationToken,
+    health: Health,
     lobby: Lobby,
     tick_streams: TickStreams,
 }
@@ -50,6 +52,10 @@ impl App {
         &self.0.auth
     }
 
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
+    }
+
     /// Cancelled when requests that wait and streams are to end.
     pub(crate) fn shutdown(&self) -> &CancellationToken {
         &self.0.shutdown
@@ -74,16 +80,16 @@ impl Api {
     pub fn new(manager: Manager, options: Options) -> Self {
         let auth = Auth::new(&manager, &options);
         let shutdown = CancellationToken::new();
-        Self {
-            app: App(Arc::new(Shared {
-                manager,
-                options,
-                auth,
-                shutdown,
-                lobby: Lobby::default(),
-                tick_streams: TickStreams::default(),
-            })),
-        }
+        let shared = Shared {
+            manager,
+            options,
+            auth,
+            shutdown,
+            health: Health::default(),
+            lobby: Lobby::default(),
+            tick_streams: TickStreams::default(),
+        };
+        Self { app: App(Arc::new(shared)) }
     }
 
     /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait
@@ -145,6 +151,11 @@ impl Api {
     /// `GET /metrics`.
     pub fn metrics(&self) -> Router {
         self.group(routes::metrics::routes())
+    }
+
+    /// `/health/live` and `/health/ready`.
+    pub fn health(&self) -> Router {
+        self.group(routes::health::routes())
     }
 
     fn group(&self, group: Routes) -> Router {

@@ -108,6 +108,21 @@ impl<'a> Migrator<'a> {
         Self { store }
     }
 
+    /// The names of the steps that are missing. The database is only read.
+    ///
+    /// # Errors
+    /// [`MigrateError::TooOld`] if it was migrated by a later version that this one cannot work with;
+    /// [`MigrateError::Store`] if there was no answer.
+    pub async fn missing(&self) -> Result<Vec<&'static str>, MigrateError> {
+        let mut session = self.store.session().await?;
+        let transaction = session.connection.transaction().await.map_err(StoreError::from)?;
+        let applied = applied(&transaction).await?;
+        up_to_date(&applied)?;
+        let missing =
+            MIGRATIONS.iter().filter(|step| applied.iter().all(|(version, _)| *version != step.version));
+        Ok(missing.map(|step| step.name).collect())
+    }
+
     /// Applies what is missing. Safe to call from any number of processes at once, and at every start: a database that
     /// is up to date is only read.
     ///
@@ -128,21 +143,6 @@ impl<'a> Migrator<'a> {
             tracing::info!(migration = name, "applied migration {name}");
         }
         Ok(migrated)
-    }
-
-    /// The names of the steps that [`run`](Self::run) would apply: none if the database is up to date. Nothing is changed,
-    /// and no lock is taken.
-    ///
-    /// # Errors
-    /// [`MigrateError`].
-    pub async fn missing(&self) -> Result<Vec<&'static str>, MigrateError> {
-        let mut session = self.store.session().await?;
-        let transaction = session.connection.transaction().await.map_err(StoreError::from)?;
-        let applied = applied(&transaction).await?;
-        transaction.rollback().await.map_err(StoreError::from)?;
-        up_to_date(&applied)?;
-        let is_missing = |step: &&Migration| applied.iter().all(|(version, _)| *version != step.version);
-        Ok(MIGRATIONS.iter().filter(is_missing).map(|step| step.name).collect())
     }
 }
 

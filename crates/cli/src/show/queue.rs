@@ -1,6 +1,6 @@
 use comfy_table::Row;
 use pgmill::{Queue, Status, Ttl};
-use pgmill_client::QueueTasks;
+use pgmill_client::QueueCounts;
 use serde::{Serialize, Serializer};
 
 use super::{Listed, Show};
@@ -10,7 +10,7 @@ use crate::style::{count, duration, number, optional, parts, row, table, text, t
 #[derive(Debug)]
 pub(crate) struct QueueView {
     pub(crate) queue: Queue,
-    pub(crate) tasks: Option<QueueTasks>,
+    pub(crate) tasks: Option<QueueCounts>,
 }
 
 /// To programs it is the queue alone.
@@ -64,7 +64,7 @@ fn ttl(ttl: Ttl) -> Option<std::time::Duration> {
     ttl.duration()
 }
 
-impl Show for QueueTasks {
+impl Show for QueueCounts {
     fn show(&self) -> String {
         let mut table = table(Self::HEAD);
         table.add_row(self.row());
@@ -72,7 +72,7 @@ impl Show for QueueTasks {
     }
 }
 
-impl Listed for QueueTasks {
+impl Listed for QueueCounts {
     const HEAD: &'static [&'static str] =
         &["QUEUE", "NEW", "RETRY", "RETAINED", "RELEASED", "FAILED", "EXPIRED", "CANCELLED", "PAUSED"];
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use metrics::{Counter, Gauge};
 use pgmill_schema::{EventFilter, Namespace, Status, TaskEvent};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
@@ -55,6 +56,7 @@ pub(super) struct Desk {
     /// How many watch: mostly none, and then nothing else is looked at.
     count: AtomicUsize,
     state: Mutex<State>,
+    handed: Notify,
     watchers: Gauge,
     dropped: Counter,
     lost: Counter,
@@ -91,6 +93,7 @@ impl Desk {
         Self {
             count: AtomicUsize::new(0),
             state: Mutex::default(),
+            handed: Notify::new(),
             watchers: telemetry::event_watchers(),
             dropped: telemetry::event_watchers_dropped(),
             lost: telemetry::events_lost(),
@@ -152,6 +155,9 @@ impl Desk {
 
     fn put_at(&self, since: Instant, event: &Arc<TaskEvent>) -> bool {
         let mut state = self.state();
+        if state.closed {
+            return false;
+        }
         if state.held.len() < HELD_MOST {
             state.held.push(Held { since, event: Arc::clone(event) });
         } else {
@@ -164,28 +170,46 @@ impl Desk {
     /// Counts changes that there is nothing to be told of (`None`: nobody knows how many); whether handing out is to be begun.
     pub(super) fn lose(&self, namespace: &Namespace, count: Option<u64>) -> bool {
         let mut state = self.state();
+        if state.closed {
+            return false;
+        }
         state.lose(namespace, count);
         self.lost.increment(count.unwrap_or_default());
         !std::mem::replace(&mut state.handing, true)
     }
 
-    /// Hands out all there is, and ends everybody.
-    pub(super) fn close(&self) {
-        let due = self.take(Instant::now());
-        self.hand(&due);
-        let mut state = self.state();
-        state.closed = true;
-        state.subscribers.clear();
-        self.recount(&state);
+    /// Takes no more, and ends everybody once all there is is handed out.
+    pub(super) async fn close(&self) {
+        loop {
+            let handed = self.handed.notified();
+            {
+                let mut state = self.state();
+                state.closed = true;
+                if !state.handing {
+                    state.subscribers.clear();
+                    self.recount(&state);
+                    return;
+                }
+            }
+            handed.await;
+        }
+    }
+
+    fn end_handing(&self, state: &mut State) {
+        state.handing = false;
+        self.handed.notify_waiters();
     }
 
     /// When to hand out next; `None` if there is nothing, and handing out ends.
     fn next_round(&self) -> Option<Instant> {
         let mut state = self.state();
         let first = state.held.first().map(|held| held.since);
-        state.handing = first.is_some() || !state.lost.is_empty();
+        if first.is_none() && state.lost.is_empty() {
+            self.end_handing(&mut state);
+            return None;
+        }
         let now = Instant::now();
-        state.handing.then(|| (first.unwrap_or(now) + HOLD).max(now + ROUND))
+        Some((first.unwrap_or(now) + HOLD).max(now + ROUND))
     }
 
     /// What came until then, and what happened before that, in order.
@@ -256,7 +280,7 @@ impl<F: FnOnce()> Drop for Turn<F> {
 /// Hands out until there is nothing left.
 pub(super) async fn hand_out(feed: Arc<Feed>) {
     let desk = &feed.desk;
-    let mut turn = Turn(Some(|| desk.state().handing = false));
+    let mut turn = Turn(Some(|| desk.end_handing(&mut desk.state())));
     while let Some(next) = desk.next_round() {
         tokio::time::sleep_until(next).await;
         for slice in desk.take(Instant::now() - HOLD).chunks(SLICE) {
@@ -343,7 +367,7 @@ mod tests {
         let _items = watch(&desk);
         assert!(desk.put(&event(1, Status::New, 0, 1)), "handing out begins");
         assert!(!desk.put(&event(2, Status::New, 0, 2)));
-        drop(Turn(Some(|| desk.state().handing = false)));
+        drop(Turn(Some(|| desk.end_handing(&mut desk.state()))));
         assert!(desk.put(&event(3, Status::New, 0, 3)));
     }
 }

@@ -179,7 +179,7 @@ impl Feed {
         if let Some(outbox) = &self.outbox {
             outbox.close().await;
         }
-        self.desk.close();
+        self.desk.close().await;
         self.watching.change();
     }
 

@@ -60,6 +60,11 @@ impl Listening {
         });
     }
 
+    /// Whether it has begun, and there is a way to listen.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.options.is_some() && self.begun.get().is_some()
+    }
+
     /// Whether there is a connection to be had.
     pub(crate) fn can_begin(&self) -> bool {
         self.options.is_some() && !self.end.is_cancelled()

@@ -60,40 +60,27 @@ fn statuses(told: &[TaskEvent]) -> Vec<(Status, u32)> {
     told.iter().map(|event| (event.status, event.attempt)).collect()
 }
 
-/// A life with every way an attempt can end and go on: its steps, and what is told of them.
-async fn live(fixture: &Fixture, mut act: impl AsyncFnMut(Step) -> Option<Task>) -> u64 {
-    let created = act(Step::Create).await.unwrap();
+/// A life with every way an attempt can end and go on, whose steps these processes take in turns.
+async fn live(fixture: &Fixture, processes: &[&Manager]) -> u64 {
+    let mut turns = processes.iter().cycle();
+    let mut next = || turns.next().unwrap();
+    let created = next().create_task("q", task(1)).await.unwrap();
     for outcome in [retry(), Outcome::GiveBack, Outcome::Snooze(seconds(60)), done()] {
         fixture.skip_pauses().await;
-        let held = act(Step::Retain).await.unwrap();
+        let (retaining, mut found) = (next(), None);
+        wait_until("a task to retain", SOON, async || {
+            found = retaining.next_task("worker", &["q"]).await.unwrap();
+            found.is_some()
+        })
+        .await;
+        let held = found.unwrap();
         assert_eq!(held.id, created.id);
-        act(Step::Release(held, outcome)).await;
+        next().release_task(&held, outcome).await.unwrap();
     }
     created.id
 }
 
-enum Step {
-    Create,
-    Retain,
-    Release(Task, Outcome),
-}
-
-async fn step(manager: &Manager, step: Step) -> Option<Task> {
-    match step {
-        Step::Create => Some(manager.create_task("q", task(1)).await.unwrap()),
-        Step::Retain => {
-            let mut found = None;
-            wait_until("a task to retain", SOON, async || {
-                found = manager.next_task("worker", &["q"]).await.unwrap();
-                found.is_some()
-            })
-            .await;
-            found
-        }
-        Step::Release(task, outcome) => manager.release_task(&task, outcome).await.unwrap().task,
-    }
-}
-
+/// What is told of it.
 const LIFE: [(Status, u32); 9] = [
     (Status::New, 0),
     (Status::Retained, 1),
@@ -110,7 +97,7 @@ const LIFE: [(Status, u32); 9] = [
 async fn every_change_of_a_life_is_told_once_and_in_order() {
     let fixture = Fixture::with_queue().await;
     let mut events = fixture.manager.events(EventFilter::new());
-    let id = live(&fixture, async |next| step(&fixture.manager, next).await).await;
+    let id = live(&fixture, &[&fixture.manager]).await;
     let told = told(&mut events, LIFE.len()).await;
     assert_eq!(statuses(&told), LIFE);
     assert!(told.iter().all(|event| event.id == id && event.queue.as_str() == "q"));
@@ -131,12 +118,7 @@ async fn a_life_in_two_processes_is_told_once_to_both_and_to_a_third() {
     let fixture = Fixture::with_queue().await;
     let (other, third) = (fixture.other_process().await, fixture.other_process().await);
     let mut all = [everything(&fixture.manager).await, everything(&other).await, everything(&third).await];
-    let mut turn = 0;
-    let id = live(&fixture, async |next| {
-        turn += 1;
-        step(if turn % 2 == 0 { &other } else { &fixture.manager }, next).await
-    })
-    .await;
+    let id = live(&fixture, &[&fixture.manager, &other]).await;
     let last = fixture.create(task(2)).await;
     for events in &mut all {
         let mut told = told_until(events, &last).await;

@@ -1,9 +1,9 @@
 //! Finished tasks are made live again.
 
-use pgmill::{Outcome, RetryError, Status, TaskMeta};
+use pgmill::{EventFilter, EventItem, Outcome, RetryError, Status, TaskEvent, TaskMeta};
 use tokio::task::JoinSet;
 
-use crate::fixture::{Fixture, done, task, told};
+use crate::fixture::{Fixture, SOON, done, task, told};
 
 #[tokio::test]
 async fn a_finished_task_is_run_once_more_under_its_id() {
@@ -52,7 +52,7 @@ async fn idle_workers_are_woken_by_a_retry_here_and_in_other_processes() {
     let mut there = other.arrivals(&["q"]).unwrap();
     let asleep = "SELECT count(*) FROM pgmill.waiter WHERE until > now()";
     let sleeping = async {
-        pgmill_testkit::wait_until("both to sleep", crate::fixture::SOON, async || {
+        pgmill_testkit::wait_until("both to sleep", SOON, async || {
             let row = fixture.client.query_one(asleep, &[]).await.unwrap();
             row.get::<_, i64>(0) == 2
         })
@@ -84,4 +84,22 @@ async fn of_retries_at_once_one_wins() {
         fixture.finish(done()).await;
     }
     assert_eq!(fixture.count(Status::Released).await, 25);
+}
+
+#[tokio::test]
+async fn whoever_watches_is_told_of_a_cancellation_and_of_a_retry() {
+    let fixture = Fixture::with_queue().await;
+    let id = fixture.create(task(1)).await.id;
+    let mut events = fixture.manager.events(EventFilter::new().id(id));
+    fixture.manager.cancel_task(id).await.unwrap();
+    let live = fixture.manager.retry_task(id).await.unwrap();
+    let mut changes = Vec::new();
+    while changes.last().map(|change: &TaskEvent| change.status) != Some(Status::New) {
+        match tokio::time::timeout(SOON, events.next()).await.unwrap() {
+            Some(EventItem::Task(change)) => changes.push(change),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(changes[0].status, Status::Cancelled, "{changes:?}");
+    assert_eq!((changes.len(), Some(changes[1].at)), (2, live.delayed_at), "{changes:?}");
 }

@@ -5,12 +5,12 @@ use pgmill_schema::{EventFilter, Namespace, QueueName, Status, TaskEvent};
 fn event() -> TaskEvent {
     TaskEvent {
         id: 42,
-        namespace: Namespace::new("app").unwrap(),
-        queue: QueueName::new("emails").unwrap(),
+        namespace: Namespace::new("app").expect("valid"),
+        queue: QueueName::new("emails").expect("valid"),
         status: Status::Retained,
         attempt: 2,
         worker: Some("worker-1".to_owned()),
-        at: "2030-01-02T03:04:05.123456789Z".parse().unwrap(),
+        at: "2030-01-02T03:04:05.123456789Z".parse().expect("valid"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The routes, one file for each resource.
 
 pub(crate) mod audit;
+pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod namespace;
 pub(crate) mod queue;
@@ -14,7 +15,7 @@ use axum::http::StatusCode;
 use crate::error::ApiError;
 use crate::resource::Routes;
 
-/// Every route, under this prefix.
+/// Every route, under this prefix; what is asked without knowing the prefix also without it.
 pub(crate) fn all(prefix: &str) -> Routes {
     let groups = [
         queue::routes(),
@@ -23,8 +24,10 @@ pub(crate) fn all(prefix: &str) -> Routes {
         metrics::routes(),
         token::routes(),
         audit::routes(),
+        health::routes(),
     ];
-    groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix)
+    let prefixed = groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix);
+    if prefix.is_empty() { prefixed } else { prefixed.and(health::routes()) }
 }
 
 /// The answer where there is no route.

@@ -1,5 +1,7 @@
 //! The server over real HTTP, on a real PostgreSQL.
 
+#[cfg(test)]
+mod differential;
 mod fixture;
 mod http;
 mod longpoll;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::TryStreamExt;
 use pgmill::{QueueName, Status};
-use pgmill_client::{Client, Error, QueueTasks, Retain, RetainedTask};
+use pgmill_client::{Client, Error, QueueCounts, Retain, RetainedTask};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -162,8 +162,8 @@ impl Worker {
     }
 
     /// The queues in which tasks wait that this worker wants.
-    async fn waiting(&self) -> Result<Vec<QueueTasks>, Error> {
-        let mut queues: Vec<QueueTasks> = if self.queues.is_empty() {
+    async fn waiting(&self) -> Result<Vec<QueueCounts>, Error> {
+        let mut queues: Vec<QueueCounts> = if self.queues.is_empty() {
             self.client.list_statuses_stream().try_collect().await?
         } else {
             let mut queues = Vec::new();
@@ -239,7 +239,7 @@ fn count(end: Result<End, tokio::task::JoinError>, unrecorded: &mut u64) {
     }
 }
 
-fn paused(queues: &[QueueTasks]) -> HashSet<QueueName> {
+fn paused(queues: &[QueueCounts]) -> HashSet<QueueName> {
     let paused = queues.iter().filter(|queue| queue.paused_at.is_some());
     paused.map(|queue| queue.queue.clone()).collect()
 }

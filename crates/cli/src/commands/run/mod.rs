@@ -1,0 +1,116 @@
+//! `pgmill run`: the server.
+
+mod files;
+mod http;
+mod postgres;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use pgmill::{Manager, Namespace};
+use pgmill_server::{Api, Options, Recorder, Reloader, ServeError, Server};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use self::http::HttpArgs;
+use self::postgres::PostgresArgs;
+use crate::database::Database;
+use crate::shutdown::Shutdown;
+
+/// Run the server.
+///
+/// Serves the queues of a namespace over HTTP, and maintains the database, until SIGINT or SIGTERM. Then streams are
+/// closed, and requests under way have `--http.grace` to end; a second signal ends them at once.
+///
+/// Logs are on standard error, a line for each request among them: JSON unless it is a terminal.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    postgres: PostgresArgs,
+    /// The namespace that is served.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    namespace: String,
+    #[command(flatten)]
+    http: HttpArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let namespace = Namespace::new(&args.namespace)?;
+    let shutdown = Shutdown::listen()?;
+    // Before the manager, which counts from its beginning.
+    let recorder = Recorder::install()?;
+    tracing::info!("{}@{}", env!("CARGO_BIN_NAME"), env!("CARGO_PKG_VERSION"));
+    if args.postgres.schema.is_some() {
+        tracing::info!("--pg.schema has no effect: the schema is pgmill");
+    }
+    let session = Database::open(&args.postgres.database()).await?.session(&namespace).await?;
+    let served = serve(session.manager(), &args.http, recorder, &shutdown).await;
+    tracing::info!("http server terminated");
+    session.close().await?;
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(
+    manager: &Manager,
+    args: &HttpArgs,
+    recorder: Recorder,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let options = Options::new().prefix(&args.prefix).max_body(args.max_body).recorder(recorder.clone());
+    let prefix = options.path_prefix().to_owned();
+    let options_of_server = args.serve_options().max_connections(files::connections(args.max_connections));
+    let api = Api::new(manager.clone(), options);
+    let server = Server::new(api.router(), options_of_server).map_err(explained)?;
+    let listener = server.listen(&args.addr).await.map_err(explained)?;
+    tracing::info!(addr = %listener.local_addr()?, prefix, "http server starting");
+    let streams = api.shutdown();
+    tokio::select! {
+        ended = serve_until(server, listener, &streams, &shutdown.stop) => ended?,
+        () = shutdown.now.cancelled() => {}
+        () = recorder.upkeep() => {}
+    }
+    Ok(())
+}
+
+/// Serves until the first signal. Streams end with it, or they would be waited for.
+async fn serve_until(
+    server: Server,
+    listener: TcpListener,
+    streams: &CancellationToken,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let reloads = reload_at_hangup(server.reloader());
+    let served = server.run(listener, stop.clone());
+    let streams = async {
+        stop.cancelled().await;
+        streams.cancel();
+        std::future::pending().await
+    };
+    tokio::select! {
+        served = served => served.map_err(explained),
+        error = reloads => error,
+        () = streams => Ok(()),
+    }
+}
+
+/// Reads the certificate again at each SIGHUP.
+async fn reload_at_hangup(reloader: Reloader) -> anyhow::Result<()> {
+    let mut hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    while hangups.recv().await.is_some() {
+        reloader.reload();
+    }
+    std::future::pending().await
+}
+
+/// What to do about it on the command line.
+fn explained(error: ServeError) -> anyhow::Error {
+    let advice = match &error {
+        ServeError::Unencrypted { .. } => {
+            "give --tls.cert and --tls.key, or --http.insecure if something in front of it encrypts"
+        }
+        ServeError::Open { .. } => "create a token first, with pgmill create-token",
+        _ => return anyhow::Error::new(error),
+    };
+    anyhow!("{error}: {advice}")
+}
