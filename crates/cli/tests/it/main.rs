@@ -3,8 +3,10 @@
 mod bulk;
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
 mod describe;
 mod leases;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod postgres;

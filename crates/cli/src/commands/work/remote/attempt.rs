@@ -170,8 +170,7 @@ impl Keeper {
             }
             maybe |= error.is_outcome_unknown();
             if is_final(&error) {
-                let Some(refused) = refusal(&error, &outcome) else { return None };
-                outcome = refused;
+                outcome = refusal(&error, &outcome)?;
                 continue;
             }
             tracing::debug!("a release failed: {error}");
