@@ -7,6 +7,8 @@ mod duration;
 mod json;
 mod list;
 mod name;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod outcome;
 mod queue;
 mod queue_meta;

@@ -30,15 +30,21 @@ pub(crate) struct ApiError {
 pub(crate) struct Cause(pub(crate) Box<dyn std::error::Error + Send + Sync>);
 
 /// The body of an answer to a failed request.
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ErrorBody {
+    /// The HTTP status.
     code: u16,
+    /// What is wrong, for people.
     reason: String,
+    /// More about it, if there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    detail: Option<Value>,
+    /// What is wrong, for programs: a name that stays the same.
     error: &'static str,
+    /// Under which name the log of the server has the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
+    request_id: Option<String>,
 }
 
 impl ApiError {
@@ -109,8 +115,8 @@ impl ApiError {
             Some(message) => format!("{status}: {message}"),
             None => status.to_owned(),
         };
-        let detail = self.detail.as_ref();
-        let body = Body { code: self.status.as_u16(), reason, detail, error: self.name, request_id };
+        let (detail, request_id) = (self.detail.clone(), request_id.map(str::to_owned));
+        let body = ErrorBody { code: self.status.as_u16(), reason, detail, error: self.name, request_id };
         let mut response = json(self.status, &body).unwrap_or_else(|_| self.status.into_response());
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

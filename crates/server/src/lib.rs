@@ -7,6 +7,7 @@ mod error;
 mod indent;
 mod input;
 mod metrics;
+mod openapi;
 mod options;
 mod resource;
 mod routes;

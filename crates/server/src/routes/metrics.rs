@@ -22,7 +22,14 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// The metrics in the text format of Prometheus.
-async fn scrape(caller: Caller, State(app): State<App>, headers: HeaderMap) -> Response {
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "server",
+    responses((status = 200, description = "The text format of Prometheus.", body = String, content_type = "text/plain")),
+)]
+pub(crate) async fn scrape(caller: Caller, State(app): State<App>, headers: HeaderMap) -> Response {
     let text = gather(&caller.manager, app.options().shown_recorder()).await;
     if takes_gzip(&headers)
         && let Ok(packed) = packed(text.as_bytes())

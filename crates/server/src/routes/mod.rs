@@ -1,5 +1,6 @@
 //! The routes, one file for each resource.
 
+pub(crate) mod docs;
 pub(crate) mod metrics;
 pub(crate) mod namespace;
 pub(crate) mod queue;
@@ -14,7 +15,7 @@ use crate::resource::Routes;
 
 /// Every route, under this prefix.
 pub(crate) fn all(prefix: &str) -> Routes {
-    let groups = [queue::routes(), task::routes(), ticker::routes(), metrics::routes()];
+    let groups = [queue::routes(), task::routes(), ticker::routes(), metrics::routes(), docs::routes()];
     groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix)
 }
 

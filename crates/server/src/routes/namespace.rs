@@ -11,7 +11,14 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// All namespaces that have a queue or a ticker, sorted. The whole list: the query is ignored.
-async fn list(caller: Caller) -> Answered<List<String>> {
+#[utoipa::path(
+    get,
+    path = "/namespace",
+    operation_id = "list_namespaces",
+    tag = "namespace",
+    responses((status = 200, description = "All namespaces.", body = List<String>)),
+)]
+pub(crate) async fn list(caller: Caller) -> Answered<List<String>> {
     let body = caller.manager.list_namespaces().await?;
     Ok(Answer::ok(List { offset: 0, limit: None, count: body.len() as u64, body }))
 }

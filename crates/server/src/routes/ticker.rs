@@ -6,6 +6,7 @@ use crate::answer::{Answer, Answered};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Segment};
+use crate::openapi::PageQuery;
 use crate::resource::{Routes, at};
 use crate::routes::queue::unechoed;
 
@@ -17,31 +18,76 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// The tickers of the namespace, sorted by name.
-async fn list(caller: Caller, Page(page): Page) -> Answered<List<Ticker>> {
+#[utoipa::path(
+    get,
+    path = "/ticker",
+    operation_id = "list_tickers",
+    tag = "ticker",
+    params(PageQuery),
+    responses((status = 200, description = "One page of tickers, or with `Accept: text/event-stream` the ticks of the namespace as they come.", content((List<Ticker> = "application/json"), (String = "text/event-stream")))),
+)]
+pub(crate) async fn list(caller: Caller, Page(page): Page) -> Answered<List<Ticker>> {
     Ok(Answer::ok(unechoed(caller.manager.list_tickers(page).await?)))
 }
 
 /// Creates a ticker.
-async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
+#[utoipa::path(
+    post,
+    path = "/ticker",
+    operation_id = "create_ticker",
+    tag = "ticker",
+    request_body = TickerMeta,
+    responses((status = 201, description = "The ticker.", body = Ticker)),
+)]
+pub(crate) async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
     let ticker = caller.manager.create_ticker(meta).await.map_err(|error| named(error, &asked))?;
     Ok(Answer::created(ticker))
 }
 
 /// One ticker.
-async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
+#[utoipa::path(
+    get,
+    path = "/ticker/{name}",
+    operation_id = "get_ticker",
+    tag = "ticker",
+    params(("name" = String, Path, description = "The name of the ticker.")),
+    responses((status = 200, description = "The ticker.", body = Ticker)),
+)]
+pub(crate) async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
     Ok(Answer::ok(caller.manager.get_ticker(&name).await?))
 }
 
 /// Changes the settings that are given; a name renames.
-async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
+#[utoipa::path(
+    patch,
+    path = "/ticker/{name}",
+    operation_id = "update_ticker",
+    tag = "ticker",
+    params(("name" = String, Path, description = "The name of the ticker.")),
+    request_body = TickerMeta,
+    responses((status = 200, description = "The ticker as it is now.", body = Ticker)),
+)]
+pub(crate) async fn update(
+    caller: Caller,
+    Segment(name): Segment,
+    Body(meta): Body<TickerMeta>,
+) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
     let ticker = caller.manager.update_ticker(&name, meta).await.map_err(|error| named(error, &asked))?;
     Ok(Answer::ok(ticker))
 }
 
 /// Deletes a ticker.
-async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
+#[utoipa::path(
+    delete,
+    path = "/ticker/{name}",
+    operation_id = "delete_ticker",
+    tag = "ticker",
+    params(("name" = String, Path, description = "The name of the ticker.")),
+    responses((status = 200, description = "The ticker as it was.", body = Ticker)),
+)]
+pub(crate) async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
     Ok(Answer::ok(caller.manager.delete_ticker(&name).await?))
 }
 
