@@ -4,6 +4,80 @@
 
 CREATE SCHEMA pgmill;
 
+-- Name: cancel_v1(text, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.cancel_v1(p_ns text, p_id bigint) RETURNS TABLE(code smallint, status smallint, queue text, priority smallint, created_at timestamp with time zone, delayed_at timestamp with time zone, dies_at timestamp with time zone, attempt integer, spared integer, retries integer, worker text, key text, payload json, result json, traceparent text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH held AS MATERIALIZED (
+        SELECT l.*
+        FROM (SELECT p_id AS id) a
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid, q.queue
+            FROM pgmill.task t
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
+            WHERE t.id = a.id AND q.ns = p_ns AND (t.dies_at IS NULL OR t.dies_at > now())
+            FOR UPDATE OF t SKIP LOCKED
+        ) l
+    ), ended AS (
+        DELETE FROM pgmill.task t
+        USING held h
+        WHERE t.ctid = h.tid
+        RETURNING t.*, h.queue
+    ), kept AS (
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, dies_at, started_at, holder, queue_id,
+            retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
+        SELECT e.id, now(), e.created_at, CASE WHEN e.run_at <> e.created_at THEN e.run_at END, e.dies_at, e.started_at,
+            NULL, e.queue_id, e.retries, e.attempt, e.spared, 6, e.priority, e.worker, e.payload, e.key, e.result,
+            e.traceparent
+        FROM ended e
+    ), tried AS (
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
+        SELECT e.id, e.queue_id, e.attempt, e.started_at, now(), 5, e.worker
+        FROM ended e WHERE e.lease_until IS NOT NULL
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT e.queue_id, s.status, s.day, s.n
+        FROM ended e
+        CROSS JOIN LATERAL (VALUES
+            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = e.spared THEN 0 ELSE 1 END,
+                date '-infinity', -1),
+            (6, (now() AT TIME ZONE 'UTC')::date, 1)
+        ) AS s(status, day, n)
+    )
+    SELECT 0::smallint, 6::smallint, e.queue, e.priority, e.created_at,
+        CASE WHEN e.run_at <> e.created_at THEN e.run_at END, e.dies_at, e.attempt, e.spared, e.retries, e.worker, e.key,
+        e.payload, e.result, e.traceparent
+    FROM ended e
+    UNION ALL
+    SELECT b.code::smallint, b.status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM (
+        SELECT CASE WHEN t.dies_at <= now() THEN 2 ELSE 4 END AS code, 5::smallint AS status
+        FROM pgmill.task t
+        WHERE t.id = p_id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = t.queue_id) = p_ns
+        UNION ALL
+        SELECT 2, f.status
+        FROM pgmill.task_finished f
+        WHERE f.id = p_id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = p_ns
+        UNION ALL
+        SELECT 1, NULL
+        LIMIT 1
+    ) b
+    WHERE NOT EXISTS (SELECT FROM ended);
+END
+$$;
+
 -- Name: claim_ticks_v1(text, text[], integer, bigint, bigint, timestamp with time zone, integer[], timestamp with time zone[], timestamp with time zone[], timestamp with time zone[], boolean[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.claim_ticks_v1(p_ns text, p_names text[], p_limit integer, p_lease bigint, p_holder bigint, p_now timestamp with time zone, p_cron_id integer[], p_cron_seen timestamp with time zone[], p_cron_at timestamp with time zone[], p_cron_next timestamp with time zone[], p_cron_fire boolean[]) RETURNS TABLE(kind smallint, id integer, ns text, ticker text, payload text, "interval" bigint, cron text, time_zone text, policy smallint, catch_up integer, queue text, priority smallint, ts timestamp with time zone, next_at timestamp with time zone, task_id bigint, wait bigint, clock timestamp with time zone)
@@ -288,7 +362,7 @@ BEGIN
     END IF;
     -- json takes an escaped NUL and a lone surrogate, which no reader could decode; jsonb refuses them.
     PERFORM payload::jsonb;
-    SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
+    SELECT e.code, e.id, e.created_at INTO STRICT v_made FROM pgmill.enqueue_v1(
         ARRAY[v_ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
         CASE WHEN key IS NOT NULL THEN ARRAY[key] END, CASE WHEN traceparent IS NOT NULL THEN ARRAY[traceparent] END,
@@ -302,6 +376,7 @@ BEGIN
     END IF;
     IF v_made.code = 0 THEN
         PERFORM pgmill.wake_in_transaction_v1(v_ns, v_queue);
+        PERFORM pgmill.tell_created_v1(v_ns, v_queue, v_made.id, v_made.created_at);
     END IF;
     RETURN v_made.id;
 END
@@ -969,7 +1044,7 @@ BEGIN
             FROM pgmill.task t
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
             WHERE t.id = a.id AND q.ns = a.ns AND t.lease_until IS NOT NULL
-                AND (a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder))
+                AND ((a.attempt IS NULL AND t.holder % 2 = 0) OR (t.attempt = a.attempt AND t.holder = a.holder))
             FOR UPDATE OF t SKIP LOCKED
         ) l
         WHERE a.first
@@ -1099,9 +1174,15 @@ BEGIN
             WHERE p_resend AND p.id = a.id AND p.attempt = a.attempt AND p.holder = a.holder
                 AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = p.queue_id) = a.ns
             UNION ALL
+            -- Before the task as it is now: it may have been done, and then retried.
+            SELECT 0, 3::smallint, g.ended_at, NULL, a.attempt, NULL, NULL
+            FROM receipt g
+            WHERE g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
+            UNION ALL
             SELECT CASE
                     WHEN t.lease_until IS NULL AND p_resend AND t.attempt = a.attempt AND t.holder = a.holder THEN 0
                     WHEN t.lease_until IS NULL THEN 2
+                    WHEN a.attempt IS NULL AND t.holder % 2 = 1 THEN 5
                     WHEN a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder) THEN 4
                     ELSE 3
                 END AS code,
@@ -1114,10 +1195,6 @@ BEGIN
                 f.status, f.finished_at, f.delayed_at, f.attempt, f.spared, f.retries
             FROM pgmill.task_finished f
             WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
-            UNION ALL
-            SELECT 0, 3::smallint, g.ended_at, NULL, a.attempt, NULL, NULL
-            FROM receipt g
-            WHERE g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
             UNION ALL
             SELECT 1, NULL, NULL, NULL, NULL, NULL, NULL
         ) b
@@ -1197,9 +1274,9 @@ BEGIN
 END
 $$;
 
--- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], boolean[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text, traceparent text)
+CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_caller_fenced boolean[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text, traceparent text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1284,7 +1361,8 @@ BEGIN
             SELECT locked.*, v_seats[row_number() OVER ()] AS caller FROM locked
         ), taken AS (
             UPDATE pgmill.task t
-            SET attempt = t.attempt + 1, holder = p_holder, worker = p_caller_worker[d.caller], started_at = now(),
+            SET attempt = t.attempt + 1, holder = p_holder + p_caller_fenced[d.caller]::integer,
+                worker = p_caller_worker[d.caller], started_at = now(),
                 spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
                 lease_until = least(now() + coalesce(p_caller_lease[d.caller], d.lease) * interval '1 microsecond', t.dies_at)
             FROM dealt d
@@ -1309,6 +1387,125 @@ BEGIN
             k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent
         FROM taken k;
     END LOOP;
+END
+$$;
+
+-- Name: retry_v1(text, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.retry_v1(p_ns text, p_id bigint) RETURNS TABLE(code smallint, status smallint, key_holder bigint, queue text, priority smallint, created_at timestamp with time zone, delayed_at timestamp with time zone, dies_at timestamp with time zone, attempt integer, spared integer, retries integer, worker text, key text, payload json, result json, traceparent text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    SET lock_timeout TO '2s'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_queue pgmill.queue;
+    v_seen record;
+    v_owner bigint;
+    v_now timestamptz;
+BEGIN
+    SELECT b.* INTO v_seen
+    FROM (
+        SELECT t.queue_id, pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status, t.key, true AS live
+        FROM pgmill.task t WHERE t.id = p_id
+        UNION ALL
+        SELECT f.queue_id, f.status, f.key, false FROM pgmill.task_finished f WHERE f.id = p_id
+    ) b
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM pg_advisory_xact_lock_shared(1886219625, v_seen.queue_id);
+        SELECT q.* INTO v_queue FROM pgmill.queue q WHERE q.id = v_seen.queue_id AND q.ns = p_ns;
+    END IF;
+    IF v_queue.id IS NULL THEN
+        code := 1;
+    ELSIF v_seen.status < 3 THEN
+        code := 2;
+        status := v_seen.status;
+    ELSIF v_seen.live THEN
+        PERFORM FROM pgmill.task t WHERE t.id = p_id AND t.dies_at <= now() FOR UPDATE SKIP LOCKED;
+    ELSE
+        PERFORM FROM pgmill.task_finished f WHERE f.id = p_id FOR UPDATE SKIP LOCKED;
+    END IF;
+    -- Locked by somebody, or not what it was a moment ago.
+    IF code IS NULL AND NOT FOUND THEN
+        code := 4;
+    END IF;
+    IF code IS NULL AND v_seen.key IS NOT NULL THEN
+        DELETE FROM pgmill.task_key k WHERE k.queue_id = v_queue.id AND k.key = v_seen.key AND k.id = p_id;
+        INSERT INTO pgmill.task_key (queue_id, key, id) VALUES (v_queue.id, v_seen.key, p_id)
+        ON CONFLICT (queue_id, key) DO NOTHING;
+        SELECT k.id INTO v_owner FROM pgmill.task_key k WHERE k.queue_id = v_queue.id AND k.key = v_seen.key;
+        IF v_owner IS NULL THEN
+            code := 4;
+        ELSIF v_owner <> p_id AND pgmill.key_is_held_v1(v_owner, v_queue.retention, v_queue.retention_failed) THEN
+            code := 5;
+            key_holder := v_owner;
+        ELSIF v_owner <> p_id THEN
+            -- From exactly the owner that was seen, as an enqueue does.
+            UPDATE pgmill.task_key k SET id = p_id
+            WHERE k.queue_id = v_queue.id AND k.key = v_seen.key AND k.id = v_owner;
+            IF NOT FOUND THEN
+                code := 4;
+            END IF;
+        END IF;
+    END IF;
+    IF code IS NOT NULL THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    -- Not now(), which may lie before a wait for locks: workers may have passed that place.
+    v_now := clock_timestamp();
+    RETURN QUERY
+    WITH ended AS (
+        DELETE FROM pgmill.task_finished f WHERE NOT v_seen.live AND f.id = p_id
+        RETURNING f.queue_id, f.status, f.finished_at, f.attempt, f.holder, f.created_at, f.priority, f.worker, f.payload,
+            f.key, f.traceparent
+    ), lapsed AS MATERIALIZED (
+        SELECT t.* FROM pgmill.task t WHERE v_seen.live AND t.id = p_id
+    ), made AS (
+        INSERT INTO pgmill.task (id, run_at, created_at, dies_at, queue_id, retries, priority, attempt, spared, worker,
+            payload, key, traceparent)
+        SELECT p_id, v_now, e.created_at, v_now + v_queue.ttl * interval '1 microsecond', e.queue_id, v_queue.retries,
+            e.priority, e.attempt, e.attempt, e.worker, e.payload, e.key, e.traceparent
+        FROM ended e
+        RETURNING *
+    ), revived AS (
+        UPDATE pgmill.task t
+        SET run_at = v_now, dies_at = v_now + v_queue.ttl * interval '1 microsecond', retries = v_queue.retries,
+            spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL
+        FROM lapsed l
+        WHERE t.id = l.id
+        RETURNING t.*
+    ), tried AS (
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
+        SELECT l.id, l.queue_id, l.attempt, l.started_at, now(), 2, l.worker
+        FROM lapsed l WHERE l.lease_until IS NOT NULL
+    ), receipt AS (
+        INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
+        SELECT now(), ARRAY[p_id], ARRAY[e.attempt], ARRAY[e.holder]
+        FROM ended e
+        WHERE e.status = 3 AND e.finished_at > now() - interval '10 minutes'
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT e.queue_id, e.status, (e.finished_at AT TIME ZONE 'UTC')::date, -1 FROM ended e
+        UNION ALL
+        SELECT l.queue_id, CASE WHEN l.lease_until IS NOT NULL THEN 2 WHEN l.attempt = l.spared THEN 0 ELSE 1 END,
+            '-infinity', -1
+        FROM lapsed l
+        UNION ALL
+        SELECT v_queue.id, 0, '-infinity', 1
+    )
+    SELECT 0::smallint, 0::smallint, NULL::bigint, v_queue.queue, n.priority, n.created_at, n.run_at, n.dies_at, n.attempt,
+        n.spared, n.retries, n.worker, n.key, n.payload, n.result, n.traceparent
+    FROM (SELECT * FROM made UNION ALL SELECT * FROM revived) n;
 END
 $$;
 
@@ -1517,13 +1714,95 @@ BEGIN
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
         GROUP BY e.queue_id, s.status, s.day
+    ), told AS MATERIALIZED (
+        SELECT pgmill.tell_ended_v1(array_agg(e.queue_id), array_agg(e.id), array_agg(e.status), array_agg(e.attempt),
+            array_agg(e.worker))
+        FROM ended e
+        HAVING count(*) > 0
     )
     SELECT n.expired, n.failed, p.queue_id, p.priority, p.run_at, p.id
     FROM (
         SELECT count(*) FILTER (WHERE e.status = 5) AS expired, count(*) FILTER (WHERE e.status = 4) AS failed
         FROM ended e
     ) n
-    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
+    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true
+    -- Always so; it is here for what telling does.
+    WHERE (SELECT count(*) FROM told) >= 0;
+END
+$$;
+
+-- Name: tell_created_v1(text, text, bigint, timestamp with time zone); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_created_v1(p_ns text, p_queue text, p_id bigint, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pgmill.watcher w WHERE w.ns = p_ns AND w.until > clock_timestamp()) THEN
+        PERFORM pg_notify('pgmill_event', json_build_object('ns', p_ns, 'queues', json_build_array(p_queue),
+            'events', json_build_array(json_build_array(
+                p_id, 0, 0, 0, NULL, (extract(epoch FROM p_at) * 1000000)::bigint)))::text);
+    END IF;
+END
+$$;
+
+-- Name: tell_ended_v1(integer[], bigint[], smallint[], integer[], text[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_ended_v1(p_queue_id integer[], p_id bigint[], p_status smallint[], p_attempt integer[], p_worker text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    v_at bigint := extract(epoch FROM now()) * 1000000;
+BEGIN
+    PERFORM pg_notify('pgmill_event', CASE WHEN octet_length(m.notice) > 7900 OR m.number >= 40
+        THEN json_build_object('ns', m.ns, 'lost', m.count)::text
+        ELSE m.notice END)
+    FROM (
+        SELECT c.ns, c.number, count(*) AS count, json_build_object('ns', c.ns,
+            'queues', json_agg(c.queue ORDER BY c.place), 'workers', json_agg(c.worker ORDER BY c.place),
+            'events', json_agg(json_build_array(c.id, c.place, c.status, c.attempt, c.place, v_at) ORDER BY c.place)
+            )::text AS notice
+        FROM (
+            SELECT q.ns, q.queue, x.id, x.status, x.attempt, x.worker,
+                least(40, (row_number() OVER (PARTITION BY q.ns) - 1) / 25) AS number,
+                (row_number() OVER (PARTITION BY q.ns) - 1) % 25 AS place
+            FROM unnest(p_queue_id, p_id, p_status, p_attempt, p_worker) AS x(queue_id, id, status, attempt, worker)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = x.queue_id OFFSET 0) q
+            -- Not EXISTS, which could become a join that looks at all of them.
+            WHERE (SELECT true FROM pgmill.watcher w WHERE w.ns = q.ns AND w.until > now() LIMIT 1)
+        ) c
+        GROUP BY c.ns, c.number
+    ) m;
+END
+$$;
+
+-- Name: tell_watchers_v1(bigint, text[], text[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.tell_watchers_v1(p_process bigint, p_ns text[], p_notice text[]) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    v_watched text[] := ARRAY(
+        SELECT DISTINCT w.ns FROM pgmill.watcher w WHERE w.until > now() AND w.process <> p_process);
+BEGIN
+    IF p_ns && v_watched THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        PERFORM pg_notify('pgmill_event', n.notice)
+        FROM unnest(p_ns, p_notice) AS n(ns, notice)
+        WHERE n.ns = ANY (v_watched);
+    END IF;
+    RETURN v_watched;
 END
 $$;
 
@@ -1574,6 +1853,28 @@ BEGIN
         PERFORM pg_notify('pgmill', v_notice);
     END IF;
     RETURN v_count;
+END
+$$;
+
+-- Name: watch_v1(bigint, text[], bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.watch_v1(p_process bigint, p_ns text[], p_for bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    DELETE FROM pgmill.watcher
+    WHERE ctid = ANY (ARRAY(SELECT w.ctid FROM pgmill.watcher w
+        WHERE (w.process = p_process AND w.ns <> ALL (p_ns)) OR w.until < now() - interval '1 minute'
+        FOR UPDATE SKIP LOCKED));
+    INSERT INTO pgmill.watcher (ns, process, until)
+    SELECT n.ns, p_process, now() + p_for * interval '1 microsecond'
+    FROM unnest(p_ns) AS n(ns)
+    ON CONFLICT (ns, process) DO UPDATE SET until = excluded.until;
 END
 $$;
 
@@ -1689,6 +1990,35 @@ UNION ALL
     f.result,
     f.traceparent
    FROM pgmill.task_finished f;
+
+-- Name: audit; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    token_id bigint,
+    ns text COLLATE pg_catalog."C",
+    action text NOT NULL COLLATE pg_catalog."C",
+    target text NOT NULL COLLATE pg_catalog."C",
+    request_id text,
+    detail json
+);
+
+-- Name: COLUMN audit.token_id; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.audit.token_id IS 'Of a token that may be gone.';
+
+-- Name: audit_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 -- Name: enqueue_resent; Type: TABLE; Schema: pgmill; Owner: -
 
@@ -1869,6 +2199,49 @@ ALTER TABLE pgmill.ticker ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+-- Name: token; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE TABLE pgmill.token (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    secret_hash bytea NOT NULL,
+    role smallint NOT NULL,
+    namespaces text[] COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT token_check CHECK ((expires_at > created_at)),
+    CONSTRAINT token_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 64))),
+    CONSTRAINT token_namespaces_check CHECK (((cardinality(namespaces) >= 1) AND (cardinality(namespaces) <= 100))),
+    CONSTRAINT token_role_check CHECK (((role >= 0) AND (role <= 4))),
+    CONSTRAINT token_secret_hash_check CHECK ((octet_length(secret_hash) = 32))
+);
+
+-- Name: COLUMN token.secret_hash; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.secret_hash IS 'SHA-256 of the 64 digits of the secret, which are random, so that it needs no salt.';
+
+-- Name: COLUMN token.namespaces; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.namespaces IS 'Null: all.';
+
+-- Name: COLUMN token.last_used_at; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.token.last_used_at IS 'Written at most once a minute.';
+
+-- Name: token_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
+
+ALTER TABLE pgmill.token ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgmill.token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 -- Name: waiter; Type: TABLE; Schema: pgmill; Owner: -
 
 CREATE UNLOGGED TABLE pgmill.waiter (
@@ -1886,6 +2259,24 @@ COMMENT ON COLUMN pgmill.waiter.queue IS 'Empty: any queue of the namespace.';
 -- Name: COLUMN waiter.until; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.waiter.until IS 'Until when the process is to be told, whether it sleeps or not.';
+
+-- Name: watcher; Type: TABLE; Schema: pgmill; Owner: -
+
+CREATE UNLOGGED TABLE pgmill.watcher (
+    ns text NOT NULL COLLATE pg_catalog."C",
+    process bigint NOT NULL,
+    until timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='200');
+
+-- Name: COLUMN watcher.until; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.watcher.until IS 'Until when the process is to be told.';
+
+-- Name: audit audit_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
 -- Name: enqueue_resent enqueue_resent_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
@@ -1932,10 +2323,24 @@ ALTER TABLE ONLY pgmill.ticker
 ALTER TABLE ONLY pgmill.ticker
     ADD CONSTRAINT ticker_pkey PRIMARY KEY (id);
 
+-- Name: token token_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.token
+    ADD CONSTRAINT token_pkey PRIMARY KEY (id);
+
 -- Name: waiter waiter_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
 
 ALTER TABLE ONLY pgmill.waiter
     ADD CONSTRAINT waiter_pkey PRIMARY KEY (ns, queue, process);
+
+-- Name: watcher watcher_pkey; Type: CONSTRAINT; Schema: pgmill; Owner: -
+
+ALTER TABLE ONLY pgmill.watcher
+    ADD CONSTRAINT watcher_pkey PRIMARY KEY (ns, process);
+
+-- Name: audit_at; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX audit_at ON pgmill.audit USING btree (at);
 
 -- Name: task_attempt_id; Type: INDEX; Schema: pgmill; Owner: -
 
@@ -1968,4 +2373,8 @@ CREATE INDEX ticker_leased ON pgmill.ticker USING btree (id) WHERE (lease_until 
 -- Name: ticker_queue_due; Type: INDEX; Schema: pgmill; Owner: -
 
 CREATE INDEX ticker_queue_due ON pgmill.ticker USING btree (next_at) WHERE (queue IS NOT NULL);
+
+-- Name: token_name; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE UNIQUE INDEX token_name ON pgmill.token USING btree (name) WHERE (revoked_at IS NULL);
 

@@ -2,4 +2,4 @@
 SELECT caller, id, queue_id, queue, priority, created_at, run_at, dies_at, started_at, lease_until,
     attempt, spared, retries, payload::text, key
 FROM pgmill.retain_v1(ARRAY[$1], ARRAY[false], ARRAY[1], ARRAY[$2], ARRAY[1], ARRAY[$4], ARRAY['bench'],
-    ARRAY[NULL::bigint], '{}', '{}', '{}', '{}', $3, '{}')
+    ARRAY[NULL::bigint], ARRAY[false], '{}', '{}', '{}', '{}', $3, '{}')

@@ -18,6 +18,13 @@ pub(crate) struct DatabaseArgs {
     url: Option<String>,
 }
 
+impl DatabaseArgs {
+    /// As if it had been named by `--url`.
+    pub(crate) fn named(url: String) -> Self {
+        Self { url: Some(url) }
+    }
+}
+
 /// A database that can be connected to.
 #[derive(Debug)]
 pub(crate) struct Database {

@@ -1,17 +1,115 @@
-//! Logs go to standard error, and are few unless asked for.
+//! Logs go to standard error. They are few unless asked for, but for those of a server, which has a line for each request.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
-pub(crate) fn init(debug: bool) {
+/// Whose logs they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// Of a command: what goes wrong.
+    Command,
+    /// Of a server: what it does, and as JSON unless somebody watches.
+    Server,
+}
+
+pub(crate) fn init(debug: bool, voice: Voice) {
     // That a pool replaces connections that broke is only news together with what came of it.
-    let default = if debug { "warn,pgmill=debug,pgmill_store=debug" } else { "warn,deadpool.postgres=error" };
+    let default = match (debug, voice) {
+        (true, Voice::Command) => "warn,pgmill=debug,pgmill_store=debug",
+        (true, Voice::Server) => "info,pgmill=debug,pgmill_store=debug,pgmill_server=debug",
+        (false, Voice::Command) => "warn,deadpool.postgres=error",
+        (false, Voice::Server) => "warn,deadpool.postgres=error,pgmill=info,pgmill_server=info",
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(debug)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
+    let terminal = io::stderr().is_terminal();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if voice == Voice::Server && !terminal {
+        logs.event_format(JsonLines).init();
+    } else {
+        logs.with_target(debug).with_ansi(terminal).init();
+    }
+}
+
+/// An event on a line, as `time`, `level`, `msg` and its fields.
+#[derive(Debug)]
+struct JsonLines;
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let time = format!("{:.6}", jiff::Timestamp::now());
+        let known =
+            [("time", time), ("level", event.metadata().level().to_string()), ("msg", fields.message)];
+        let known = known.into_iter().map(|(name, text)| (name, Value::from(text)));
+        // Put together by hand, for the sake of the order.
+        let mut separator = '{';
+        for (name, value) in known.chain(fields.others) {
+            write!(writer, "{separator}{}:{value}", Value::from(name))?;
+            separator = ',';
+        }
+        writeln!(writer, "}}")
+    }
+}
+
+#[derive(Debug, Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        self.others.push((field.name(), value.into()));
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            _ => self.insert(field, format!("{value:?}")),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.insert(field, value.to_string());
+    }
 }

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    logging::init(cli.debug);
+    logging::init(cli.debug, cli.command.voice());
     run(cli.command).unwrap_or_else(|error| {
         output::error(&error);
         ExitCode::FAILURE

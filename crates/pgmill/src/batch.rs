@@ -16,10 +16,10 @@ mod settle;
 pub use options::BatchOptions;
 
 pub(crate) use batcher::{Batcher, Flight};
-pub(crate) use enqueue::{EnqueueCall, EnqueueFlight, due_in};
+pub(crate) use enqueue::{EnqueueCall, EnqueueFlight, due_in, publish};
 pub(crate) use floors::Floors;
 pub(crate) use ids::Ids;
 pub(crate) use release::{ALONE_AT_ONCE, ReleaseAnswer, ReleaseCall, ReleaseFlight};
 pub(crate) use reply::Reply;
 pub(crate) use retain::{RetainCall, RetainFlight};
-pub(crate) use settle::{Batch, Unsettled, settle};
+pub(crate) use settle::{Batch, Pauses, Unsettled, settle};

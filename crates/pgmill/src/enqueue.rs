@@ -8,8 +8,9 @@ use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
 use tokio::time::Instant;
 use tokio_postgres::GenericClient;
 
-use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Reply, Unsettled, due_in, settle};
+use crate::batch::{Batch, Batcher, EnqueueCall, EnqueueFlight, Reply, Unsettled, due_in, publish, settle};
 use crate::error::EnqueueError;
+use crate::events::Change;
 use crate::manager::Manager;
 use crate::telemetry::{self, BatchMeters};
 
@@ -18,13 +19,16 @@ use crate::telemetry::{self, BatchMeters};
 /// trips of a COPY need some hundred tasks more to pay where each takes half a millisecond.
 const COPY_FROM: usize = 1_000;
 
-/// Tells workers of a task that was created in a transaction, once that is committed.
+/// Tells workers, and those who watch [events](Manager::events), of a task that was created in a transaction, once that is
+/// committed.
 #[must_use = "workers are not told of the task until this is sent, after the commit"]
 #[derive(Debug)]
 pub struct Wake {
     namespace: Namespace,
     queue: QueueName,
     due: Instant,
+    /// The task, if it was created and not found under its key: its id, and when.
+    created: Option<(u64, Timestamp)>,
 }
 
 impl Wake {
@@ -36,6 +40,10 @@ impl Wake {
             &self.queue,
             self.due.saturating_duration_since(Instant::now()),
         );
+        if let Some((id, at)) = self.created {
+            let change = Change::created(id, &self.namespace, &self.queue, at);
+            manager.shared.events.publish_change(&change);
+        }
     }
 }
 
@@ -111,6 +119,7 @@ impl Manager {
         let answers = self.create_at_once(queue, &tasks).await?;
         for (new, enqueued) in tasks.iter().zip(&answers) {
             self.shared.floors.arrived(new, enqueued);
+            publish(&self.shared.events, new, enqueued);
         }
         if let Some(soonest) = answers.iter().filter_map(due_in).min() {
             self.shared.wakes.wake(&self.namespace, queue, soonest);
@@ -145,19 +154,20 @@ impl Manager {
     ) -> Result<(Task, Wake), EnqueueError> {
         let queue = QueueName::new(queue)?;
         let operation = telemetry::creating(&self.namespace, &queue);
-        let task = operation.within(self.create_in(client, &queue, meta)).await?;
+        let (task, created) = operation.within(self.create_in(client, &queue, meta)).await?;
         operation.span().record("messaging.message.id", task.id);
         operation.done();
-        let wake = self.wake(queue, &task);
+        let wake = self.wake(queue, &task, created);
         Ok((task, wake))
     }
 
+    /// The task, and whether it was created.
     async fn create_in(
         &self,
         client: &impl GenericClient,
         queue: &QueueName,
         meta: TaskMeta,
-    ) -> Result<Task, EnqueueError> {
+    ) -> Result<(Task, bool), EnqueueError> {
         let mut new = self.new_task(queue, meta)?;
         loop {
             new.id = Store::reserve_id_in(client).await.map_err(store)?;
@@ -165,18 +175,19 @@ impl Manager {
                 Enqueued::KeyTaken(id) => {
                     let taken = Store::get_task_in(client, &self.namespace, id).await.map_err(store)?;
                     if let Some(task) = taken {
-                        return Ok(task);
+                        return Ok((task, false));
                     }
                 }
-                enqueued => return self.created(&new, enqueued),
+                enqueued => return self.created(&new, enqueued).map(|task| (task, true)),
             }
         }
     }
 
-    pub(crate) fn wake(&self, queue: QueueName, task: &Task) -> Wake {
+    pub(crate) fn wake(&self, queue: QueueName, task: &Task, created: bool) -> Wake {
         let due_in = task.delayed_at.map(|at| at.duration_since(task.created_at));
         let due_in = due_in.and_then(|due_in| due_in.try_into().ok()).unwrap_or(Duration::ZERO);
-        Wake { namespace: self.namespace.clone(), queue, due: Instant::now() + due_in }
+        let created = created.then_some((task.id, task.created_at));
+        Wake { namespace: self.namespace.clone(), queue, due: Instant::now() + due_in, created }
     }
 
     pub(crate) fn new_task(&self, queue: &QueueName, meta: TaskMeta) -> Result<NewTask, EnqueueError> {

@@ -1,6 +1,9 @@
 //! What the operations of a [`Manager`](crate::Manager) can end with: one enum for each family.
 
-use pgmill_schema::{ListRequestError, NameError, OutcomeError, QueueMetaError, TaskMetaError};
+use pgmill_schema::{
+    AuditMetaError, ListRequestError, NameError, OutcomeError, QueueMetaError, Status, TaskMetaError,
+    TokenMetaError,
+};
 use pgmill_store::{ConnectError, MigrateError, StoreError};
 
 /// Why there is no manager.
@@ -146,6 +149,12 @@ pub enum ReleaseError {
         /// Its id.
         id: u64,
     },
+    /// The task was retained [fenced](crate::Retain::fenced): its release needs the task or its claim, not the id alone.
+    #[error("task {id} was retained fenced: its release needs its lease, not its id alone")]
+    LeaseRequired {
+        /// Its id.
+        id: u64,
+    },
     /// A transaction outside of pgmill holds the task's row, and did not let go of it in time.
     #[error("task {id} is locked by another transaction")]
     Locked {
@@ -178,6 +187,86 @@ pub enum ReleaseError {
     Store(#[from] SharedStoreError),
 }
 
+/// Why a task was not cancelled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CancelError {
+    /// The namespace has no such task.
+    #[error("task {id} not found")]
+    NotFound {
+        /// Its id.
+        id: u64,
+    },
+    /// The task has ended already, or is past its `dies_at`.
+    #[error("task {id} has ended already: it is {status}")]
+    Finished {
+        /// Its id.
+        id: u64,
+        /// How it ended: `released`, `failed`, `expired` or `cancelled`.
+        status: Status,
+    },
+    /// Another transaction holds the task's row, and did not let go of it within 2 s.
+    #[error("task {id} is locked by another transaction")]
+    Locked {
+        /// Its id.
+        id: u64,
+    },
+    /// Whether the task was cancelled could not be found out in time. Cancelling it again is safe.
+    #[error(
+        "it is not known whether task {id} was cancelled: the connection was lost and did not come back in time"
+    )]
+    Unknown {
+        /// Its id.
+        id: u64,
+    },
+    /// The database failed, and nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a task was not retried.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RetryError {
+    /// The namespace has no such task, or keeps it no longer, or its queue was deleted.
+    #[error("task {id} not found")]
+    NotFound {
+        /// Its id.
+        id: u64,
+    },
+    /// The task has not ended: it waits or is retained.
+    #[error("task {id} has not ended: it is {status}")]
+    NotFinished {
+        /// Its id.
+        id: u64,
+        /// What it is: `new`, `retry` or `retained`.
+        status: Status,
+    },
+    /// The task was past its retention, and the key it was created under has been given to another task since.
+    #[error("task {id} cannot be retried: its key belongs to task {by} by now")]
+    KeyTaken {
+        /// Its id.
+        id: u64,
+        /// The id of the task that has the key.
+        by: u64,
+    },
+    /// Another transaction holds the task's row, its key or its queue, and did not let go of it within some 2 s.
+    #[error("task {id} is locked by another transaction")]
+    Locked {
+        /// Its id.
+        id: u64,
+    },
+    /// Whether the task was retried could not be found out: look at its status before retrying it again.
+    #[error("it is not known whether task {id} was retried: the connection was lost")]
+    Unknown {
+        /// Its id.
+        id: u64,
+    },
+    /// The database failed, and nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why a task could not be looked up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -192,6 +281,51 @@ pub enum LookupError {
     #[error(transparent)]
     Page(#[from] ListRequestError),
     /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an operation on tokens failed. Nothing has changed, unless the connection was lost ([`StoreError::Lost`]).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// There is no such token.
+    #[error("token {id} not found")]
+    NotFound {
+        /// Its id.
+        id: u64,
+    },
+    /// A token that is neither revoked nor expired has the name.
+    #[error("token \"{name}\" already exists: revoke it first, or choose another name")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// A token that cannot be.
+    #[error(transparent)]
+    Meta(#[from] TokenMetaError),
+    /// A page beyond the largest number.
+    #[error(transparent)]
+    Page(#[from] ListRequestError),
+    /// The operating system has no random numbers.
+    #[error("the operating system has no random numbers to make a secret of")]
+    Random,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the audit could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// An entry that cannot be recorded.
+    #[error(transparent)]
+    Meta(#[from] AuditMetaError),
+    /// A page beyond the largest number.
+    #[error(transparent)]
+    Page(#[from] ListRequestError),
+    /// The database failed. If the connection was lost ([`StoreError::Lost`]), the entry may have been recorded.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -259,6 +393,42 @@ impl ReleaseError {
             Self::Store(error) => error.get().is_transient(),
             _ => false,
         }
+    }
+}
+
+impl CancelError {
+    /// Whether trying again later may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unknown { .. } | Self::Locked { .. } => true,
+            Self::Store(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+}
+
+impl RetryError {
+    /// Whether trying again later may help. After [`Unknown`](Self::Unknown) it may retry the task a second time.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unknown { .. } | Self::Locked { .. } => true,
+            Self::Store(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+}
+
+impl TokenError {
+    /// Whether trying again later may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+}
+
+impl AuditError {
+    /// Whether trying again later may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
     }
 }
 

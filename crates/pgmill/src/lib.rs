@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod batch;
 mod enqueue;
 mod error;
+mod events;
 mod home;
+mod interventions;
 mod jitter;
 mod maintenance;
 mod manager;
@@ -16,13 +19,16 @@ mod task_loop;
 mod tasks;
 mod telemetry;
 mod tickers;
+mod tokens;
 mod wakes;
 
 pub use batch::BatchOptions;
 pub use enqueue::Wake;
 pub use error::{
-    EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, SharedStoreError,
+    AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
+    RetryError, SharedStoreError, TokenError,
 };
+pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
 pub use manager::Manager;
 pub use open::ManagerBuilder;
@@ -35,6 +41,7 @@ pub use pool::{InlineHandler, InlineScope};
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
+pub use tokens::KnownToken;
 pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `sweep` | 10 s | ends live tasks that nobody can retain any more |
 //! | `fold` | 10 s | folds the count changes that every batch appends, and begins their table anew when it has grown |
-//! | `prune` | 1 min | removes history past its retention, keys that are held no longer, old repetitions of enqueues |
+//! | `prune` | 1 min | removes history past its retention, keys that are held no longer, old repetitions of enqueues, the audit of 90 days ago |
 //! | `orphans` | 1 min | deletes what queues that are gone have left |
 //! | `partitions` | 1 h | makes the days of the history tables ahead of time |
 //!
@@ -54,6 +54,10 @@ pub struct Maintained {
     pub pruned: u64,
     /// Idempotency keys that no task held any longer.
     pub keys: u64,
+    /// Entries of the audit older than 90 days.
+    pub audit: u64,
+    /// Tokens that were revoked, or expired, more than 90 days ago.
+    pub tokens: u64,
     /// Changes that were folded into the counters.
     pub folded: u64,
     /// Steps that were left to the next time, for a lock was not to be had at once.
@@ -70,6 +74,8 @@ impl AddAssign for Maintained {
         self.rewritten += other.rewritten;
         self.pruned += other.pruned;
         self.keys += other.keys;
+        self.audit += other.audit;
+        self.tokens += other.tokens;
         self.folded += other.folded;
         self.postponed += other.postponed;
     }
@@ -135,7 +141,7 @@ impl Manager {
     }
 
     /// Removes history that is past its retention: finished tasks, attempts, and keys that no task holds any longer. Of all
-    /// namespaces.
+    /// namespaces. And what the audit recorded, or which tokens were revoked or expired, more than 90 days ago.
     ///
     /// Retention is a minimum. What a queue keeps for a day or more leaves with its UTC day, once the whole day is past
     /// it; what it keeps for less, and all of a queue that was deleted, leaves as soon as it may. Attempts are kept, from

@@ -12,10 +12,11 @@ use tokio_util::task::TaskTracker;
 use crate::batch::{
     ALONE_AT_ONCE, BatchOptions, Batcher, EnqueueFlight, Floors, Ids, ReleaseFlight, RetainFlight,
 };
+use crate::events::Feed;
 use crate::open::ManagerBuilder;
 use crate::telemetry::{self, BatchMeters, Meters};
 use crate::tickers::{Clock, TickerState};
-use crate::wakes::{Listening, Wakes};
+use crate::wakes::{Listening, Wakes, random_process};
 
 /// The queues of a namespace, and their tasks.
 ///
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) ids: Arc<Ids>,
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
+    pub(crate) events: Arc<Feed>,
     pub(crate) tickers: TickerState,
     pub(crate) listening: Listening,
     pub(crate) enqueues: Batcher<EnqueueFlight>,
@@ -83,8 +85,14 @@ impl Manager {
         let meters = Arc::new(Meters::new());
         let ids = Arc::new(Ids::new(store.clone()));
         let floors = Arc::new(Floors::new(batching.floors));
-        let wakes =
-            Arc::new(Wakes::new(store.clone(), Arc::clone(&floors), tell_others.then_some(&batching)));
+        let process = random_process();
+        let events = Arc::new(Feed::new(store.clone(), process, tell_others));
+        let wakes = Arc::new(Wakes::new(
+            store.clone(),
+            process,
+            (Arc::clone(&floors), Arc::clone(&events)),
+            tell_others.then_some(&batching),
+        ));
         let settle = batching.settle;
         let alone = TaskTracker::new();
         let enqueues = |batcher| {
@@ -94,6 +102,7 @@ impl Manager {
                 ids: Arc::clone(&ids),
                 floors: Arc::clone(&floors),
                 wakes: Arc::clone(&wakes),
+                events: Arc::clone(&events),
                 meters: Arc::clone(&meters),
                 batch_meters: batch_meters.clone(),
                 settle,
@@ -105,6 +114,7 @@ impl Manager {
             store: store.clone(),
             floors: Arc::clone(&floors),
             wakes: Arc::clone(&wakes),
+            events: Arc::clone(&events),
             meters: Arc::clone(&meters),
             batch_meters: release_meters.clone(),
             settle,
@@ -115,7 +125,7 @@ impl Manager {
         let retain = RetainFlight::new(
             store.clone(),
             releases.clone(),
-            Arc::clone(&floors),
+            (Arc::clone(&floors), Arc::clone(&events)),
             (Arc::clone(&meters), retain_meters.clone()),
             settle,
         );
@@ -133,6 +143,7 @@ impl Manager {
             ids,
             floors,
             wakes,
+            events,
             tickers: TickerState::new(ticker_clock),
             listening: Listening::new(listen_with),
             meters,
@@ -166,7 +177,8 @@ impl Manager {
 
     /// Takes no more calls of [`create_task`](Self::create_task), [`create_tasks`](Self::create_tasks),
     /// [`next_task`](Self::next_task), [`next_tasks`](Self::next_tasks) and [`release_task`](Self::release_task), in any
-    /// namespace, and returns when those that were taken are answered.
+    /// namespace, and returns when those that were taken are answered. Whoever watches [`events`](Self::events) has been
+    /// told of them then, and is told no more.
     ///
     /// All else goes on working and is not waited for: reading, everything about queues with
     /// [`clean_queue`](Self::clean_queue), [`extend_leases`](Self::extend_leases), [maintenance](Self::maintain), and
@@ -182,6 +194,7 @@ impl Manager {
         self.shared.releases.close().await;
         self.shared.alone.close();
         self.shared.alone.wait().await;
+        self.shared.events.close().await;
         self.shared.wakes.close().await;
         self.shared.listening.end();
     }

@@ -42,19 +42,20 @@ impl Manager {
     ) -> Result<(Task, Wake), EnqueueError> {
         let queue = QueueName::new(queue)?;
         let operation = telemetry::creating(&self.namespace, &queue);
-        let task = operation.within(self.create_sqlx(connection, &queue, meta)).await?;
+        let (task, created) = operation.within(self.create_sqlx(connection, &queue, meta)).await?;
         operation.span().record("messaging.message.id", task.id);
         operation.done();
-        let wake = self.wake(queue, &task);
+        let wake = self.wake(queue, &task, created);
         Ok((task, wake))
     }
 
+    /// The task, and whether it was created.
     async fn create_sqlx(
         &self,
         connection: &mut PgConnection,
         queue: &QueueName,
         meta: TaskMeta,
-    ) -> Result<Task, EnqueueError> {
+    ) -> Result<(Task, bool), EnqueueError> {
         let mut new = self.new_task(queue, meta)?;
         loop {
             let (id, enqueued) = enqueue(connection, &new).await.map_err(store)?;
@@ -62,10 +63,10 @@ impl Manager {
             match enqueued {
                 Enqueued::KeyTaken(id) => {
                     if let Some(task) = self.taken_sqlx(connection, id, &new).await.map_err(store)? {
-                        return Ok(task);
+                        return Ok((task, false));
                     }
                 }
-                enqueued => return self.created(&new, enqueued),
+                enqueued => return self.created(&new, enqueued).map(|task| (task, true)),
             }
         }
     }

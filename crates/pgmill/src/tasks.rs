@@ -23,11 +23,12 @@ pub(crate) const LONGEST_LEASE: Duration = days(30);
 pub struct Retain {
     count: usize,
     lease: Option<Duration>,
+    fenced: bool,
 }
 
 impl Default for Retain {
     fn default() -> Self {
-        Self { count: 1, lease: None }
+        Self { count: 1, lease: None, fenced: false }
     }
 }
 
@@ -50,6 +51,26 @@ impl Retain {
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
+        self
+    }
+
+    /// The tasks can be released by their [`Task`] or [`Claim`] alone, and not by whoever knows their id
+    /// ([`ReleaseError::LeaseRequired`]). Default: by the id too.
+    ///
+    /// ```no_run
+    /// # async fn example(manager: pgmill::Manager) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pgmill::{Outcome, Retain};
+    ///
+    /// for task in manager.next_tasks("worker-1", &[], Retain::new().fenced()).await? {
+    ///     assert!(manager.release_task(task.id, Outcome::done_empty()).await.is_err());
+    ///     manager.release_task(&task, Outcome::done_empty()).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn fenced(mut self) -> Self {
+        self.fenced = true;
         self
     }
 }
@@ -81,7 +102,7 @@ impl From<Claim> for Attempted {
 }
 
 impl From<u64> for Attempted {
-    /// Whatever attempt of the task with this id runs. Nothing then protects a task whose lease lapsed from the worker that
+    /// Whatever attempt of the task with this id runs, unless it was retained [fenced](Retain::fenced). Nothing then protects a task whose lease lapsed from the worker that
     /// had it before: use the task, where there is one.
     fn from(id: u64) -> Self {
         Self { fence: open_fence(id), task: None }
@@ -162,7 +183,7 @@ impl Manager {
         }
         let want = i32::try_from(retain.count.min(1_000)).unwrap_or(1_000);
         let (answer, waiting) = oneshot::channel();
-        let call = RetainCall { demand, want, worker, lease, answer };
+        let call = RetainCall { demand, want, worker, lease, fenced: retain.fenced, answer };
         self.shared.retains.submit(call).await.map_err(|_| RetainError::Closed)?;
         Ok(waiting.await.map_err(|_| RetainError::Closed)??.take())
     }

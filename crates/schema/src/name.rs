@@ -15,6 +15,8 @@ pub enum NameKind {
     Worker,
     /// A [`Key`].
     Key,
+    /// A [`TokenName`].
+    Token,
 }
 
 impl NameKind {
@@ -25,6 +27,7 @@ impl NameKind {
             NameKind::Ticker => "ticker name",
             NameKind::Worker => "worker",
             NameKind::Key => "key",
+            NameKind::Token => "token name",
         }
     }
 
@@ -35,6 +38,7 @@ impl NameKind {
             NameKind::Ticker => "Missing ticker name",
             NameKind::Worker => "Missing worker",
             NameKind::Key => "Missing key",
+            NameKind::Token => "Missing token name",
         }
     }
 }
@@ -93,7 +97,7 @@ impl NameError {
             NameKind::Namespace => {
                 "a letter, then up to 49 letters, digits, hyphens or underscores; not pgmill or pgqueue"
             }
-            NameKind::Queue | NameKind::Ticker => {
+            NameKind::Queue | NameKind::Ticker | NameKind::Token => {
                 "a letter, then up to 63 letters, digits, hyphens or underscores; upper case becomes lower case"
             }
             NameKind::Worker => "1 to 255 characters, none of them a control character",
@@ -235,6 +239,12 @@ name! {
 }
 
 name! {
+    /// The name of a [`Token`](crate::Token), under which the audit speaks of who uses it. The rule is that of
+    /// [`QueueName`].
+    TokenName, new token, read token
+}
+
+name! {
     /// The label under which a worker retains tasks: 1 to 255 characters, none of them a control character, without
     /// white space around it.
     ///
@@ -291,6 +301,10 @@ fn queue(given: &str) -> Result<Cow<'_, str>, NameError> {
 
 fn ticker(given: &str) -> Result<Cow<'_, str>, NameError> {
     identifier(given, given.trim().to_lowercase().into(), NameKind::Ticker, IDENTIFIER_CHARS)
+}
+
+fn token(given: &str) -> Result<Cow<'_, str>, NameError> {
+    identifier(given, given.trim().to_lowercase().into(), NameKind::Token, IDENTIFIER_CHARS)
 }
 
 fn worker(given: &str) -> Result<Cow<'_, str>, NameError> {

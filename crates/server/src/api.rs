@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use pgmill::Manager;
+use tokio_util::sync::CancellationToken;
 
 use crate::options::Options;
 use crate::resource::Routes;
-use crate::{caller, metrics, routes, unclean};
+use crate::{caller, layers, metrics, routes, unclean};
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     manager: Manager,
     options: Options,
+    shutdown: CancellationToken,
 }
 
 impl App {
@@ -26,6 +28,11 @@ impl App {
 
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// Cancelled when requests that wait and streams are to end.
+    pub(crate) fn shutdown(&self) -> &CancellationToken {
+        &self.0.shutdown
     }
 }
 
@@ -45,7 +52,28 @@ pub fn router(manager: Manager, options: Options) -> Router {
 impl Api {
     /// The interface of this manager, which goes on being usable beside it.
     pub fn new(manager: Manager, options: Options) -> Self {
-        Self { app: App(Arc::new(Shared { manager, options })) }
+        let shutdown = CancellationToken::new();
+        Self { app: App(Arc::new(Shared { manager, options, shutdown })) }
+    }
+
+    /// What ends all that would otherwise go on for long, once it is cancelled: streams are closed, and requests that wait
+    /// for a task are answered that none was found. Other requests are answered as ever; so this goes before a graceful
+    /// shutdown of whatever serves the router, which would wait for streams to end.
+    ///
+    /// ```no_run
+    /// # async fn example(manager: pgmill::Manager) -> Result<(), std::io::Error> {
+    /// use pgmill_server::{Api, Options};
+    ///
+    /// let api = Api::new(manager, Options::new());
+    /// let shutdown = api.shutdown();
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// axum::serve(listener, api.router())
+    ///     .with_graceful_shutdown(async move { shutdown.cancelled().await })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn shutdown(&self) -> CancellationToken {
+        self.app.shutdown().clone()
     }
 
     /// Everything, and an answer of 404 for all other paths.
@@ -88,6 +116,7 @@ impl Api {
         router
             .layer(axum::middleware::from_fn_with_state(self.app.clone(), caller::identify))
             .layer(axum::middleware::from_fn(unclean::redirect))
+            .layer(axum::middleware::from_fn(layers::report))
             .layer(axum::middleware::from_fn(metrics::count))
             .with_state(self.app.clone())
     }

@@ -4,6 +4,7 @@ mod convert;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::answer::json;
+use crate::indent::indented;
 
 /// A failed request. What it shows is meant for whoever sent it; the cause of a failure of ours goes to the log.
 #[derive(Debug, Clone)]
@@ -86,6 +88,16 @@ impl ApiError {
             .with_detail(serde_json::json!({ "id": id }))
     }
 
+    /// 503: the answer did not come within this time.
+    pub(crate) fn too_late(time: Duration, changes: bool) -> Self {
+        let asked = if changes { "; it is not known whether it was done" } else { "" };
+        let message = format!("there was no answer within {time:?}{asked}");
+        let cause = format!("it was not answered within {time:?}");
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message);
+        let retry_after = (!changes).then_some(1);
+        Self { retry_after, cause: Some(Arc::new(Cause(cause.into()))), ..error }
+    }
+
     /// 500: a defect of ours.
     pub(crate) fn defect(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "");
@@ -96,6 +108,16 @@ impl ApiError {
     #[must_use]
     pub(crate) fn with_detail(self, detail: impl Into<Value>) -> Self {
         Self { detail: Some(detail.into()), ..self }
+    }
+
+    /// Whether it is no fault of the request.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// Whether it is a defect.
+    pub(crate) fn is_defect(&self) -> bool {
+        self.status == StatusCode::INTERNAL_SERVER_ERROR
     }
 
     /// The stable name.
@@ -110,18 +132,30 @@ impl ApiError {
 
     /// The response. A failure of ours carries the id under which the log has its cause.
     pub(crate) fn response(&self, request_id: Option<&str>) -> Response {
+        let body = self.body(request_id);
+        let mut response = json(self.status, &body).unwrap_or_else(|_| self.status.into_response());
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl ApiError {
+    fn body(&self, request_id: Option<&str>) -> ErrorBody {
         let status = self.status.canonical_reason().unwrap_or("Error");
         let reason = match &self.message {
             Some(message) => format!("{status}: {message}"),
             None => status.to_owned(),
         };
         let (detail, request_id) = (self.detail.clone(), request_id.map(str::to_owned));
-        let body = ErrorBody { code: self.status.as_u16(), reason, detail, error: self.name, request_id };
-        let mut response = json(self.status, &body).unwrap_or_else(|_| self.status.into_response());
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
+        ErrorBody { code: self.status.as_u16(), reason, detail, error: self.name, request_id }
+    }
+
+    /// The body of the response alone.
+    pub(crate) fn text(&self) -> String {
+        let json = serde_json::to_vec(&self.body(None)).unwrap_or_default();
+        String::from_utf8(indented(&json)).unwrap_or_default()
     }
 }
 

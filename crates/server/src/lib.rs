@@ -6,13 +6,16 @@ mod caller;
 mod error;
 mod indent;
 mod input;
+mod layers;
 mod metrics;
 mod openapi;
 mod options;
 mod resource;
 mod routes;
+mod serve;
 mod unclean;
 
 pub use api::{Api, router};
 pub use metrics::{Recorder, RecorderError};
 pub use options::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, Options};
+pub use serve::{Reloader, ServeError, ServeOptions, Server, TlsFiles};

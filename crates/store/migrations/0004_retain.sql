@@ -7,12 +7,14 @@
 -- p_demand_ns      the namespace of each demand
 -- p_demand_any     whether the demand is for every queue of its namespace
 -- p_member_demand, p_member_queue   the queues of the other demands (demand number from 1, name)
--- p_caller_demand, p_caller_want, p_caller_worker, p_caller_lease   who waits: for which demand, how many tasks, under
---                  which name, for how many microseconds (null: the queue's lease)
+-- p_caller_demand, p_caller_want, p_caller_worker, p_caller_lease, p_caller_fenced   who waits: for which demand, how many
+--                  tasks, under which name, for how many microseconds (null: the queue's lease), and whether its tasks may
+--                  be released only by who knows their holder
 -- p_floor_queue, p_floor_priority, p_floor_at, p_floor_id   where to start looking: nothing before it was left by this
 --                  process; at most one for a queue and priority
--- p_holder         the new holder of everything retained by this call: never used before
--- p_lost           holders of earlier calls of this process whose answer was lost: nobody knows of what they retained, so
+-- p_holder         the new holder of everything retained by this call: even, and never used before. What is retained for a
+--                  fenced caller has the odd number after it: so a release tells the two apart, and no column is needed
+-- p_lost           holders, of both kinds, of earlier calls of this process whose answer was lost: nobody knows of what they retained, so
 --                  it is due again at once, and the attempt is spared
 --
 -- A task is due if run_at has come, dies_at has not, attempts are left, and no lease is running. Candidates are picked
@@ -35,6 +37,7 @@ CREATE FUNCTION pgmill.retain_v1(
     p_demand_ns text[], p_demand_any boolean[],
     p_member_demand integer[], p_member_queue text[],
     p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[],
+    p_caller_fenced boolean[],
     p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamptz[], p_floor_id bigint[],
     p_holder bigint, p_lost bigint[]
 ) RETURNS TABLE (
@@ -126,7 +129,8 @@ BEGIN
             SELECT locked.*, v_seats[row_number() OVER ()] AS caller FROM locked
         ), taken AS (
             UPDATE pgmill.task t
-            SET attempt = t.attempt + 1, holder = p_holder, worker = p_caller_worker[d.caller], started_at = now(),
+            SET attempt = t.attempt + 1, holder = p_holder + p_caller_fenced[d.caller]::integer,
+                worker = p_caller_worker[d.caller], started_at = now(),
                 spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
                 lease_until = least(now() + coalesce(p_caller_lease[d.caller], d.lease) * interval '1 microsecond', t.dies_at)
             FROM dealt d

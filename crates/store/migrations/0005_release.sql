@@ -3,14 +3,16 @@
 --
 -- p_ns             the distinct namespaces of the batch; p_slot points into them (from 1)
 -- p_id             ascending, so that locks are taken in one order everywhere
--- p_attempt, p_holder   the fence: what the retain answered. Both null: whoever holds the task now
+-- p_attempt, p_holder   the fence: what the retain answered. Both null: whoever holds the task now, unless it was retained
+--                  fenced (an odd holder, retain_v1)
 -- p_action         0 done, 1 retry, 2 failed for good, 3 give back, 4 snooze, 5 cancel
 -- p_result         result or error, may be null
 -- p_delay          microseconds until the next try (retry: null means by the queue's backoff; snooze)
 -- p_resend         the batch may have been committed by an earlier sending
 --
 -- Answers a row for each entry: code 0 released, 1 no such task in this namespace, 2 not retained, 3 retained by another
--- (the fence), 4 locked by somebody else's transaction: nothing changed, to be tried again alone.
+-- (the fence), 4 locked by somebody else's transaction: nothing changed, to be tried again alone, 5 retained fenced, and no
+-- fence was given.
 -- With an open fence (p_attempt null) the answer carries the payload too.
 --
 -- ended_at is when the attempt ended, whether the task goes on or not.
@@ -60,7 +62,7 @@ BEGIN
             FROM pgmill.task t
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
             WHERE t.id = a.id AND q.ns = a.ns AND t.lease_until IS NOT NULL
-                AND (a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder))
+                AND ((a.attempt IS NULL AND t.holder % 2 = 0) OR (t.attempt = a.attempt AND t.holder = a.holder))
             FOR UPDATE OF t SKIP LOCKED
         ) l
         WHERE a.first
@@ -190,9 +192,15 @@ BEGIN
             WHERE p_resend AND p.id = a.id AND p.attempt = a.attempt AND p.holder = a.holder
                 AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = p.queue_id) = a.ns
             UNION ALL
+            -- Before the task as it is now: it may have been done, and then retried.
+            SELECT 0, 3::smallint, g.ended_at, NULL, a.attempt, NULL, NULL
+            FROM receipt g
+            WHERE g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
+            UNION ALL
             SELECT CASE
                     WHEN t.lease_until IS NULL AND p_resend AND t.attempt = a.attempt AND t.holder = a.holder THEN 0
                     WHEN t.lease_until IS NULL THEN 2
+                    WHEN a.attempt IS NULL AND t.holder % 2 = 1 THEN 5
                     WHEN a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder) THEN 4
                     ELSE 3
                 END AS code,
@@ -205,10 +213,6 @@ BEGIN
                 f.status, f.finished_at, f.delayed_at, f.attempt, f.spared, f.retries
             FROM pgmill.task_finished f
             WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
-            UNION ALL
-            SELECT 0, 3::smallint, g.ended_at, NULL, a.attempt, NULL, NULL
-            FROM receipt g
-            WHERE g.id = a.id AND g.attempt = a.attempt AND g.holder = a.holder
             UNION ALL
             SELECT 1, NULL, NULL, NULL, NULL, NULL, NULL
         ) b

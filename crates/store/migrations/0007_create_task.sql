@@ -4,7 +4,8 @@
 --
 -- delayed_at or delay hold the task back; priority goes from 0 (first) to 9; a second task with the same key in the
 -- same queue is not created while the first lives or is retained, and the first one's id is answered.
--- Idle workers are woken by the commit, if there are any who want a task of that queue. traceparent is the W3C trace
+-- Idle workers are woken by the commit, if there are any who want a task of that queue, and those who watch the namespace
+-- are told. traceparent is the W3C trace
 -- context that the task's attempts are linked to.
 -- A payload has at most 1 MiB of text, or as many bytes as the setting pgmill.max_payload says.
 -- Errors: P0002 no such queue; 22023 a value out of range; 22004 no payload.
@@ -58,7 +59,7 @@ BEGIN
     END IF;
     -- json takes an escaped NUL and a lone surrogate, which no reader could decode; jsonb refuses them.
     PERFORM payload::jsonb;
-    SELECT e.code, e.id INTO STRICT v_made FROM pgmill.enqueue_v1(
+    SELECT e.code, e.id, e.created_at INTO STRICT v_made FROM pgmill.enqueue_v1(
         ARRAY[v_ns], ARRAY[v_queue], ARRAY[nextval('pgmill.task_id')], ARRAY[1], ARRAY[payload::text],
         ARRAY[coalesce(delayed_at, clock_timestamp() + delay)], ARRAY[NULL::bigint], ARRAY[priority::smallint],
         CASE WHEN key IS NOT NULL THEN ARRAY[key] END, CASE WHEN traceparent IS NOT NULL THEN ARRAY[traceparent] END,
@@ -72,6 +73,7 @@ BEGIN
     END IF;
     IF v_made.code = 0 THEN
         PERFORM pgmill.wake_in_transaction_v1(v_ns, v_queue);
+        PERFORM pgmill.tell_created_v1(v_ns, v_queue, v_made.id, v_made.created_at);
     END IF;
     RETURN v_made.id;
 END

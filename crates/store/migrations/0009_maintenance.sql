@@ -2,7 +2,8 @@
 -- place it reached (null: the end), from where the next call goes on. Tasks of a queue that is gone are passed over:
 -- remove_orphans_v1 deletes them, for a queue of millions that is deleted must not keep the tasks of others from ending.
 --
--- Ended are: tasks past dies_at (expired), and tasks whose lease lapsed on their last attempt (failed).
+-- Ended are: tasks past dies_at (expired), and tasks whose lease lapsed on their last attempt (failed). Those who watch are
+-- told by the commit: there are few of these tasks, and this runs every few seconds.
 -- The plan does not depend on statistics: see retain_v1.
 --
 -- Locks: the rows it ends, skipping locked ones. Never waits. Relies on: task_ready.
@@ -79,13 +80,20 @@ BEGIN
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
         GROUP BY e.queue_id, s.status, s.day
+    ), told AS MATERIALIZED (
+        SELECT pgmill.tell_ended_v1(array_agg(e.queue_id), array_agg(e.id), array_agg(e.status), array_agg(e.attempt),
+            array_agg(e.worker))
+        FROM ended e
+        HAVING count(*) > 0
     )
     SELECT n.expired, n.failed, p.queue_id, p.priority, p.run_at, p.id
     FROM (
         SELECT count(*) FILTER (WHERE e.status = 5) AS expired, count(*) FILTER (WHERE e.status = 4) AS failed
         FROM ended e
     ) n
-    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true;
+    LEFT JOIN (SELECT s.queue_id, s.priority, s.run_at, s.id FROM seen s OFFSET p_scan - 1 LIMIT 1) p ON true
+    -- Always so; it is here for what telling does.
+    WHERE (SELECT count(*) FROM told) >= 0;
 END
 $$;
 

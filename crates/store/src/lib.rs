@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod connect;
 #[cfg(test)]
 mod contract;
@@ -7,6 +8,7 @@ mod copy;
 mod enqueue;
 mod error;
 pub mod foreign;
+mod interventions;
 mod listener;
 mod maintenance;
 mod migrate;
@@ -21,11 +23,14 @@ mod store;
 mod tasks;
 mod tickers;
 mod ticks;
+mod tokens;
 mod waiter;
+mod watcher;
 
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
 pub use enqueue::{Enqueued, NewTask, Sending};
 pub use error::{DatabaseError, StoreError};
+pub use interventions::{Cancelled, Retried};
 pub use listener::{ListenError, Listener, Notice};
 pub use maintenance::{Folded, HistoryDay, KeyPlace, Orphans, PastTasks, PruneStep, SweepPlace, Swept};
 pub use migrate::{MigrateError, Migrated, Migrator};
@@ -35,4 +40,6 @@ pub use retain::{Caller, Demand, Floor, Retained};
 pub use store::Store;
 pub use tickers::{CronSchedule, KnownTicker};
 pub use ticks::{ClaimTicks, ClaimedTicks, CronDecision, Tick, TickLease, Undecided};
+pub use tokens::KnownToken;
 pub use waiter::Arrival;
+pub use watcher::{News, Told};

@@ -1,4 +1,4 @@
-//! The connection on which a process is told of tasks.
+//! The connection on which a process is told of tasks, and of their changes.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -7,20 +7,26 @@ use std::time::Duration;
 use pgmill_schema::{Namespace, QueueName};
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client};
+use tokio_postgres::{AsyncMessage, Client, Notification};
 
 use crate::connect::{ConnectError, ConnectOptions, Driver};
 use crate::error::StoreError;
 use crate::session::run;
 use crate::statement::TEST_LISTENER;
 use crate::waiter::Arrival;
+use crate::watcher::{self, Told};
 
 const LISTEN: &str = include_str!("../sql/listen.sql");
+const LISTEN_EVENTS: &str = include_str!("../sql/listen_events.sql");
+const UNLISTEN_EVENTS: &str = include_str!("../sql/unlisten_events.sql");
+/// The channel of changes.
+const EVENTS: &str = "pgmill_event";
 
 /// A direct connection that listens. It is of no pool, and does not come back by itself when it breaks.
 pub struct Listener {
     client: Client,
     notices: mpsc::UnboundedReceiver<Notice>,
+    hears_events: bool,
 }
 
 /// What a listener hears.
@@ -32,6 +38,8 @@ pub enum Notice {
     Anywhere(Option<i64>),
     /// A test with this text, of whatever process.
     Test(String),
+    /// Tasks have changed.
+    Events(Told),
 }
 
 /// A notice as it travels.
@@ -56,12 +64,27 @@ impl Listener {
         let (heard, notices) = mpsc::unbounded_channel();
         tokio::spawn(forward(driver, heard));
         client.batch_execute(LISTEN).await.map_err(StoreError::from)?;
-        Ok(Self { client, notices })
+        Ok(Self { client, notices, hears_events: false })
     }
 
     /// What is heard next; `None` once the connection is gone. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Notice> {
         self.notices.recv().await
+    }
+
+    /// Hears of changes of tasks from now on, or no longer.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn hear_events(&mut self, hear: bool) -> Result<(), StoreError> {
+        self.client.batch_execute(if hear { LISTEN_EVENTS } else { UNLISTEN_EVENTS }).await?;
+        self.hears_events = hear;
+        Ok(())
+    }
+
+    /// Whether it hears of changes of tasks. At first it does not.
+    pub fn hears_events(&self) -> bool {
+        self.hears_events
     }
 
     /// Sends itself a test, which is to be heard soon.
@@ -96,7 +119,7 @@ pub enum ListenError {
 async fn forward(mut driver: Driver, heard: mpsc::UnboundedSender<Notice>) {
     while let Some(message) = poll_fn(|cx| driver.poll_message(cx)).await {
         match message {
-            Ok(AsyncMessage::Notification(notification)) => match read(notification.payload()) {
+            Ok(AsyncMessage::Notification(notification)) => match read(&notification) {
                 Some(notice) => {
                     if heard.send(notice).is_err() {
                         return;
@@ -118,8 +141,11 @@ async fn forward(mut driver: Driver, heard: mpsc::UnboundedSender<Notice>) {
     }
 }
 
-fn read(payload: &str) -> Option<Notice> {
-    let Wire { from, arrivals, test } = serde_json::from_str(payload).ok()?;
+fn read(notification: &Notification) -> Option<Notice> {
+    if notification.channel() == EVENTS {
+        return watcher::read(notification.payload()).map(Notice::Events);
+    }
+    let Wire { from, arrivals, test } = serde_json::from_str(notification.payload()).ok()?;
     Some(match (test, arrivals) {
         (Some(text), _) => Notice::Test(text),
         (None, Some(arrivals)) => {

@@ -47,6 +47,9 @@ const MIGRATIONS: &[Migration] = migrations! {
     11 "0011_tickers" "0.1.0";
     12 "0012_jobs" "0.1.0";
     13 "0013_waiter" "0.1.0";
+    14 "0014_tokens" "0.1.0";
+    15 "0015_watcher" "0.1.0";
+    16 "0016_interventions" "0.1.0";
 };
 
 /// Why a database was not migrated. It is as it was before.

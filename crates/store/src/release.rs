@@ -19,7 +19,7 @@ use crate::store::Store;
 pub enum Fence {
     /// The attempt that this claim stands for, and no other.
     Claim(Claim),
-    /// Whatever attempt of this task is running.
+    /// Whatever attempt of this task is running, unless it was retained [fenced](crate::Caller::fenced).
     Open(i64),
 }
 
@@ -53,6 +53,8 @@ pub enum Ended {
         task: Box<Task>,
         /// In what time it is due again, if it goes on.
         due_in: Duration,
+        /// When the attempt ended.
+        ended_at: Timestamp,
     },
     /// The attempt was ended by an earlier sending, and the task had this status then.
     Settled(Status),
@@ -64,6 +66,8 @@ pub enum Ended {
     Superseded,
     /// The row is locked by a transaction from outside, and nothing was changed.
     Locked,
+    /// The task was retained fenced, and the fence was open: nothing was changed.
+    LeaseRequired,
 }
 
 struct Action {
@@ -222,13 +226,14 @@ fn read(row: &Reader<'_>, ending: &Ending) -> Result<Ended, StoreError> {
             let task = Box::new(released(row, ending, queue)?);
             let (ended_at, run_at): (Timestamp, Timestamp) = (row.get("ended_at")?, row.get("run_at")?);
             let due_in = Duration::try_from(run_at.duration_since(ended_at)).unwrap_or_default();
-            Ended::Released { task, due_in }
+            Ended::Released { task, due_in, ended_at }
         }
         (0, None) => Ended::Settled(row.status()?),
         (1, _) => Ended::NoTask,
         (2, _) => Ended::NotRetained,
         (3, _) => Ended::Superseded,
         (4, _) => Ended::Locked,
+        (5, _) => Ended::LeaseRequired,
         _ => return Err(corrupt("code", code)),
     })
 }

@@ -8,6 +8,9 @@ use crate::row::{Reader, remaining};
 use crate::statement::{RETAIN, WANTED_QUEUES};
 use crate::store::Store;
 
+/// The bit of a holder that tells that a task was retained fenced.
+const FENCED: i64 = 1;
+
 /// Queues that callers wait for a task of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Demand {
@@ -28,6 +31,8 @@ pub struct Caller {
     pub worker: WorkerName,
     /// For how many microseconds; `None` for the queue's lease.
     pub lease: Option<i64>,
+    /// Whether the tasks may be released only by who knows their holder: not through [`Fence::Open`](crate::Fence::Open).
+    pub fenced: bool,
 }
 
 /// Where to start looking in a queue: nothing due before it was left by this process.
@@ -57,8 +62,9 @@ pub struct Retained {
 }
 
 impl Store {
-    /// Retains tasks under `holder`, a number that was never used before, and deals them out. `lost` are holders of this
-    /// process whose answer was lost: what they retained is taken from them.
+    /// Retains tasks under `holder`, an even number that was never used before, and deals them out; those of fenced callers
+    /// under the odd number after it. `lost` are the `holder`s of calls of this process whose answer was lost: what they
+    /// retained is taken from them.
     ///
     /// Within a demand, tasks come by priority, time and id, and go to the callers in their order. An answer with fewer
     /// tasks than wanted does not prove that there are no more.
@@ -88,6 +94,8 @@ impl Store {
         let wants: Vec<i32> = callers.iter().map(|caller| caller.want).collect();
         let workers: Vec<&str> = callers.iter().map(|caller| caller.worker.as_str()).collect();
         let leases: Vec<Option<i64>> = callers.iter().map(|caller| caller.lease).collect();
+        let fenced: Vec<bool> = callers.iter().map(|caller| caller.fenced).collect();
+        let lost: Vec<i64> = lost.iter().flat_map(|&lost| [lost, lost | FENCED]).collect();
         let floor_queues: Vec<i32> = floors.iter().map(|floor| floor.queue_id).collect();
         let floor_priorities: Vec<i16> = floors.iter().map(|floor| floor.priority).collect();
         let floor_times: Vec<Timestamp> = floors.iter().map(|floor| floor.at).collect();
@@ -104,6 +112,7 @@ impl Store {
                     &wants,
                     &workers,
                     &leases,
+                    &fenced,
                     &floor_queues,
                     &floor_priorities,
                     &floor_times,
@@ -167,7 +176,7 @@ fn read(
             key: row.get("key")?,
             traceparent: row.get("traceparent")?,
             lease_until: row.get("lease_until")?,
-            holder: Some(holder),
+            holder: Some(if by.fenced { holder | FENCED } else { holder }),
             attempts: Vec::new(),
         },
     })

@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 use pgmill_schema::{
-    Attempt, AttemptOutcome, Backoff, Json, Namespace, Queue, QueueName, Status, Task, TickPolicy, Ticker,
-    TickerName, Ttl, from_micros,
+    Attempt, AttemptOutcome, Backoff, Json, List, Namespace, Queue, QueueName, Status, Task, TickPolicy,
+    Ticker, TickerName, Ttl, from_micros,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -157,6 +157,22 @@ impl<'a> Reader<'a> {
             error: self.json("error")?,
         })
     }
+}
+
+/// A page of things whose ids are bigints, out of rows that all tell the count of the whole list; of an empty page there is one
+/// row, without an id.
+pub(crate) fn page<T>(
+    rows: &[Row],
+    read: impl Fn(&Reader<'_>) -> Result<T, StoreError>,
+) -> Result<List<T>, StoreError> {
+    let count = rows.first().map_or(Ok(0), |row| Reader(row).count("count"))?;
+    let mut body = Vec::with_capacity(rows.len());
+    for row in rows.iter().map(Reader) {
+        if row.get::<Option<i64>>("id")?.is_some() {
+            body.push(read(&row)?);
+        }
+    }
+    Ok(List { offset: 0, limit: None, count, body })
 }
 
 /// The attempts a task has left, as it is shown.

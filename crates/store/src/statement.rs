@@ -30,7 +30,7 @@ statements! {
     ENQUEUE = "enqueue" (TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, TEXT_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY,
         INT2_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8, BOOL, BOOL);
     RETAIN = "retain" (TEXT_ARRAY, BOOL_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT4_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT8_ARRAY,
-        INT4_ARRAY, INT2_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY, INT8, INT8_ARRAY);
+        BOOL_ARRAY, INT4_ARRAY, INT2_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY, INT8, INT8_ARRAY);
     RELEASE = "release" (TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, INT4_ARRAY, INT8_ARRAY, INT2_ARRAY, TEXT_ARRAY, INT8_ARRAY,
         BOOL);
     EXTEND = "extend" (TEXT, INT8_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY);
@@ -53,6 +53,8 @@ statements! {
     GET_TASK = "get_task" (TEXT, INT8);
     LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, INT8, INT8);
     COUNT_TASKS = "count_tasks" (TEXT, TEXT, INT2);
+    CANCEL_TASK = "cancel_task" (TEXT, INT8);
+    RETRY_TASK = "retry_task" (TEXT, INT8);
     FIRST_DUE = "first_due" (TEXT, TEXT_ARRAY, BOOL);
     LIST_ATTEMPTS = "list_attempts" (TEXT, INT8);
     CREATE_TICKER = "create_ticker" (TEXT, TEXT, TEXT, INT8, TEXT, TEXT, BOOL, TEXT, INT2, INT2, INT4, TIMESTAMPTZ,
@@ -85,6 +87,18 @@ statements! {
     SLEEP = "sleep" (INT8, TEXT, TEXT_ARRAY, INT8);
     WAKE = "wake" (INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY);
     TEST_LISTENER = "test_listener" (TEXT);
+    CREATE_TOKEN = "create_token" (TEXT, BYTEA, INT2, TEXT_ARRAY, TEXT, INT8);
+    FIND_TOKEN = "find_token" (INT8);
+    LIST_TOKENS = "list_tokens" (INT8, INT8);
+    REVOKE_TOKEN = "revoke_token" (INT8);
+    TOUCH_TOKEN = "touch_token" (INT8);
+    HAS_TOKENS = "has_tokens" ();
+    PRUNE_TOKENS = "prune_tokens" (INT4);
+    RECORD_AUDIT = "record_audit" (TEXT, INT8, TEXT, TEXT, TEXT, TEXT, TEXT);
+    LIST_AUDIT = "list_audit" (TEXT, TEXT, INT8, INT8);
+    PRUNE_AUDIT = "prune_audit" (INT4);
+    WATCH = "watch" (INT8, TEXT_ARRAY, INT8);
+    TELL_WATCHERS = "tell_watchers" (INT8, TEXT_ARRAY, TEXT_ARRAY);
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();

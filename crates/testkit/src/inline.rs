@@ -282,7 +282,7 @@ async fn retain(manager: &Manager, task: &Task) -> Task {
     let demand = Demand { namespace: manager.namespace().clone(), queues: vec![queue.clone()] };
     let place = floors(store, &demand, task).await;
     let worker = WorkerName::new(WORKER).unwrap_or_else(|error| panic!("{error}"));
-    let caller = Caller { demand: 0, want: 1, worker, lease: None };
+    let caller = Caller { demand: 0, want: 1, worker, lease: None, fenced: false };
     let mut pauses = Pauses::new();
     let taken = async {
         loop {
@@ -328,5 +328,5 @@ const NEVER: SignedDuration = SignedDuration::from_hours(24);
 
 /// A number that nobody has used before.
 fn holder() -> i64 {
-    (RandomState::new().hash_one(std::process::id()) >> 1).cast_signed()
+    (RandomState::new().hash_one(std::process::id()) >> 2 << 1).cast_signed()
 }

@@ -12,6 +12,7 @@ use super::ids::Ids;
 use super::reply::Reply;
 use super::settle::{Rows, Unsettled, settle_each};
 use crate::error::EnqueueError;
+use crate::events::{Change, Feed};
 use crate::telemetry::{BatchMeters, Meters};
 use crate::wakes::Wakes;
 
@@ -33,6 +34,7 @@ pub(crate) struct EnqueueFlight {
     pub(crate) ids: Arc<Ids>,
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
+    pub(crate) events: Arc<Feed>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) batch_meters: BatchMeters,
     pub(crate) settle: Duration,
@@ -91,7 +93,10 @@ impl Rows for Round<'_> {
                 Ok((task.id, enqueued))
             }
             Err(Unsettled::Failed(error) | Unsettled::Refused(error, _)) => Err(EnqueueError::Store(error)),
-            Err(Unsettled::Unknown) => Err(unknown(task.id)),
+            Err(Unsettled::Unknown) => {
+                self.flight.events.lose(&task.namespace, 1);
+                Err(unknown(task.id))
+            }
         };
         answer.send(result);
     }
@@ -102,6 +107,7 @@ impl Round<'_> {
     fn arrived(&self, task: &NewTask, enqueued: Enqueued) {
         self.flight.floors.arrived(task, &enqueued);
         let Some(due_in) = due_in(&enqueued) else { return };
+        publish(&self.flight.events, task, &enqueued);
         self.flight.meters.of(&task.namespace, &task.queue).created.increment(1);
         let known = |told: &Arrival| told.0 == task.namespace && told.1 == task.queue && told.2 <= due_in;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +115,19 @@ impl Round<'_> {
             told.push((task.namespace.clone(), task.queue.clone(), due_in));
             self.flight.wakes.wake(&task.namespace, &task.queue, due_in);
         }
+    }
+}
+
+/// Tells those who watch of a task that was committed.
+pub(crate) fn publish(events: &Arc<Feed>, task: &NewTask, enqueued: &Enqueued) {
+    let id = u64::try_from(task.id).unwrap_or_default();
+    match enqueued {
+        Enqueued::Created { created_at, .. } => {
+            events.publish_change(&Change::created(id, &task.namespace, &task.queue, *created_at));
+        }
+        // Created some time ago, and what it is now is not known.
+        Enqueued::Settled => events.lose(&task.namespace, 1),
+        Enqueued::KeyTaken(_) | Enqueued::NoQueue | Enqueued::DelayedInPast => {}
     }
 }
 

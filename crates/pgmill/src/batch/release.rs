@@ -14,6 +14,7 @@ use super::floors::Floors;
 use super::reply::Reply;
 use super::settle::{Pauses, Rows, Unsettled, settle_each};
 use crate::error::ReleaseError;
+use crate::events::Feed;
 use crate::maintenance::ensure_partitions;
 use crate::telemetry::{BatchMeters, Fate, Meters};
 use crate::wakes::Wakes;
@@ -58,6 +59,7 @@ pub(crate) struct ReleaseFlight {
     pub(crate) store: Store,
     pub(crate) floors: Arc<Floors>,
     pub(crate) wakes: Arc<Wakes>,
+    pub(crate) events: Arc<Feed>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) batch_meters: BatchMeters,
     pub(crate) settle: Duration,
@@ -218,20 +220,28 @@ impl ReleaseFlight {
         let ReleaseCall { ending, answer } = call;
         let id = id(&ending);
         let result = match end {
-            Ok(Ended::Released { task, due_in }) => {
+            Ok(Ended::Released { task, due_in, ended_at }) => {
+                self.events.publish_at(&task, ended_at);
                 if let Some(fate) = Fate::chosen(&ending.outcome).or(task.status.map(Fate::of)) {
                     self.meters.of(&task.namespace, &task.queue).released(fate);
                 }
                 self.returned(&task, due_in);
                 Ok(ReleaseAnswer::Task(task))
             }
-            Ok(Ended::Settled(status)) => Ok(ReleaseAnswer::Settled(status)),
+            Ok(Ended::Settled(status)) => {
+                self.events.lose(&ending.namespace, 1);
+                Ok(ReleaseAnswer::Settled(status))
+            }
             Ok(Ended::NoTask) => Err(ReleaseError::NotFound { id }),
             Ok(Ended::NotRetained) => Err(ReleaseError::NotRetained { id }),
             Ok(Ended::Superseded) => Err(ReleaseError::Superseded { id }),
             Ok(Ended::Locked) => Err(ReleaseError::Locked { id }),
+            Ok(Ended::LeaseRequired) => Err(ReleaseError::LeaseRequired { id }),
             Err(Unsettled::Failed(error) | Unsettled::Refused(error, _)) => Err(ReleaseError::Store(error)),
-            Err(Unsettled::Unknown) => Err(ReleaseError::Unknown { id }),
+            Err(Unsettled::Unknown) => {
+                self.events.lose(&ending.namespace, 1);
+                Err(ReleaseError::Unknown { id })
+            }
         };
         match answer {
             Some(answer) => answer.send(result),

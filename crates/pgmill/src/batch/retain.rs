@@ -15,6 +15,7 @@ use super::floors::{Floors, Start};
 use super::release::{ReleaseFlight, give_back};
 use super::settle::Pauses;
 use crate::error::RetainError;
+use crate::events::Feed;
 use crate::maintenance::ensure_partitions;
 use crate::telemetry::{BatchMeters, Meters};
 
@@ -23,8 +24,10 @@ use crate::telemetry::{BatchMeters, Meters};
 const LOST_HOLDERS: usize = 64;
 /// How often it is measured what a claim takes that does not look: the least of them is not the noise of a busy machine.
 const MEASURED: usize = 3;
-/// The low bits of a holder count the flights of a process; the others are random.
+/// The low bits of a holder count the flights of a process; the others are random. The lowest bit belongs to the statement,
+/// which marks with it what was retained fenced.
 const FLIGHT_BITS: u32 = 23;
+const NEXT_FLIGHT: i64 = 2;
 
 /// Somebody who waits for tasks.
 pub(crate) struct RetainCall {
@@ -32,6 +35,7 @@ pub(crate) struct RetainCall {
     pub(crate) want: i32,
     pub(crate) worker: WorkerName,
     pub(crate) lease: Option<i64>,
+    pub(crate) fenced: bool,
     pub(crate) answer: oneshot::Sender<Result<Handoff, RetainError>>,
 }
 
@@ -64,6 +68,7 @@ pub(crate) struct RetainFlight {
     store: Store,
     releases: Batcher<ReleaseFlight>,
     floors: Arc<Floors>,
+    events: Arc<Feed>,
     meters: Arc<Meters>,
     batch_meters: BatchMeters,
     settle: Duration,
@@ -87,7 +92,7 @@ impl RetainFlight {
     pub(crate) fn new(
         store: Store,
         releases: Batcher<ReleaseFlight>,
-        floors: Arc<Floors>,
+        (floors, events): (Arc<Floors>, Arc<Feed>),
         (meters, batch_meters): (Arc<Meters>, BatchMeters),
         settle: Duration,
     ) -> Self {
@@ -96,6 +101,7 @@ impl RetainFlight {
             store,
             releases,
             floors,
+            events,
             meters,
             batch_meters,
             settle,
@@ -173,6 +179,7 @@ impl RetainFlight {
         match retained {
             Ok(retained) => {
                 self.meters.retained(retained.iter().map(|one| &one.task));
+                retained.iter().for_each(|one| self.events.publish(&one.task));
                 deal(calls, retained)
             }
             Err(error) => {
@@ -190,7 +197,7 @@ impl RetainFlight {
         callers: &[Caller],
         floors: &[Floor],
     ) -> Result<Vec<Retained>, StoreError> {
-        let holder = self.next_holder.fetch_add(1, Ordering::Relaxed);
+        let holder = self.next_holder.fetch_add(NEXT_FLIGHT, Ordering::Relaxed);
         let lost: Vec<i64> = lock(&self.lost).iter().copied().collect();
         let started = Instant::now();
         let answer = self.store.retain(demands, callers, floors, holder, &lost).await;
@@ -208,6 +215,11 @@ impl RetainFlight {
                 let mut lost = lock(&self.lost);
                 lost.truncate(LOST_HOLDERS - 1);
                 lost.push_front(holder);
+                drop(lost);
+                // So many may be retained now, of which nobody knows.
+                for (demand, want) in wanted_each(demands, callers) {
+                    self.events.lose(&demand.namespace, want);
+                }
             }
             Err(_) => {}
         }
@@ -244,11 +256,11 @@ impl RetainFlight {
     async fn without_looking(&self, demands: &[Demand]) -> Option<Duration> {
         let worker = WorkerName::new("pgmill").ok()?;
         let callers: Vec<Caller> = (0..demands.len())
-            .map(|demand| Caller { demand, want: 0, worker: worker.clone(), lease: None })
+            .map(|demand| Caller { demand, want: 0, worker: worker.clone(), lease: None, fenced: false })
             .collect();
         let mut least = None;
         for _ in 0..MEASURED {
-            let holder = self.next_holder.fetch_add(1, Ordering::Relaxed);
+            let holder = self.next_holder.fetch_add(NEXT_FLIGHT, Ordering::Relaxed);
             let asked = Instant::now();
             self.store.retain(demands, &callers, &[], holder, &[]).await.ok()?;
             let took = asked.elapsed();
@@ -269,6 +281,17 @@ fn exhausted(demands: &[Demand], callers: &[Caller], retained: &[Retained]) -> V
         .filter(|(_, missing)| *missing > 0)
         .map(|(demand, _)| demand.clone())
         .collect()
+}
+
+/// How many tasks are wanted of each demand.
+fn wanted_each<'a>(
+    demands: &'a [Demand],
+    callers: &'a [Caller],
+) -> impl Iterator<Item = (&'a Demand, u64)> + use<'a> {
+    demands.iter().enumerate().map(|(number, demand)| {
+        let wants = callers.iter().filter(|caller| caller.demand == number).map(|caller| caller.want);
+        (demand, wants.map(|want| u64::try_from(want).unwrap_or_default()).sum())
+    })
 }
 
 /// The calls, with what each gets.
@@ -297,7 +320,13 @@ fn sum_up(calls: &[RetainCall]) -> (Vec<Demand>, Vec<Caller>) {
                 demands.push(call.demand.clone());
                 demands.len() - 1
             });
-            Caller { demand, want: call.want, worker: call.worker.clone(), lease: call.lease }
+            Caller {
+                demand,
+                want: call.want,
+                worker: call.worker.clone(),
+                lease: call.lease,
+                fenced: call.fenced,
+            }
         })
         .collect();
     (demands, callers)

@@ -57,6 +57,7 @@ pub(super) async fn run(store: &Store, stop: &CancellationToken) -> Result<Maint
     }
     store.prune_resent().await?;
     keys(store, stop, &mut done).await?;
+    audit(store, stop, &mut done).await?;
     Ok(done)
 }
 
@@ -106,6 +107,17 @@ async fn keys(store: &Store, stop: &CancellationToken, done: &mut Maintained) ->
         done.keys += pruned;
         place = next;
         if place.is_none() || stop.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+async fn audit(store: &Store, stop: &CancellationToken, done: &mut Maintained) -> Result<(), StoreError> {
+    done.tokens += store.prune_tokens(CHUNK).await?;
+    loop {
+        let pruned = store.prune_audit(CHUNK).await?;
+        done.audit += pruned;
+        if pruned == 0 || stop.is_cancelled() {
             return Ok(());
         }
     }

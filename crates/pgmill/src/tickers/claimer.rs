@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::cron::Cron;
+use crate::events::Change;
 use crate::manager::Shared;
 use crate::telemetry;
 
@@ -111,7 +112,8 @@ impl Claimer {
         let claimed = self.shared.store.claim_ticks(&claim).await?;
         telemetry::ticks_taken(&claimed.ticks, claimed.now);
         self.decide(&claimed.undecided, claimed.now);
-        let ticks: Vec<_> = claimed.ticks.into_iter().filter_map(|tick| self.settle(tick)).collect();
+        let ticks: Vec<_> =
+            claimed.ticks.into_iter().filter_map(|tick| self.settle(tick, claimed.now)).collect();
         // A decision that has to be sent again met a row that somebody holds.
         let held = |decision: &CronDecision| sent.contains(&(decision.id, decision.seen));
         self.held = !self.decisions.is_empty() && self.decisions.iter().all(held);
@@ -142,8 +144,9 @@ impl Claimer {
     }
 
     /// Wakes workers for the task that a tick made; returns the tick if it is one for consumers.
-    fn settle(&self, tick: Tick) -> Option<Ticker> {
+    fn settle(&self, tick: Tick, now: Timestamp) -> Option<Ticker> {
         let missing = tick.is_queue_missing();
+        let task = tick.task.and_then(|task| u64::try_from(task).ok());
         let ticker = tick.ticker;
         let Some(queue) = ticker.queue else { return Some(ticker) };
         if missing {
@@ -154,6 +157,10 @@ impl Claimer {
         } else {
             self.shared.floors.forget(&ticker.namespace, &queue);
             self.shared.wakes.wake(&ticker.namespace, &queue, Duration::ZERO);
+            if let Some(task) = task {
+                let change = Change::created(task, &ticker.namespace, &queue, now);
+                self.shared.events.publish_change(&change);
+            }
         }
         None
     }

@@ -1,4 +1,4 @@
-//! Keeps the connection on which this process is told of tasks.
+//! Keeps the connection on which this process is told of tasks, and of their changes while somebody watches.
 //!
 //! ```text
 //!   connect ──▶ test ──heard──▶ listening ──every 5 s──▶ test
@@ -58,6 +58,11 @@ impl Listening {
                 drop(deaf);
             });
         });
+    }
+
+    /// Whether there is a connection to be had.
+    pub(crate) fn can_begin(&self) -> bool {
+        self.options.is_some() && !self.end.is_cancelled()
     }
 
     /// Ends for good.
@@ -129,13 +134,29 @@ async fn listen(wakes: &Wakes, mut listener: Listener, mut works: impl FnMut()) 
             wakes.set_listening(true);
         }
         works();
-        let quiet = async {
-            while let Some(notice) = listener.next().await {
-                wakes.hear(notice);
+        if let Ok(lost) = timeout(jittered(TEST_EVERY), hear(wakes, &mut listener)).await {
+            return lost;
+        }
+    }
+}
+
+/// Hears until the connection is gone.
+async fn hear(wakes: &Wakes, listener: &mut Listener) -> Lost {
+    loop {
+        let watched = wakes.events.is_watched();
+        if watched != listener.hears_events() {
+            match timeout(TEST_LIMIT, listener.hear_events(watched)).await {
+                Err(_) => return Lost::Late { limit: TEST_LIMIT },
+                Ok(Err(error)) => return Lost::Listen(error.into()),
+                Ok(Ok(())) => wakes.events.set_hearing(watched),
             }
-        };
-        if timeout(jittered(TEST_EVERY), quiet).await.is_ok() {
-            return Lost::Closed;
+        }
+        tokio::select! {
+            () = wakes.events.watched_changed() => {}
+            notice = listener.next() => match notice {
+                Some(notice) => wakes.hear(notice),
+                None => return Lost::Closed,
+            },
         }
     }
 }

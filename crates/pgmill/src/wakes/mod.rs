@@ -37,6 +37,7 @@ use pgmill_schema::{Namespace, QueueName};
 use pgmill_store::{Demand, Notice, Store};
 
 use crate::batch::{BatchOptions, Batcher, Floors};
+use crate::events::Feed;
 use crate::telemetry::{self, BatchMeters};
 use notices::NoticeFlight;
 use waiting::{Waiting, WaitingList};
@@ -55,6 +56,8 @@ pub(crate) struct Wakes {
     /// Tells other processes, unless that is not wanted.
     notices: Option<Batcher<NoticeFlight>>,
     floors: Arc<Floors>,
+    /// What else is heard of on the connection of the listener.
+    events: Arc<Feed>,
     /// What this process is called among those that wait. Random, for a name might be given twice.
     process: i64,
     /// How often a listener was heard to work; odd while it does.
@@ -65,8 +68,12 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
-    pub(crate) fn new(store: Store, floors: Arc<Floors>, telling: Option<&BatchOptions>) -> Self {
-        let process = random_process();
+    pub(crate) fn new(
+        store: Store,
+        process: i64,
+        (floors, events): (Arc<Floors>, Arc<Feed>),
+        telling: Option<&BatchOptions>,
+    ) -> Self {
         let meters = BatchMeters::new("notice");
         let sent = telemetry::notices_sent();
         let notices = telling.map(|batching| {
@@ -77,6 +84,7 @@ impl Wakes {
             waiting: WaitingList::default(),
             notices,
             floors,
+            events,
             process,
             listens: AtomicU64::new(0),
             listening: OnceLock::new(),
@@ -103,6 +111,7 @@ impl Wakes {
     fn hear(&self, notice: Notice) {
         match notice {
             Notice::Test(_) => {}
+            Notice::Events(told) => self.events.hear(told),
             Notice::In(from, _) | Notice::Anywhere(from) if from == Some(self.process) => {}
             Notice::Anywhere(_) => {
                 self.received.increment(1);
@@ -140,6 +149,8 @@ impl Wakes {
         if listening {
             // While nobody listened, anything may have come.
             self.waiting.wake_all();
+        } else {
+            self.events.set_hearing(false);
         }
     }
 
@@ -151,7 +162,8 @@ impl Wakes {
     }
 }
 
-fn random_process() -> i64 {
+/// A number for this process, among those that are told of what others do.
+pub(crate) fn random_process() -> i64 {
     // Zero only where there is no randomness to be had; then processes are told of their own tasks too.
     getrandom::u64().map_or(0, |number| i64::try_from(number >> 1).unwrap_or_default())
 }

@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Every table of which each row matters.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     "queue",
     "task",
     "task_finished",
@@ -24,6 +24,8 @@ const TABLES: [&str; 10] = [
     "task_count_delta",
     "enqueue_resent",
     "ticker",
+    "token",
+    "audit",
 ];
 
 pub(crate) struct Fixture {

@@ -88,6 +88,20 @@ async fn a_lost_lease_cancels_the_handler_and_its_result_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_cancelled_from_outside_has_its_handler_cancelled() {
+    let fixture = Fixture::with_queue().await;
+    let created = fixture.create(task(())).await;
+    let pool = short_lease(&fixture.manager).build().unwrap();
+    let (started, cancelled) = obedient(&pool, Ok(())).await;
+    let running = Running::start(pool);
+    started.reach(1).await;
+    fixture.manager.cancel_task(created.id).await.unwrap();
+    cancelled.reach(1).await;
+    assert_eq!(running.stop().await, report(|report| report.lost = 1));
+    assert_eq!(fixture.status(&created).await, Status::Cancelled);
+}
+
+#[tokio::test]
 async fn a_task_that_expires_has_its_handler_cancelled() {
     let fixture = Fixture::with(QueueMeta::new(QUEUE).ttl(LEASE)).await;
     fixture.create(task(())).await;

@@ -1,6 +1,7 @@
 //! What the data types promise, seen from outside the crate.
 
 mod durations;
+mod events;
 mod jsons;
 mod lists;
 mod names;
@@ -8,4 +9,5 @@ mod outcomes;
 mod queues;
 mod tasks;
 mod tickers;
+mod tokens;
 mod words;

@@ -1,5 +1,7 @@
 //! Bodies of requests.
 
+use std::error::Error;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
@@ -9,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::{form, media, object};
 use crate::api::App;
 use crate::error::ApiError;
+use crate::layers::BodyLate;
 
 /// A body read as a type: JSON, or a form.
 #[derive(Debug)]
@@ -61,10 +64,17 @@ pub(crate) async fn read_body(request: Request, app: &App) -> Result<Read, ApiEr
     }
 }
 
+fn is_late(error: &(dyn Error + 'static)) -> bool {
+    error.is::<BodyLate>() || error.source().is_some_and(is_late)
+}
+
 fn unread(error: &(dyn std::error::Error + Send + Sync + 'static), limit: usize) -> ApiError {
     if error.is::<LengthLimitError>() {
         let message = format!("the body is longer than {limit} bytes");
         return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message);
+    }
+    if is_late(error) {
+        return ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time");
     }
     ApiError::bad("invalid_body", "the body could not be read")
 }

@@ -2,9 +2,11 @@
 
 #![cfg(test)]
 
+mod cancel;
 mod counts;
 mod enqueue;
 mod fence;
+mod fenced;
 mod hot_updates;
 mod keys;
 mod lists;
@@ -17,9 +19,12 @@ mod plans;
 mod prune;
 mod resend;
 mod retain;
+mod retry;
 mod schema;
 mod sessions;
 mod support;
 mod sweep;
 mod tickers;
+mod tokens;
 mod waiter;
+mod watcher;

@@ -135,8 +135,8 @@ async fn pruning_looks_at_no_rows_of_others_and_retaining_at_no_history() {
     }
     session
         .run(
-            "SELECT FROM pgmill.retain_v1('{app}', '{true}', '{}', '{}', '{1}', '{10}', '{worker}', '{null}', '{}', '{}',
-                '{}', '{}', 4711, '{}')",
+            "SELECT FROM pgmill.retain_v1('{app}', '{true}', '{}', '{}', '{1}', '{10}', '{worker}', '{null}', '{false}', '{}', '{}',
+                '{}', '{}', 4710, '{}')",
             &[],
         )
         .await;
@@ -249,15 +249,15 @@ async fn explain(fixture: &Fixture) -> Plans {
 
     let retained = session
         .run(
-            "SELECT id, attempt FROM pgmill.retain_v1($1, '{false}', '{1}', $2, '{1}', $3, '{worker}', '{null}', '{}',
-                '{}', '{}', '{}', 4711, '{}') ORDER BY id",
+            "SELECT id, attempt FROM pgmill.retain_v1($1, '{false}', '{1}', $2, '{1}', $3, '{worker}', '{null}', '{false}', '{}',
+                '{}', '{}', '{}', 4710, '{}') ORDER BY id",
             &[&namespaces, &queues, &vec![BATCH]],
         )
         .await;
     plans.push(("retain", session.plans()));
     session
         .run(
-            "SELECT FROM pgmill.retain_v1($1, '{true}', '{}', '{}', '{1}', '{10}', '{worker}', '{null}', '{}', '{}',
+            "SELECT FROM pgmill.retain_v1($1, '{true}', '{}', '{}', '{1}', '{10}', '{worker}', '{null}', '{false}', '{}', '{}',
                 '{}', '{}', 4712, '{}')",
             &[&namespaces],
         )
@@ -267,7 +267,7 @@ async fn explain(fixture: &Fixture) -> Plans {
 
     let ids: Vec<i64> = retained.iter().map(|row| row.get(0)).collect();
     let attempts: Vec<i32> = retained.iter().map(|row| row.get(1)).collect();
-    let holders = vec![4711_i64; ids.len()];
+    let holders = vec![4710_i64; ids.len()];
     let extended = session
         .run(
             "SELECT FROM pgmill.extend_v1($1, $2, $3, $4, $5)",
@@ -279,7 +279,7 @@ async fn explain(fixture: &Fixture) -> Plans {
 
     // Half are done, half are tried again, and one is held by somebody else: every branch has something to do.
     let actions: Vec<i16> = ids.iter().map(|id| i16::from(id % 2 == 0)).collect();
-    let holders: Vec<i64> = ids.iter().map(|id| if *id == ids[0] { 1 } else { 4711 }).collect();
+    let holders: Vec<i64> = ids.iter().map(|id| if *id == ids[0] { 1 } else { 4710 }).collect();
     session
         .run(
             "SELECT FROM pgmill.release_v1($1, $2, $3, $4, $5, $6, $7, $8, false)",
@@ -288,9 +288,9 @@ async fn explain(fixture: &Fixture) -> Plans {
         .await;
     plans.push(("release", session.plans()));
 
-    session.run("SELECT pgmill.sleep_v1(4711, 'app', '{plain}', 30000000)", &[]).await;
+    session.run("SELECT pgmill.sleep_v1(4710, 'app', '{plain}', 30000000)", &[]).await;
     plans.push(("sleep", session.plans()));
-    session.run("SELECT pgmill.sleep_v1(4711, 'app', '{}', NULL)", &[]).await;
+    session.run("SELECT pgmill.sleep_v1(4710, 'app', '{}', NULL)", &[]).await;
     plans.push(("sleep for any queue", session.plans()));
     session.run("SELECT pgmill.wake_v1(4712, '{app}', '{plain}', '{0}')", &[]).await;
     plans.push(("wake", session.plans()));

@@ -58,10 +58,10 @@ async fn callers_are_dealt_what_they_want_in_their_order_under_their_name_and_le
     let created = fixture.create(&queue, 5).await;
     let name = |text| pgmill_schema::WorkerName::new(text).unwrap();
     let callers = [
-        Caller { demand: 0, want: 1, worker: name("first"), lease: Some(60_000_000) },
-        Caller { demand: 0, want: 0, worker: name("idle"), lease: None },
-        Caller { demand: 0, want: 2, worker: name("second"), lease: None },
-        Caller { demand: 0, want: 9, worker: name("last"), lease: None },
+        Caller { demand: 0, want: 1, worker: name("first"), lease: Some(60_000_000), fenced: false },
+        Caller { demand: 0, want: 0, worker: name("idle"), lease: None, fenced: false },
+        Caller { demand: 0, want: 2, worker: name("second"), lease: None, fenced: false },
+        Caller { demand: 0, want: 9, worker: name("last"), lease: None, fenced: false },
     ];
     let retained = fixture.retain_for(&[fixture.demand(&[&queue])], &callers, &[]).await;
     let dealt: Vec<(usize, &str)> =

@@ -26,7 +26,7 @@ impl Fixture {
 
     pub(crate) async fn with(database: TestDatabase, store: Store) -> Self {
         let client = database.connect().await;
-        Self { client, store, namespace: namespace("app"), holder: AtomicI64::new(1), database }
+        Self { client, store, namespace: namespace("app"), holder: AtomicI64::new(2), database }
     }
 
     /// Registers a queue under the name of `meta`.
@@ -78,7 +78,7 @@ impl Fixture {
     }
 
     pub(crate) fn next_holder(&self) -> i64 {
-        self.holder.fetch_add(1, Ordering::Relaxed)
+        self.holder.fetch_add(2, Ordering::Relaxed)
     }
 
     /// An ending of the attempt that was retained.
@@ -168,7 +168,7 @@ pub(crate) fn new_task(id: i64, namespace: &Namespace, queue: &QueueName) -> New
 }
 
 pub(crate) fn caller(demand: usize, want: i32) -> Caller {
-    Caller { demand, want, worker: WorkerName::new("worker").unwrap(), lease: None }
+    Caller { demand, want, worker: WorkerName::new("worker").unwrap(), lease: None, fenced: false }
 }
 
 pub(crate) fn done() -> Outcome {

@@ -1,0 +1,41 @@
+//! What a [`Manager`] does with the audit.
+
+use pgmill_schema::{AuditEntry, AuditFilter, AuditMeta, List};
+
+use crate::error::AuditError;
+use crate::manager::Manager;
+
+impl Manager {
+    /// Records that somebody changed something. To be called once that is done.
+    ///
+    /// The manager itself records nothing: who did it is known to its caller only. The server does so for what is done over
+    /// HTTP, and the command line for what it does to tokens. Entries are kept for 90 days.
+    ///
+    /// # Errors
+    /// [`AuditError::Meta`] says what is allowed.
+    ///
+    /// ```no_run
+    /// # async fn example(manager: pgmill::Manager) -> Result<(), Box<dyn std::error::Error>> {
+    /// use pgmill::AuditMeta;
+    ///
+    /// let queue = manager.pause_queue("emails").await?;
+    /// let done = AuditMeta::new("alice", "pause_queue", queue.queue.as_str()).namespace(queue.namespace);
+    /// manager.record_audit(done).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn record_audit(&self, meta: AuditMeta) -> Result<(), AuditError> {
+        meta.validate()?;
+        self.shared.store.record_audit(&meta).await?;
+        Ok(())
+    }
+
+    /// What was recorded within the last 90 days, in all namespaces, newest first.
+    ///
+    /// # Errors
+    /// If the page lies beyond 2^63, or the database fails.
+    pub async fn list_audit(&self, filter: AuditFilter) -> Result<List<AuditEntry>, AuditError> {
+        filter.page.validate()?;
+        Ok(self.shared.store.list_audit(&filter).await?)
+    }
+}

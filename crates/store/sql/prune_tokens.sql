@@ -1,0 +1,12 @@
+-- Deletes up to $1 tokens that were revoked, or expired, more than 90 days ago: the audit does not know of them any more
+-- either. For the job prune. Locks: the rows it deletes, skipping those that others hold. Relies on: token_pkey. There are few.
+WITH pruned AS (
+    DELETE FROM pgmill.token
+    WHERE id = ANY (ARRAY(
+        SELECT t.id FROM pgmill.token t
+        WHERE least(t.revoked_at, t.expires_at) < now() - interval '90 days'
+        LIMIT $1
+        FOR UPDATE SKIP LOCKED))
+    RETURNING id
+)
+SELECT count(*) AS pruned FROM pruned
