@@ -3,9 +3,15 @@
 mod bulk;
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
 mod describe;
+#[cfg(test)]
+mod differential;
 mod leases;
+#[cfg(test)]
 mod people;
+#[cfg(test)]
+mod polyglot;
 #[cfg(test)]
 mod postgres;
 mod queues;

@@ -1,14 +1,25 @@
 //! The server over real HTTP, on a real PostgreSQL.
 
-#[cfg(test)]
+#![cfg(test)]
+
+mod audit;
+mod bodies;
+mod concurrency;
 mod differential;
 mod fixture;
+mod guarded;
 mod http;
+mod interventions;
 mod longpoll;
 mod metrics;
+mod names;
+mod outage;
+mod queries;
 mod queues;
+mod reference;
 mod release;
 mod retain;
+mod rights;
 mod serve_health;
 mod serve_limits;
 mod serve_safety;
@@ -18,4 +29,5 @@ mod serve_tls;
 mod steps;
 mod tasks;
 mod tick_stream;
+mod tokens;
 mod wire;

@@ -51,28 +51,28 @@ impl From<Task> for Retained {
 /// From any queue of the namespace, or those that the query names.
 pub(crate) async fn from_any(
     app: State<App>,
-    caller: Caller,
     limit: TimeLimit,
+    caller: Caller,
     query: Query,
 ) -> Result<Response, ApiError> {
-    retain(&app, &caller, &limit, &query, Vec::new()).await
+    retain(&app, &limit, &caller, &query, Vec::new()).await
 }
 
 /// From this queue, and those that the query names.
 pub(crate) async fn from_one(
     app: State<App>,
-    caller: Caller,
     limit: TimeLimit,
+    caller: Caller,
     Segment(name): Segment,
     query: Query,
 ) -> Result<Response, ApiError> {
-    retain(&app, &caller, &limit, &query, vec![queue_name(&name)?]).await
+    retain(&app, &limit, &caller, &query, vec![queue_name(&name)?]).await
 }
 
 async fn retain(
     app: &App,
-    caller: &Caller,
     limit: &TimeLimit,
+    caller: &Caller,
     query: &Query,
     mut queues: Vec<QueueName>,
 ) -> Result<Response, ApiError> {
@@ -84,7 +84,8 @@ async fn retain(
     let count = count(query)?;
     let mut retain = Retain::new().count(count.unwrap_or(1));
     if let Some(lease) = query.duration("lease")? {
-        retain = retain.lease(lease);
+        // Who asks for a lease knows of leases: from then on the id of the task alone ends nothing.
+        retain = retain.lease(lease).fenced();
     }
     let wanted = Wanted { manager: &caller.manager, worker, queues, retain };
     let found = match wait(query)? {
