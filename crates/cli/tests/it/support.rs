@@ -156,6 +156,11 @@ impl Program {
         said.unwrap_or_else(|_| panic!("it does not say {text:?}"))
     }
 
+    /// The first line with this that the program has said so far.
+    pub(crate) fn said(&self, text: &str) -> String {
+        self.heard.iter().find(|line| line.contains(text)).cloned().unwrap_or_default()
+    }
+
     /// How often the program has said this so far.
     pub(crate) fn count(&self, text: &str) -> usize {
         self.heard.iter().filter(|line| line.contains(text)).count()
