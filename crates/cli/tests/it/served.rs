@@ -14,7 +14,8 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn new() -> Self {
-        let mut served = Self { bench: Bench::new().await, address: "127.0.0.1:0".to_owned(), server: None };
+        let mut served =
+            Self { bench: Bench::new().await, address: "127.0.0.1:0".to_owned(), server: None };
         served.start().await;
         served
     }
