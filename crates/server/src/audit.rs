@@ -1,4 +1,4 @@
-//! Who changed what: through here goes what changes queues, tickers and tokens.
+//! Who changed what: through here goes what changes queues, tickers and tokens, and what cancels and retries tasks.
 //!
 //! What is done to tasks by those who create, retain and release them is not here: it is as much as the tasks are, and their
 //! history tells it.
@@ -6,8 +6,9 @@
 use std::future::Future;
 
 use metrics::{Unit, counter, describe_counter};
-use pgmill::{AuditMeta, Json, Manager, Namespace, NewToken, Queue, Ticker, Token};
+use pgmill::{AuditMeta, Json, Manager, Namespace, NewToken, Queue, Task, Ticker, Token};
 use serde::Serialize;
+use serde_json::Value;
 use tracing::Instrument;
 
 use crate::caller::Caller;
@@ -44,9 +45,11 @@ impl Change {
         Self { subject: Some(name.trim().to_lowercase()), ..self }
     }
 
-    /// With these settings. No payloads: they are not for whoever may read the audit.
+    /// With these settings, those that are given. No payloads: they are not for whoever may read the audit.
     pub(crate) fn with(self, settings: &impl Serialize) -> Self {
-        Self { detail: json(settings), ..self }
+        let Ok(Value::Object(mut settings)) = serde_json::to_value(settings) else { return self };
+        settings.retain(|_, value| !value.is_null());
+        Self { detail: Json::encode(&settings).ok(), ..self }
     }
 }
 
@@ -74,6 +77,20 @@ impl Subject for Queue {
     }
 }
 
+impl Subject for Task {
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn namespace(&self) -> Option<Namespace> {
+        Some(self.namespace.clone())
+    }
+
+    fn detail(&self) -> Option<Json> {
+        Json::encode(&serde_json::json!({ "queue": self.queue })).ok()
+    }
+}
+
 impl Subject for Ticker {
     fn name(&self) -> String {
         self.ticker.to_string()
@@ -95,7 +112,7 @@ impl Subject for Token {
 
     /// Names are used again, and say nothing of what the token could do.
     fn detail(&self) -> Option<Json> {
-        json(self)
+        Json::encode(self).ok()
     }
 }
 
@@ -165,8 +182,4 @@ async fn record(manager: &Manager, entry: AuditMeta) {
             "{action} of {subject} by {actor} is not in the audit"
         );
     }
-}
-
-fn json(value: &impl Serialize) -> Option<Json> {
-    Json::encode(value).ok()
 }

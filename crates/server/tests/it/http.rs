@@ -49,6 +49,21 @@ impl Http {
         self.exchange(self.request(method, path, headers, "").as_bytes()).await
     }
 
+    /// One request, and its answer; of a stream the head alone.
+    pub(crate) async fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(self.request(method, path, headers, body).as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        loop {
+            let is_whole = stream.read_buf(&mut bytes).await.unwrap() == 0;
+            let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |end| end + 4);
+            if is_whole || (head > 0 && bytes[..head].windows(17).any(|text| text == b"text/event-stream")) {
+                bytes.truncate(if is_whole { bytes.len() } else { head });
+                return if is_whole { Reply::parse(&bytes) } else { Reply::head(&bytes) };
+            }
+        }
+    }
+
     /// These bytes, and the whole of what comes back until the server closes the connection.
     pub(crate) async fn raw(&self, request: &[u8]) -> Reply {
         Reply::parse(&self.exchange(request).await)
@@ -66,16 +81,24 @@ impl Http {
 impl Reply {
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a reply has a head");
-        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let reply = Self::head(&bytes[..end]);
+        let body = &bytes[end + 4..];
+        let body = if reply.header("transfer-encoding") == Some("chunked") {
+            unchunked(body)
+        } else {
+            body.to_vec()
+        };
+        Self { body: String::from_utf8(body).unwrap(), ..reply }
+    }
+
+    fn head(bytes: &[u8]) -> Self {
+        let head = std::str::from_utf8(bytes).unwrap().trim_end();
         let mut lines = head.split("\r\n");
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines.map(|line| line.split_once(':').unwrap());
-        let headers: Vec<_> =
+        let headers =
             headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-        let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
-        let body = &bytes[end + 4..];
-        let body = if chunked { unchunked(body) } else { body.to_vec() };
-        Self { status, headers, body: String::from_utf8(body).unwrap() }
+        Self { status, headers, body: String::new() }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
