@@ -74,8 +74,6 @@ static RIGHTS: &[Right] = &[
     needs(Role::Viewer, "GET", "/namespace"),
     needs(Role::Viewer, "GET", "/metrics"),
     // For whatever watches over the process, which has no token.
-    open("GET", "/health/live"),
-    open("GET", "/health/ready"),
     needs(Role::Viewer, "GET", "/queue"),
     needs(Role::Operator, "POST", "/queue"),
     needs(Role::Viewer, "GET", "/queue/{name}"),
