@@ -66,6 +66,11 @@ const fn governs(method: &'static str, path: &'static str) -> Right {
 static RIGHTS: &[Right] = &[
     open("GET", "/health/live"),
     open("GET", "/health/ready"),
+    open("GET", "/openapi.json"),
+    open("GET", "/docs"),
+    open("GET", "/docs/style.css"),
+    open("GET", "/docs/script.js"),
+    needs(Role::Viewer, "GET", "/event"),
     needs(Role::Viewer, "GET", "/namespace"),
     needs(Role::Viewer, "GET", "/metrics"),
     // For whatever watches over the process, which has no token.
