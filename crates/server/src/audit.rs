@@ -87,7 +87,7 @@ impl Subject for Task {
     }
 
     fn detail(&self) -> Option<Json> {
-        json(&serde_json::json!({ "queue": self.queue }))
+        Json::encode(&serde_json::json!({ "queue": self.queue })).ok()
     }
 }
 
