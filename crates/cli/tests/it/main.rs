@@ -3,10 +3,12 @@
 mod bulk;
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
 mod describe;
 #[cfg(test)]
 mod differential;
 mod leases;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod polyglot;
