@@ -25,10 +25,11 @@ mod tokens;
 mod wakes;
 
 pub use batch::BatchOptions;
+pub use bulk::BulkError;
 pub use enqueue::{Created, Wake};
 pub use error::{
-    AuditError, BulkError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError,
-    RetainError, RetryError, SharedStoreError, TokenError,
+    AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
+    RetryError, SharedStoreError, TokenError,
 };
 pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
