@@ -43,7 +43,8 @@ doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --locked
 
 bench: prerequisites
-	cargo run --release --locked -p pgmill-bench -- --quick $(BENCH)
+	cargo build --release --locked -p pgmill-cli -p pgmill-bench
+	$${CARGO_TARGET_DIR:-target}/release/pgmill-bench --quick $(BENCH)
 
 prerequisites:
 	@scripts/prerequisites

@@ -78,6 +78,10 @@ pub(crate) enum Workload {
     Tickers,
     /// The statements of pools that have nothing to do
     Idle,
+    /// Requests to the server, and the same asked of the library
+    Http,
+    /// Many connections that wait for tasks and watch events, and the server beside them
+    Connections,
 }
 
 /// How much of each workload is run.
@@ -94,6 +98,8 @@ pub(crate) struct Plan {
     pub(crate) slow_samples: u32,
     /// How many tickers there are.
     pub(crate) tickers: u32,
+    /// How many connections are open.
+    pub(crate) connections: u32,
     /// How long tickers tick, and idle pools are watched.
     pub(crate) watch: Duration,
     payloads: Vec<Json>,
@@ -118,6 +124,7 @@ impl Args {
                 samples: 200,
                 slow_samples: 50,
                 tickers: 200,
+                connections: 1_000,
                 watch: Duration::from_secs(5),
                 payloads,
             }
@@ -130,6 +137,7 @@ impl Args {
                 samples: 500,
                 slow_samples: 500,
                 tickers: 1_000,
+                connections: 10_000,
                 watch: Duration::from_secs(60),
                 payloads,
             }
@@ -137,7 +145,8 @@ impl Args {
         let tasks = self.tasks.unwrap_or(plan.tasks);
         let rounds = self.rounds.unwrap_or(plan.rounds);
         let (samples, slow_samples) = (plan.samples.min(tasks), plan.slow_samples.min(tasks));
-        Ok(Plan { tasks, rounds, samples, slow_samples, tickers: plan.tickers.min(tasks), ..plan })
+        let (tickers, connections) = (plan.tickers.min(tasks), plan.connections.min(tasks));
+        Ok(Plan { tasks, rounds, samples, slow_samples, tickers, connections, ..plan })
     }
 
     pub(crate) fn workloads(&self) -> Vec<Workload> {

@@ -19,6 +19,10 @@ pub(crate) struct Figure {
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
     pub(crate) wal_bytes_per_task: Option<f64>,
+    /// How much of one core the server's process was at work.
+    pub(crate) server_cpu_percent: Option<f64>,
+    /// What the server's process has in memory for each connection.
+    pub(crate) bytes_per_connection: Option<f64>,
     pub(crate) limit: Option<Limit>,
     /// How many times the limit `per_second` is.
     pub(crate) ratio: Option<f64>,
@@ -59,6 +63,8 @@ impl Figure {
             p50_ms: None,
             p99_ms: None,
             wal_bytes_per_task: None,
+            server_cpu_percent: None,
+            bytes_per_connection: None,
             limit: None,
             ratio: None,
             bar: None,

@@ -4,10 +4,12 @@ mod args;
 mod bench;
 mod child;
 mod figure;
+mod http;
 mod limits;
 mod measure;
 mod process;
 mod report;
+mod served;
 mod server;
 mod workloads;
 

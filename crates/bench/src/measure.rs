@@ -31,6 +31,17 @@ impl Calls {
     pub(crate) fn per_second(&self) -> f64 {
         per_second(self.n, self.took)
     }
+
+    /// Several windows as one.
+    pub(crate) fn together(windows: Vec<Self>) -> Self {
+        let (mut n, mut took, mut latencies) = (0, Duration::ZERO, Vec::new());
+        for window in windows {
+            n += window.n;
+            took += window.took;
+            latencies.extend(window.latencies.sorted);
+        }
+        Self { n, took, latencies: Latencies::new(latencies) }
+    }
 }
 
 /// Lets callers call until they stop, from the start of the first call to the answer to the last.
@@ -77,6 +88,10 @@ impl Latencies {
     pub(crate) fn new(mut latencies: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         Self { sorted: latencies }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.sorted.len() as u64
     }
 
     /// The time, in milliseconds, that so many of a hundred calls did not exceed.

@@ -7,9 +7,21 @@ use serde::Serialize;
 
 use crate::figure::Figure;
 
-const HEADER: [&str; 10] =
-    ["workload", "", "tasks", "per second", "p50 ms", "p99 ms", "WAL B/task", "limit", "ratio", "bar"];
-const NUMBERS: [usize; 6] = [2, 3, 4, 5, 6, 8];
+const HEADER: [&str; 12] = [
+    "workload",
+    "",
+    "n",
+    "per second",
+    "p50 ms",
+    "p99 ms",
+    "WAL B/task",
+    "server CPU %",
+    "B/connection",
+    "limit",
+    "ratio",
+    "bar",
+];
+const NUMBERS: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 10];
 
 /// A remark for whoever watches.
 pub(crate) fn note(text: &str) {
@@ -58,7 +70,7 @@ pub(crate) fn table(machine: &str, figures: &[Figure]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn row(figure: &Figure) -> [String; 10] {
+fn row(figure: &Figure) -> [String; 12] {
     let number =
         |value: Option<f64>, digits: usize| value.map_or(String::new(), |value| format!("{value:.digits$}"));
     let limit = figure
@@ -81,6 +93,8 @@ fn row(figure: &Figure) -> [String; 10] {
         number(figure.p50_ms, 2),
         number(figure.p99_ms, 2),
         number(figure.wal_bytes_per_task, 0),
+        number(figure.server_cpu_percent, 0),
+        number(figure.bytes_per_connection, 0),
         limit,
         number(figure.ratio, 2),
         bar,

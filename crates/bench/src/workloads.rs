@@ -2,7 +2,9 @@
 
 mod backlog;
 mod bulk;
+mod connections;
 mod drain;
+mod http;
 mod idle;
 mod latency;
 mod retain;
@@ -26,6 +28,8 @@ impl Workload {
             Self::Retain => retain::round(bench).await?,
             Self::Tickers => tickers::round(bench).await?,
             Self::Idle => idle::round(bench).await?,
+            Self::Http => http::round(bench).await?,
+            Self::Connections => connections::round(bench).await?,
         };
         Ok(figures)
     }

@@ -1,12 +1,13 @@
 //! The program as it is run, on small numbers. How fast anything is, is no business of a test.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use pgmill_testkit::TestDatabase;
 use serde_json::Value;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "workload",
     "config",
     "n",
@@ -15,11 +16,16 @@ const KEYS: [&str; 12] = [
     "p50_ms",
     "p99_ms",
     "wal_bytes_per_task",
+    "server_cpu_percent",
+    "bytes_per_connection",
     "limit",
     "ratio",
     "bar",
     "met",
 ];
+/// The workloads that need no server.
+const OF_THE_LIBRARY: [&str; 7] =
+    ["enqueue_single", "enqueue_bulk", "drain", "latency", "retain", "tickers", "idle"];
 
 fn bench(arguments: &[&str], url: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pgmill-bench"))
@@ -29,14 +35,8 @@ fn bench(arguments: &[&str], url: &str) -> Output {
         .expect("pgmill-bench starts")
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-#[tokio::test]
-async fn every_workload_is_one_json_line_a_result() {
-    let database = TestDatabase::create().await;
-    let output = bench(&["--quick", "--json", "--tasks", "1500"], database.url());
+/// The results, by workload.
+fn results(output: &Output) -> BTreeMap<String, Vec<Value>> {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let mut seen: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in text(&output.stdout).lines() {
@@ -47,6 +47,34 @@ async fn every_workload_is_one_json_line_a_result() {
         let workload = result["workload"].as_str().expect("a name").to_owned();
         seen.entry(workload).or_default().push(result);
     }
+    seen
+}
+
+/// The server lies beside the benchmark where the whole workspace was built. Where it was not, it is built now.
+fn build_server() {
+    let bench = Path::new(env!("CARGO_BIN_EXE_pgmill-bench"));
+    if bench.with_file_name("pgmill").is_file() {
+        return;
+    }
+    let target = bench.ancestors().nth(2).expect("the target directory");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "-p", "pgmill-cli", "--target-dir"])
+        .arg(target)
+        .args(if cfg!(debug_assertions) { &[][..] } else { &["--release"] })
+        .status();
+    assert!(built.expect("cargo starts").success(), "pgmill is built");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn every_workload_is_one_json_line_a_result() {
+    let database = TestDatabase::create().await;
+    let arguments = ["--quick", "--json", "--tasks", "1500", "--workload"];
+    let output = bench(&[&arguments[..], &OF_THE_LIBRARY].concat(), database.url());
+    let seen = results(&output);
     let counts: Vec<(&str, usize)> =
         seen.iter().map(|(name, results)| (name.as_str(), results.len())).collect();
     let expected = [
@@ -76,6 +104,32 @@ async fn every_workload_is_one_json_line_a_result() {
         assert!(latency["p50_ms"].is_number() && latency["limit"].is_null() && latency["ratio"].is_null());
         assert!(latency["bar"].is_string() && latency["met"].is_boolean(), "{latency}");
     }
+}
+
+#[tokio::test]
+async fn the_server_is_measured_as_a_process_of_its_own() {
+    build_server();
+    let database = TestDatabase::create().await;
+    let arguments = ["--quick", "--json", "--tasks", "300", "--workload", "http", "connections"];
+    let seen = results(&bench(&arguments, database.url()));
+    let configs = |workload: &str| -> Vec<&str> {
+        seen[workload].iter().filter_map(|result| result["config"].as_str()).collect()
+    };
+    let routes =
+        ["POST /task", "PUT /task/{queue}", "PATCH /task/{id}"].map(|it| format!("{it}, 64 connections"));
+    assert_eq!(configs("http"), routes);
+    for result in &seen["http"] {
+        assert!(result["ratio"].is_number() && result["p99_ms"].is_number(), "{result}");
+    }
+    let expected = [
+        "statements while 150 long polls, 147 event and 3 tick streams wait",
+        "POST /task, 8 clients, beside 300 connections",
+        "GET /queue/{name}, 8 clients, beside 300 connections",
+        "one change told to 147 streams",
+        "150 tasks dealt out to as many long polls",
+    ];
+    assert_eq!(configs("connections"), expected);
+    assert!(seen["connections"][0]["bytes_per_connection"].is_number());
 }
 
 #[tokio::test]
