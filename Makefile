@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench prerequisites
+.PHONY: help run test test-long check fmt clippy doc bench prerequisites prerequisites-tests
 
 help:
 	@echo 'make run        start a PostgreSQL, and run this folder through the queue (DEMO="folder --workers 4" for others)'
@@ -21,11 +21,11 @@ IN_MEMORY = $(shell [ -z "$$TMPDIR" ] && [ -w /dev/shm ] && \
 	[ "$$(df -Pk /dev/shm | awk 'NR == 2 { print $$4 }')" -ge 4194304 ] && echo TMPDIR=/dev/shm)
 
 # All features at once: none of them takes anything away, so there is one build to test.
-test: prerequisites
+test: prerequisites-tests examples/typescript/dist
 	$(IN_MEMORY) cargo test --workspace --all-features --locked --no-fail-fast
 
 # The same features and packages as in `test`, so that nothing is built anew.
-test-long: prerequisites
+test-long: prerequisites-tests
 	PGMILL_LONG_TESTS=1 $(IN_MEMORY) cargo test --workspace --all-features --locked --test it -- --exact \
 		concurrency::releases_and_extensions_of_the_same_tasks_never_deadlock_and_one_release_wins \
 		outage::a_pool_outlasts_a_server_that_is_stopped_under_load_and_is_back_at_its_rate \
@@ -47,3 +47,11 @@ bench: prerequisites
 
 prerequisites:
 	@scripts/prerequisites
+
+prerequisites-tests:
+	@scripts/prerequisites tests
+
+# The examples in TypeScript, as JavaScript.
+examples/typescript/dist: $(wildcard examples/typescript/*.ts examples/typescript/*.json)
+	cd examples/typescript && npm ci --no-audit --no-fund && npm run build
+	touch $@

@@ -49,5 +49,8 @@ pub(crate) async fn follow(
             Some(Err(error)) => return Err(error.into()),
             None => return Ok(()),
         }
+        if output::is_closed() {
+            return Ok(());
+        }
     }
 }

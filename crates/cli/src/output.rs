@@ -1,6 +1,7 @@
 //! What people and scripts read: results on standard output, everything else on standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -10,10 +11,20 @@ use crate::failure;
 const HTML: [(char, &str); 5] =
     [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
 
+/// Whether standard output takes no more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
 /// Writes to standard output. Whoever closed it, as `head` does, wants no more, and that is no error.
 pub(crate) fn text(text: &str) {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        CLOSED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether nobody reads any more: a reason to end for what would go on for ever.
+pub(crate) fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
 }
 
 pub(crate) fn line(line: &str) {

@@ -91,7 +91,7 @@ pub(crate) struct TickerSettings {
     /// What becomes of ticks that nobody was there to take. Default coalesce.
     #[arg(long, value_name = "POLICY", value_parser = policies())]
     policy: Option<TickPolicy>,
-    /// How many of them at most are caught up with, under the policy catch_up. Default 100.
+    /// How many of them at most are caught up with, under the policy `catch_up`. Default 100.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     catch_up: Option<u32>,
 }

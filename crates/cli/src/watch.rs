@@ -43,7 +43,7 @@ impl WatchArgs {
         let mut screen = Screen::new(remote.is_for_people());
         tokio::select! {
             end = async {
-                loop {
+                while !output::is_closed() {
                     match ask().await {
                         Ok(answer) => screen.show(&answer),
                         Err(error) if error.is_transient() => screen.fail(&error),
@@ -51,6 +51,7 @@ impl WatchArgs {
                     }
                     sleep(interval).await;
                 }
+                Ok(())
             } => end,
             asked = shutdown::asked() => asked,
         }

@@ -1,4 +1,4 @@
-//! Who changed what: through here goes what changes queues, tickers and tokens.
+//! Who changed what: through here goes what changes queues, tickers and tokens, and what cancels and retries tasks.
 //!
 //! What is done to tasks by those who create, retain and release them is not here: it is as much as the tasks are, and their
 //! history tells it.
@@ -6,7 +6,7 @@
 use std::future::Future;
 
 use metrics::{Unit, counter, describe_counter};
-use pgmill::{AuditMeta, Json, Manager, Namespace, NewToken, Queue, Ticker, Token};
+use pgmill::{AuditMeta, Json, Manager, Namespace, NewToken, Queue, Task, Ticker, Token};
 use serde::Serialize;
 use serde_json::Value;
 use tracing::Instrument;
@@ -74,6 +74,20 @@ impl Subject for Queue {
 
     fn namespace(&self) -> Option<Namespace> {
         Some(self.namespace.clone())
+    }
+}
+
+impl Subject for Task {
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn namespace(&self) -> Option<Namespace> {
+        Some(self.namespace.clone())
+    }
+
+    fn detail(&self) -> Option<Json> {
+        Json::encode(&serde_json::json!({ "queue": self.queue })).ok()
     }
 }
 

@@ -26,10 +26,13 @@ use pgmill::{Arrivals, Manager, NameError, Namespace, QueueName};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Where requests wait for tasks, by what they wait for: a namespace, and queues of it in order, or none for any.
+/// What is waited for: a namespace, and queues of it in order, or none for any.
+type Wanted = (Namespace, Vec<QueueName>);
+
+/// Where requests wait for tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Lobby {
-    rooms: Mutex<HashMap<(Namespace, Vec<QueueName>), Weak<Room>>>,
+    rooms: Mutex<HashMap<Wanted, Weak<Room>>>,
 }
 
 /// Those who wait for the same.

@@ -4,6 +4,7 @@ use pgmill_client::{Lease, RetainedTask};
 use serde::Serialize;
 
 use super::{Listed, Show};
+use crate::payload;
 use crate::style::{number, optional, parts, row, status, table, text, time};
 
 /// Of a payload in a row, this many characters are enough to fill the widest terminal.
@@ -29,10 +30,7 @@ impl Listed for Task {
 }
 
 fn glimpse(json: Option<&Json>) -> comfy_table::Cell {
-    optional(json.map(|json| {
-        let printable = json.as_str().chars().map(|c| if c.is_control() { ' ' } else { c });
-        printable.take(GLIMPSE).collect::<String>()
-    }))
+    optional(json.map(|json| payload::line(json).as_str().chars().take(GLIMPSE).collect::<String>()))
 }
 
 impl Show for Task {

@@ -2,6 +2,7 @@ use comfy_table::Row;
 use pgmill::Ticker;
 
 use super::{Listed, Show};
+use crate::payload;
 use crate::style::{duration, optional, parts, row, text, time};
 
 impl Show for Ticker {
@@ -36,7 +37,7 @@ impl Listed for Ticker {
             time(self.timestamp),
             time(self.next_at),
             optional(self.queue.as_ref()),
-            text(self.payload.as_str()),
+            text(payload::line(&self.payload).as_str()),
         ])
     }
 }

@@ -19,7 +19,10 @@ async fn each_line_of_a_file_becomes_a_task_in_their_order() {
     assert_eq!(printed, "{\n  \"count\": 2501\n}\n");
     let list = served.json(&["tasks", "--limit=2"]).await;
     assert_eq!(list["count"], 2501);
-    assert_eq!((&list["body"][0]["payload"], &list["body"][1]["payload"]), (&json!({"n": 0}), &json!({"n": 1})));
+    assert_eq!(
+        (&list["body"][0]["payload"], &list["body"][1]["payload"]),
+        (&json!({"n": 0}), &json!({"n": 1}))
+    );
     assert!(list["body"][0]["delayed_at"].is_string());
     assert_eq!(served.json(&["tasks", "--offset=2500"]).await["body"][0]["payload"], "last");
 }
@@ -31,7 +34,8 @@ async fn lines_may_come_on_standard_input_and_be_whole_tasks() {
     let mut command = served.pgmill(&["create-task", "jobs", "--file", "-", "--task"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    let lines = "{\"payload\": 1.50, \"priority\": 0}\n{\"payload\": null, \"queue\": \"other\", \"key\": \"k\"}\n";
+    let lines =
+        "{\"payload\": 1.50, \"priority\": 0}\n{\"payload\": null, \"queue\": \"other\", \"key\": \"k\"}\n";
     input.write_all(lines.as_bytes()).await.unwrap();
     drop(input);
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
@@ -54,15 +58,26 @@ async fn the_first_bad_line_ends_it_and_is_named_and_all_before_it_are_created()
         // Found here.
         (format!("{good}{{bad\n{good}"), &[][..], "Error: line 1201: invalid JSON: ", 1_200),
         ("1\n\n\"\\u0000\"\n".to_owned(), &[], "Error: line 3: invalid JSON: \\u0000 cannot be stored", 1),
-        (format!("{good}{{\"payload\": 1, \"delayed\": 1}}\n"), &["--task"], "Error: line 1201: it has the unknown key \"delayed\"", 1_200),
+        (
+            format!("{good}{{\"payload\": 1, \"delayed\": 1}}\n"),
+            &["--task"],
+            "Error: line 1201: it has the unknown key \"delayed\"",
+            1_200,
+        ),
         ("{}\n".to_owned(), &["--task"], "Error: line 1: missing payload; no task was created", 0),
         // Found by the server, in the midst of a request.
-        (format!("{good}{{\"payload\": 1, \"queue\": \"nosuch\"}}\n{good}"), &["--task"], "Error: line 1201: ", 1_200),
+        (
+            format!("{good}{{\"payload\": 1, \"queue\": \"nosuch\"}}\n{good}"),
+            &["--task"],
+            "Error: line 1201: ",
+            1_200,
+        ),
     ] {
         std::fs::write(&file, lines).unwrap();
         let refusal = served.refusal(&[&["create-task", "jobs", "--file", name], options].concat()).await;
         assert!(refusal.starts_with(message), "{refusal}");
-        let told = if count == 1 { "; 1 task was".to_owned() } else { format!("; {count} tasks were created") };
+        let told =
+            if count == 1 { "; 1 task was".to_owned() } else { format!("; {count} tasks were created") };
         assert!(count == 0 || refusal.contains(&told), "{refusal}");
         created += count;
         assert_eq!(served.json(&["tasks", "--limit=1"]).await["count"], created, "{message}");

@@ -10,7 +10,8 @@ async fn commands() -> Vec<String> {
     let list = help.split("Commands:\n").nth(1).expect("a list of commands");
     let lines = list.lines().take_while(|line| !line.trim().is_empty());
     // Descriptions that are wrapped stand further right.
-    let names = lines.filter(|line| !line.starts_with("    ")).filter_map(|line| line.split_whitespace().next());
+    let names =
+        lines.filter(|line| !line.starts_with("    ")).filter_map(|line| line.split_whitespace().next());
     names.map(str::to_owned).collect()
 }
 
@@ -26,10 +27,37 @@ async fn options(command: &str) -> Vec<String> {
 async fn every_command_of_the_contract_and_every_further_one_is_there() {
     let commands = commands().await;
     for command in [
-        "namespaces", "queues", "queue", "create-queue", "update-queue", "delete-queue", "tasks", "create-task",
-        "retain-task", "complete-task", "tickers", "ticker", "create-ticker", "update-ticker", "delete-ticker",
-        "next-ticker", "run", "work", "demo", "status", "pause-queue", "resume-queue", "task", "cancel-task",
-        "retry-task", "events", "health", "postgres", "migrate", "completions", "man",
+        "namespaces",
+        "queues",
+        "queue",
+        "create-queue",
+        "update-queue",
+        "delete-queue",
+        "tasks",
+        "create-task",
+        "retain-task",
+        "complete-task",
+        "tickers",
+        "ticker",
+        "create-ticker",
+        "update-ticker",
+        "delete-ticker",
+        "next-ticker",
+        "run",
+        "work",
+        "demo",
+        "status",
+        "pause-queue",
+        "resume-queue",
+        "task",
+        "cancel-task",
+        "retry-task",
+        "events",
+        "health",
+        "postgres",
+        "migrate",
+        "completions",
+        "man",
     ] {
         assert!(commands.iter().any(|known| known == command), "{command} is not in {commands:?}");
     }
@@ -55,7 +83,8 @@ async fn there_is_a_manual_page_for_every_command_with_every_option() {
     let made = output(&mut pgmill(&["man", folder.path().to_str().unwrap()])).await;
     assert!(made.status.success(), "{}", stderr(&made));
     let page = |name: &str| {
-        let page = std::fs::read_to_string(folder.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let page = std::fs::read_to_string(folder.path().join(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         // Of roff, which writes a hyphen that is none of a line break with a backslash.
         page.replace("\\-", "-")
     };

@@ -3,13 +3,21 @@
 mod bulk;
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
 mod describe;
+#[cfg(test)]
+mod differential;
 mod leases;
+#[cfg(test)]
 mod people;
+#[cfg(test)]
+mod polyglot;
 #[cfg(test)]
 mod postgres;
 mod queues;
 mod remote_work;
+#[cfg(test)]
+mod run;
 #[cfg(test)]
 mod served;
 mod shutdown;

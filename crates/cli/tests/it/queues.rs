@@ -8,7 +8,8 @@ use crate::support::{output, pgmill, stderr, stdout};
 #[tokio::test]
 async fn a_queue_lives_from_its_creation_to_its_deletion() {
     let served = Served::new().await;
-    let printed = served.text(&["create-queue", "Emails", "--ttl=24h", "--retries=0x5", "--retry-delay=1m30s"]).await;
+    let printed =
+        served.text(&["create-queue", "Emails", "--ttl=24h", "--retries=0x5", "--retry-delay=1m30s"]).await;
     let start = "{\n  \"queue\": \"emails\",\n  \"ttl\": 86400000000000,\n  \"retries\": 5,\n  \
                  \"retry_delay\": 90000000000,\n  \"namespace\": \"default\"";
     assert!(printed.starts_with(start), "{printed}");
@@ -78,7 +79,12 @@ async fn debug_shows_requests_and_answers_and_no_token() {
     let (printed, said) = (stdout(&output), stderr(&output));
     let request = format!("request: GET http://{}/api/queue/jobs\n", served.address);
     assert!(said.contains(&request), "{said}");
-    for part in ["\n  => authorization: \"***\"", "\nresponse: 200 OK\n", "\n  <= content-type: \"application/json\"", "\n  Took "] {
+    for part in [
+        "\n  => authorization: \"***\"",
+        "\nresponse: 200 OK\n",
+        "\n  <= content-type: \"application/json\"",
+        "\n  Took ",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!said.contains("geheim") && printed.starts_with('{'), "{said}");
@@ -93,7 +99,8 @@ async fn a_ticker_lives_from_its_creation_to_its_deletion() {
     assert!(printed.starts_with(start), "{printed}");
     let ticker = served.json(&["update-ticker", "beat", "--payload=null"]).await;
     assert_eq!(ticker["payload"], json!(null));
-    let ticker = served.json(&["update-ticker", "beat", "--cron", "0 3 * * *", "--time-zone", "Europe/Berlin"]).await;
+    let ticker =
+        served.json(&["update-ticker", "beat", "--cron", "0 3 * * *", "--time-zone", "Europe/Berlin"]).await;
     assert_eq!((&ticker["cron"], &ticker["interval"]), (&json!("0 3 * * *"), &json!(null)));
     let ticker = served.json(&["update-ticker", "beat", "--disable", "--rename", "still"]).await;
     assert_eq!((&ticker["ticker"], &ticker["cron"]), (&json!("still"), &json!(null)));

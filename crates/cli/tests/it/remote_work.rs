@@ -28,8 +28,9 @@ async fn commands_run_for_tasks_and_their_ends_are_recorded() {
         ids.push(bench.create(payload).await);
     }
     bench.manager.register_queue(QueueMeta::new(QUEUE).retries(1)).await.unwrap();
-    let script = "read p; echo $PGMILL_ATTEMPT $PGMILL_WORKER > ran-$PGMILL_TASK_ID; case $p in 65|75) exit $p;; esac; echo $p";
-    let ended = output(&mut served.work(&["--until-empty", "--name", "w", "--workers", "2", "--json"], script)).await;
+    let script = "read p; echo $PGMILL_ATTEMPT $PGMILL_WORKER > ran-$PGMILL_TASK_ID; case $p in 65|75) exit $p;; esac; echo \"$p\"";
+    let ended =
+        output(&mut served.work(&["--until-empty", "--name", "w", "--workers", "2", "--json"], script)).await;
     assert!(ended.status.success(), "{}", stderr(&ended));
     assert_eq!(bench.result(ids[0]).await, (Status::Released, r#"{"a": 1.50}"#.to_owned()));
     assert_eq!(bench.sign(&format!("ran-{}", ids[0])).await, "1 w");
@@ -167,12 +168,17 @@ async fn queues_that_are_missing_or_paused_are_mentioned() {
     worker.says("queue `jobs` is paused").await;
     worker.stop().await;
     let ended = output(&mut served.work(&["--until-empty"], "cat")).await;
-    assert!(ended.status.success() && stderr(&ended).contains("queue `jobs` is paused"), "{}", stderr(&ended));
+    assert!(
+        ended.status.success() && stderr(&ended).contains("queue `jobs` is paused"),
+        "{}",
+        stderr(&ended)
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_is_away_in_the_beginning_is_an_error() {
-    let refused = pgmill(&["work", QUEUE, "--http.addr", "127.0.0.1:1", "--", "cat"]).kill_on_drop(true).output();
+    let refused =
+        pgmill(&["work", QUEUE, "--http.addr", "127.0.0.1:1", "--", "cat"]).kill_on_drop(true).output();
     let refused = tokio::time::timeout(PATIENCE, refused).await.unwrap().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("cannot connect"), "{}", stderr(&refused));

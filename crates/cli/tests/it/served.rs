@@ -14,8 +14,11 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn new() -> Self {
-        let mut served =
-            Self { bench: Bench::new().await, address: "127.0.0.1:0".to_owned(), server: None };
+        Self::on(Bench::new().await).await
+    }
+
+    pub(crate) async fn on(bench: Bench) -> Self {
+        let mut served = Self { bench, address: "127.0.0.1:0".to_owned(), server: None };
         served.start().await;
         served
     }

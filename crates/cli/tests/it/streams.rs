@@ -65,3 +65,15 @@ async fn watch_prints_a_line_of_json_each_time_and_outlives_a_restart_of_the_ser
     while !watch.line().await.contains("\"retries\":9") {}
     interrupt(watch).await;
 }
+
+#[tokio::test]
+async fn what_nobody_reads_any_more_ends() {
+    let served = Served::new().await;
+    served.json(&["create-ticker", "t", "--interval=100ms"]).await;
+    for args in [&["status", "--watch=100ms"][..], &["next-ticker"]] {
+        let mut stream = Program::start(&mut served.pgmill(args));
+        stream.line().await;
+        stream.close();
+        assert_eq!(stream.end().await, Some(0), "{args:?}");
+    }
+}

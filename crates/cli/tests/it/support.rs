@@ -126,7 +126,7 @@ impl Bench {
 /// A program that runs.
 pub(crate) struct Program {
     child: Child,
-    results: tokio::io::Lines<BufReader<ChildStdout>>,
+    results: Option<tokio::io::Lines<BufReader<ChildStdout>>>,
     remarks: tokio::io::Lines<BufReader<ChildStderr>>,
     heard: Vec<String>,
 }
@@ -136,7 +136,7 @@ impl Program {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let results = BufReader::new(child.stdout.take().unwrap()).lines();
         let remarks = BufReader::new(child.stderr.take().unwrap()).lines();
-        Self { child, results, remarks, heard: Vec::new() }
+        Self { child, results: Some(results), remarks, heard: Vec::new() }
     }
 
     /// Waits until the program has said this on standard error, and returns the line.
@@ -156,6 +156,11 @@ impl Program {
         said.unwrap_or_else(|_| panic!("it does not say {text:?}"))
     }
 
+    /// The first line with this that the program has said so far.
+    pub(crate) fn said(&self, text: &str) -> String {
+        self.heard.iter().find(|line| line.contains(text)).cloned().unwrap_or_default()
+    }
+
     /// How often the program has said this so far.
     pub(crate) fn count(&self, text: &str) -> usize {
         self.heard.iter().filter(|line| line.contains(text)).count()
@@ -163,7 +168,8 @@ impl Program {
 
     /// The next line on standard output.
     pub(crate) async fn line(&mut self) -> String {
-        let line = tokio::time::timeout(PATIENCE, self.results.next_line()).await.expect("a line");
+        let results = self.results.as_mut().expect("not closed");
+        let line = tokio::time::timeout(PATIENCE, results.next_line()).await.expect("a line");
         line.unwrap().unwrap_or_default()
     }
 
@@ -175,6 +181,11 @@ impl Program {
                 return line;
             }
         }
+    }
+
+    /// Closes its standard output.
+    pub(crate) fn close(&mut self) {
+        self.results = None;
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

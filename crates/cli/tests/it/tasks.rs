@@ -1,10 +1,11 @@
 //! Tasks, asked for through a server.
 
 use nix::sys::signal::Signal;
+use pgmill_testkit::{StopMode, TestServer};
 use serde_json::{Value, json};
 
 use crate::served::Served;
-use crate::support::{Program, output, stderr, stdout};
+use crate::support::{Bench, Program, output, stderr, stdout};
 
 fn id(task: &Value) -> String {
     task["id"].to_string()
@@ -33,7 +34,7 @@ async fn an_error_fails_the_attempt_and_null_is_none() {
         (&["--error=null"], "released", Value::Null),
         (&["--error=\"x\"", "--discard"], "failed", json!("x")),
         (&["--discard"], "failed", Value::Null),
-        (&["--error={\"no\":1}", "--retry-in=1h"], "retry", json!({"no": 1})),
+        (&["--error={\"no\":1}", "--retry-in=10m"], "retry", json!({"no": 1})),
         (&[], "released", Value::Null),
     ] {
         served.json(&["create-task", "jobs", "--payload=1"]).await;
@@ -141,8 +142,9 @@ async fn an_interrupt_gives_up_what_was_asked() {
 
 #[tokio::test]
 async fn a_server_that_cannot_reach_its_database_is_not_well() {
-    let served = Served::new().await;
-    served.bench.database.sever().await;
+    let server = TestServer::own();
+    let served = Served::on(Bench::on(&server).await).await;
+    server.halt(StopMode::Immediate).await;
     let mut health = served.pgmill(&["health"]);
     let output = output(&mut health).await;
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), ""));

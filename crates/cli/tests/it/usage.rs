@@ -18,6 +18,46 @@ async fn wrong_arguments_end_with_80_and_the_usage() {
         (&["work", "jobs", "--namespace", "pgmill", "--", "true"], "namespace is reserved for system use"),
         (&["demo", "--fail-rate", "1.5"], "must be a number from 0 to 1"),
         (&["migrate", "--nonsense"], "unexpected argument '--nonsense'"),
+        (&["--http.addr=x", "migrate"], "unexpected argument '--http.addr'"),
+        (&["queue"], "<NAME>"),
+        (&["queues", "more"], "unexpected argument 'more'"),
+        (&["queues", "--limit=-1"], "expected a whole number"),
+        (&["queues", "--limit=0x"], "expected a whole number"),
+        (&["queues", "--watch=1ms"], "must be at least 100ms"),
+        (&["create-queue"], "<NAME>"),
+        (&["create-queue", "x", "--ttl=5"], "want numbers with a unit"),
+        (&["create-queue", "x", "--ttl=1d"], "want numbers with a unit"),
+        (&["create-queue", "x", "--ttl=1s", "--no-ttl"], "cannot be used with"),
+        (&["update-queue", "x", "--backoff=none"], "possible values: exponential"),
+        (&["delete-queue"], "<NAME>"),
+        (&["pause-queue"], "<NAME>"),
+        (&["resume-queue"], "<NAME>"),
+        (&["status", "x", "--offset=1"], "cannot be used with"),
+        (&["tasks", "--status=pending"], "possible values: new, retry, retained"),
+        (&["task", "abc"], "expected a whole number"),
+        (&["cancel-task", "-1"], "unexpected argument '-1'"),
+        (&["retry-task", "18446744073709551616"], "expected a whole number"),
+        (&["create-task"], "<QUEUE>"),
+        (&["create-task", "q", "--payload=1", "--file=-"], "cannot be used with"),
+        (&["create-task", "q", "--payload=1", "--task"], "--file <FILE>"),
+        (&["create-task", "q", "--delayed-at=tomorrow"], "expected a time as in RFC 3339"),
+        (&["create-task", "q", "--priority=10"], "10 is not in 0..=9"),
+        (&["retain-task"], "--worker <NAME>"),
+        (&["retain-task", "--worker=w", "--count=0"], "0 is not in 1..=1000"),
+        (&["complete-task", "abc"], "expected a whole number"),
+        (&["complete-task", "1", "--result=1", "--error=1"], "cannot be used with"),
+        (&["complete-task", "1", "--discard", "--retry-in=1s"], "cannot be used with"),
+        (&["create-ticker", "t", "--interval=1s", "--cron=* * * * *"], "cannot be used with"),
+        (&["create-ticker", "t", "--time-zone=UTC"], "--cron <EXPRESSION>"),
+        (&["update-ticker", "t", "--disable", "--interval=1s"], "cannot be used with"),
+        (&["ticker"], "<NAME>"),
+        (&["tickers", "--offset=x"], "expected a whole number"),
+        (&["delete-ticker"], "<NAME>"),
+        (&["next-ticker", "t"], "unexpected argument 't'"),
+        (&["namespaces", "--nonsense"], "unexpected argument '--nonsense'"),
+        (&["events", "1bad"], "Invalid queue name"),
+        (&["health", "--namespace=pgqueue"], "namespace is reserved for system use"),
+        (&["completions", "tcsh"], "possible values: bash"),
     ] {
         let output = output(&mut pgmill(args)).await;
         let (said, printed) = (stderr(&output), stdout(&output));
@@ -38,10 +78,12 @@ async fn help_goes_to_standard_output() {
 
 #[tokio::test]
 async fn the_version_is_json() {
-    let output = output(&mut pgmill(&["--version"])).await;
-    assert!(output.status.success());
-    let printed = stdout(&output);
+    let version = output(&mut pgmill(&["--version"])).await;
+    assert!(version.status.success());
+    let printed = stdout(&version);
     assert!(printed.starts_with("{\n  \""), "{printed}");
+    // Whatever else is missing.
+    assert_eq!(stdout(&output(&mut pgmill(&["create-queue", "--version"])).await), printed);
     let version: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(version["name"], "pgmill");
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));

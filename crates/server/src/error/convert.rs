@@ -2,9 +2,10 @@
 
 use axum::http::StatusCode;
 use pgmill::{
-    AuditError, BulkError, ClaimError, EnqueueError, ListRequestError, LookupError, NameError, NameKind,
-    OutcomeError, QueueError, QueueMetaError, ReleaseError, RetainError, SharedStoreError, StatusError,
-    StoreError, TaskMetaError, TickerError, TickerMetaError, TokenError, TokenMetaError,
+    AuditError, BulkError, CancelError, ClaimError, EnqueueError, ListRequestError, LookupError, NameError,
+    NameKind, OutcomeError, QueueError, QueueMetaError, ReleaseError, RetainError, RetryError,
+    SharedStoreError, StatusError, StoreError, TaskMetaError, TickerError, TickerMetaError, TokenError,
+    TokenMetaError,
 };
 
 use super::ApiError;
@@ -178,11 +179,49 @@ impl From<ReleaseError> for ApiError {
             ReleaseError::Superseded { .. } => {
                 Self::conflict("lease_stale", "the lease is stale: its attempt is over")
             }
+            ReleaseError::LeaseRequired { .. } => Self::conflict(
+                "lease_required",
+                "the task was retained for a lease that was asked for: its release needs that lease",
+            ),
             ReleaseError::Id { .. } => Self::bad("invalid_parameter", error.to_string()),
             ReleaseError::Outcome(error) => error.into(),
             ReleaseError::Unknown { id } => Self::outcome_unknown(id, error),
             ReleaseError::Locked { .. } | ReleaseError::Closed => Self::unavailable(error),
             ReleaseError::Store(error) => error.into(),
+            error => Self::defect(error),
+        }
+    }
+}
+
+impl From<CancelError> for ApiError {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::NotFound { .. } => Self::not_found("task_not_found"),
+            CancelError::Finished { status, .. } => {
+                Self::conflict("task_finished", format!("the task has ended already: it is {status}"))
+            }
+            CancelError::Unknown { id } => Self::outcome_unknown(id, error),
+            CancelError::Locked { .. } => Self::unavailable(error),
+            CancelError::Store(error) => error.into(),
+            error => Self::defect(error),
+        }
+    }
+}
+
+impl From<RetryError> for ApiError {
+    fn from(error: RetryError) -> Self {
+        match error {
+            RetryError::NotFound { .. } => Self::not_found("task_not_found"),
+            RetryError::NotFinished { status, .. } => {
+                Self::conflict("task_not_finished", format!("the task has not ended: it is {status}"))
+            }
+            RetryError::KeyTaken { by, .. } => {
+                Self::conflict("key_taken", "the key of the task belongs to another one by now")
+                    .with_detail(serde_json::json!({ "id": by }))
+            }
+            RetryError::Unknown { id } => Self::outcome_unknown(id, error),
+            RetryError::Locked { .. } => Self::unavailable(error),
+            RetryError::Store(error) => error.into(),
             error => Self::defect(error),
         }
     }

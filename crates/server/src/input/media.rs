@@ -38,7 +38,8 @@ fn parse(header: &str) -> Result<String, &'static str> {
             is_token(name.trim()) && (is_token(value) || (value.starts_with('"') && value.ends_with('"')))
         });
         // A semicolon at the end is no parameter, and does no harm.
-        if !is_parameter && !(part.is_empty() && parts.peek().is_none()) {
+        let is_end = part.is_empty() && parts.peek().is_none();
+        if !is_parameter && !is_end {
             return Err("mime: invalid media parameter");
         }
     }

@@ -1,6 +1,6 @@
 //! `/queue` and what is below it.
 
-use pgmill::{List, Queue, QueueError, QueueMeta};
+use pgmill::{List, Queue, QueueCounts, QueueError, QueueMeta};
 
 use crate::answer::{Answer, Answered};
 use crate::audit::Change;
@@ -13,6 +13,8 @@ pub(crate) fn routes() -> Routes {
     Routes::new([
         at("/queue").get(list).post(create),
         at("/queue/{name}").get(get).patch(update).delete(delete),
+        at("/status").get(list_statuses),
+        at("/queue/{name}/status").get(status),
         at("/queue/{name}/pause").post(pause),
         at("/queue/{name}/resume").post(resume),
     ])
@@ -21,6 +23,16 @@ pub(crate) fn routes() -> Routes {
 /// The queues of the namespace, sorted by name.
 async fn list(caller: Caller, Page(page): Page) -> Answered<List<Queue>> {
     Ok(Answer::ok(unechoed(caller.manager.list_queues(page).await?)))
+}
+
+/// How many tasks each queue of the namespace has in each status, sorted by name.
+async fn list_statuses(caller: Caller, Page(page): Page) -> Answered<List<QueueCounts>> {
+    Ok(Answer::ok(unechoed(caller.manager.list_queue_counts(page).await?)))
+}
+
+/// How many tasks one queue has in each status.
+async fn status(caller: Caller, Segment(name): Segment) -> Answered<QueueCounts> {
+    Ok(Answer::ok(caller.manager.queue_status(&name).await?))
 }
 
 /// Creates a queue.

@@ -76,8 +76,9 @@ where
         .header_read_timeout(None)
         .max_header_size(common.options.max_header_bytes)
         .max_headers(common.options.max_headers)
-        // A client may have sent all that it will, and still want the answer.
-        .half_close(true);
+        // Who has sent an end wants no answer: that a client has gone cannot be told from it otherwise, and a long poll
+        // would go on, and retain a task for nobody.
+        .half_close(false);
     let connection = builder.serve_connection(TokioIo::new(stream), service(common, peer, activity));
     drive(connection, common, activity).await;
 }

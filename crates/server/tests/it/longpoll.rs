@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::fixture::Fixture;
 use crate::http::Reply;
 use crate::steps::assert_error;
-use crate::wire::{SOON, Wire, until_only_so_many_tasks};
+use crate::wire::{SOON, Wire, alive, until_only_so_many};
 
 impl Fixture {
     /// A request that waits, in the background.
@@ -159,17 +159,16 @@ async fn a_task_that_was_retained_for_a_client_that_went_away_is_given_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_loop_is_left_when_the_last_has_left() {
     let fixture = Fixture::with_queue().await;
-    let metrics = tokio::runtime::Handle::current().metrics();
     // What the manager begins with the first who waits, and goes on with, is not counted.
     assert_eq!(fixture.put("/api/task?worker=w&wait=1s").await.status, 404);
-    let before = metrics.num_alive_tasks();
+    let before = alive(&fixture.manager);
     let queues = ["q", "a", "b", "c"];
     let mut wires = Vec::new();
     for number in 0..40 {
         let path = format!("/api/task/{}?worker=w&wait=1m", queues[number % 4]);
         wires.push(Wire::open(fixture.http, "PUT", &path, "").await);
     }
-    wait_until("the server to see them", SOON, async || metrics.num_alive_tasks() >= before + 40).await;
+    wait_until("the server to see them", SOON, async || alive(&fixture.manager) >= before + 40).await;
     drop(wires);
-    until_only_so_many_tasks(before).await;
+    until_only_so_many(before, &fixture.manager).await;
 }

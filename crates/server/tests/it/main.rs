@@ -3,16 +3,29 @@
 #![cfg(test)]
 
 mod audit;
+mod bodies;
+mod concurrency;
 mod differential;
 mod fixture;
 mod guarded;
 mod http;
+mod interventions;
 mod longpoll;
 mod metrics;
+mod names;
+mod outage;
+mod queries;
 mod queues;
+mod reference;
 mod release;
 mod retain;
 mod rights;
+mod serve_health;
+mod serve_limits;
+mod serve_safety;
+mod serve_scene;
+mod serve_stop;
+mod serve_tls;
 mod steps;
 mod tasks;
 mod tick_stream;

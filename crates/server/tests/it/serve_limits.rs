@@ -64,7 +64,7 @@ async fn a_head_that_comes_bit_by_bit_is_cut_too() {
 
 #[tokio::test]
 async fn a_connection_without_a_request_is_closed_only_after_the_idle_time() {
-    let limits = ServeOptions::new().header_time(SOON).idle_time(SOON * 4);
+    let limits = ServeOptions::new().header_time(SOON).idle_time(SOON * 10);
     let scene = Scene::of(hello(), limits).await;
     let mut wire = scene.connect().await;
     for _ in 0..2 {
@@ -149,7 +149,8 @@ async fn a_client_that_has_sent_all_it_will_is_answered() {
 
 #[tokio::test]
 async fn a_request_without_an_answer_in_time_is_given_up() {
-    let app = Router::new().route("/", get(async || pending::<()>().await).post(async || pending::<()>().await));
+    let app =
+        Router::new().route("/", get(async || pending::<()>().await).post(async || pending::<()>().await));
     let scene = Scene::of(app, ServeOptions::new().request_time(SOON)).await;
     let read = scene.http.send("GET", "/", &[("X-Request-Id", "mine")], "").await;
     assert_eq!((read.status, read.error().as_str(), read.header("retry-after")), (503, "timeout", Some("1")));
@@ -162,11 +163,11 @@ async fn a_request_without_an_answer_in_time_is_given_up() {
 #[tokio::test]
 async fn the_time_that_a_body_takes_is_its_own() {
     let app = Router::new().route("/", post(async |body: Bytes| body.len().to_string()));
-    let scene = Scene::of(app, ServeOptions::new().request_time(SOON)).await;
+    let scene = Scene::of(app, ServeOptions::new().request_time(SOON * 5)).await;
     let mut wire = scene.connect().await;
     wire.send("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4\r\n\r\n").await;
     for _ in 0..4 {
-        sleep(SOON / 2).await;
+        sleep(SOON * 2).await;
         wire.send("x").await;
     }
     assert!(wire.rest().await.starts_with("HTTP/1.1 200"));
@@ -185,7 +186,8 @@ async fn a_stream_may_go_on_beyond_all_limits_of_time() {
         }),
     );
     let short = Duration::from_millis(100);
-    let limits = ServeOptions::new().request_time(short).idle_time(short).header_time(short).write_time(short);
+    let limits =
+        ServeOptions::new().request_time(short).idle_time(short).header_time(short).write_time(short);
     let scene = Scene::of(app, limits).await;
     let answer = scene.http.send("GET", "/", &[], "").await;
     assert!(answer.body.ends_with("part 4;"), "{}", answer.body);
@@ -199,7 +201,8 @@ async fn a_client_that_reads_nothing_of_a_stream_is_cut() {
         "/",
         get(async move || {
             let told = Told(Arc::clone(&told));
-            let parts = stream::unfold(told, async |told| Some((Ok::<_, Infallible>("x".repeat(1 << 16)), told)));
+            let parts =
+                stream::unfold(told, async |told| Some((Ok::<_, Infallible>("x".repeat(1 << 16)), told)));
             Body::from_stream(parts)
         }),
     );

@@ -28,12 +28,11 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn of(app: Router, options: ServeOptions) -> Self {
-        Self::at("127.0.0.1:0", app, options).await
+        Self::run(Server::new(app, options).unwrap()).await
     }
 
-    pub(crate) async fn at(address: &str, app: Router, options: ServeOptions) -> Self {
-        let server = Server::new(app, options).unwrap();
-        let listener = server.listen(address).await.unwrap();
+    pub(crate) async fn run(server: Server) -> Self {
+        let listener = server.listen("127.0.0.1:0").await.unwrap();
         let http = Http::new(listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(server.run(listener, shutdown.clone()));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fixture::Fixture;
-use crate::wire::{SOON, Wire, until_only_so_many_tasks};
+use crate::wire::{SOON, Wire, alive, until_only_so_many};
 use pgmill_testkit::wait_until;
 
 const STREAM: &str = "Accept: text/event-stream\r\n";
@@ -111,20 +111,19 @@ async fn ticks_are_taken_only_while_a_stream_is_open() {
 async fn b34_streams_that_are_aborted_leave_nothing_behind() {
     let fixture = Fixture::new().await;
     fixture.ticker("t", "1ms").await;
-    let metrics = tokio::runtime::Handle::current().metrics();
     // What the manager begins with the first stream, and goes on with, is not counted.
     let mut wire = fixture.stream().await;
     wire.until("event: ticker\n").await;
     wire.hang_up().await;
-    let before = metrics.num_alive_tasks();
+    let before = alive(&fixture.manager);
     let mut wires = Vec::new();
     for _ in 0..40 {
         wires.push(fixture.stream().await);
     }
-    wait_until("the server to see them", SOON, async || metrics.num_alive_tasks() >= before + 40).await;
+    wait_until("the server to see them", SOON, async || alive(&fixture.manager) >= before + 40).await;
     wires[0].until("event: ticker\n").await;
     drop(wires);
-    until_only_so_many_tasks(before).await;
+    until_only_so_many(before, &fixture.manager).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgmill::Manager;
 use pgmill_testkit::wait_until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -67,8 +68,13 @@ impl Wire {
     }
 }
 
-/// Waits until the runtime has no more tasks than this.
-pub(crate) async fn until_only_so_many_tasks(count: usize) {
-    let metrics = tokio::runtime::Handle::current().metrics();
-    wait_until("tasks to end", SOON, async || metrics.num_alive_tasks() <= count).await;
+/// The tasks of the runtime that are none of the connections to the database, of which each has one.
+pub(crate) fn alive(manager: &Manager) -> usize {
+    let all = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    all.saturating_sub(manager.pool().status().size)
+}
+
+/// Waits until there are no more of them than this.
+pub(crate) async fn until_only_so_many(count: usize, manager: &Manager) {
+    wait_until("tasks to end", SOON, async || alive(manager) <= count).await;
 }

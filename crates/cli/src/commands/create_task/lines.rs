@@ -1,6 +1,6 @@
 //! The lines of a file, or of standard input.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read, Stdin};
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl Lines {
             None
         } else {
             let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-            let bytes = file.metadata().ok().filter(|data| data.is_file()).map(|data| data.len());
+            let bytes = file.metadata().ok().filter(Metadata::is_file).map(|data| data.len());
             spawn(file, sender, BufReader::new);
             bytes
         };

@@ -31,12 +31,20 @@ pub(crate) struct Args {
     /// The namespace that is served.
     #[arg(long, value_name = "NAME", default_value = "default")]
     namespace: String,
+    /// Further namespaces that requests may name by `?namespace=` or the header `Pgmill-Namespace`, separated by
+    /// commas; `*` for all.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Ask for a token with each request. Without it, tokens are asked for if there are any.
+    #[arg(long)]
+    auth: bool,
     #[command(flatten)]
     http: HttpArgs,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let namespace = Namespace::new(&args.namespace)?;
+    let options = served(Options::new(), &args.namespaces)?;
     let shutdown = Shutdown::listen()?;
     // Before the manager, which counts from its beginning.
     let recorder = Recorder::install()?;
@@ -45,23 +53,36 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         tracing::info!("--pg.schema has no effect: the schema is pgmill");
     }
     let session = Database::open(&args.postgres.database()).await?.session(&namespace).await?;
-    let served = serve(session.manager(), &args.http, recorder, &shutdown).await;
+    let served = serve(session.manager(), options, args.auth, &args.http, recorder, &shutdown).await;
     tracing::info!("http server terminated");
     session.close().await?;
     served.map(|()| ExitCode::SUCCESS)
 }
 
+/// The namespaces that requests may name.
+fn served(options: Options, names: &[String]) -> anyhow::Result<Options> {
+    if names.iter().any(|name| name == "*") {
+        return Ok(options.all_namespaces());
+    }
+    let names: Result<Vec<_>, _> = names.iter().map(|name| Namespace::new(name)).collect();
+    Ok(options.namespaces(names?))
+}
+
 async fn serve(
     manager: &Manager,
+    options: Options,
+    auth: bool,
     args: &HttpArgs,
     recorder: Recorder,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let options = Options::new().prefix(&args.prefix).max_body(args.max_body).recorder(recorder.clone());
+    let options = options.prefix(&args.prefix).max_body(args.max_body).recorder(recorder.clone());
     let prefix = options.path_prefix().to_owned();
-    let options_of_server = args.serve_options().max_connections(files::connections(args.max_connections));
-    let api = Api::new(manager.clone(), options);
-    let server = Server::new(api.router(), options_of_server).map_err(explained)?;
+    let has_tokens = manager.has_tokens().await?;
+    let api = Api::new(manager.clone(), options.auth(auth || has_tokens));
+    let connections = files::connections(args.max_connections);
+    let limits = args.serve_options().authenticated(has_tokens).max_connections(connections);
+    let server = Server::new(api.router(), limits).map_err(explained)?;
     let listener = server.listen(&args.addr).await.map_err(explained)?;
     tracing::info!(addr = %listener.local_addr()?, prefix, "http server starting");
     let streams = api.shutdown();
@@ -109,7 +130,7 @@ fn explained(error: ServeError) -> anyhow::Error {
         ServeError::Unencrypted { .. } => {
             "give --tls.cert and --tls.key, or --http.insecure if something in front of it encrypts"
         }
-        ServeError::Open { .. } => "create a token first, with pgmill create-token",
+        ServeError::Open { .. } => "create a token first, with pgmill token create",
         _ => return anyhow::Error::new(error),
     };
     anyhow!("{error}: {advice}")

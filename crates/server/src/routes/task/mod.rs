@@ -7,6 +7,7 @@ mod retain;
 use pgmill::{List, QueueName, Status, Task, TaskFilter};
 
 use crate::answer::{Answer, Answered};
+use crate::audit::Change;
 use crate::caller::Caller;
 use crate::input::{Page, Query, TaskId};
 use crate::resource::{Routes, at};
@@ -16,7 +17,8 @@ pub(crate) fn routes() -> Routes {
     Routes::new([
         at("/task").get(list).post(create::create).put(retain::from_any),
         // The contract puts a queue where all other methods have the id of a task.
-        at("/task/{id}").get(get).put(retain::from_one).patch(release::release),
+        at("/task/{id}").get(get).put(retain::from_one).patch(release::release).delete(cancel),
+        at("/task/{id}/retry").post(retry),
         at("/task/{id}/heartbeat").post(release::heartbeat),
     ])
 }
@@ -36,6 +38,20 @@ async fn list(caller: Caller, query: Query, Page(page): Page) -> Answered<List<T
 /// One task, with its attempts.
 async fn get(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
     Ok(Answer::ok(caller.manager.get_task(id).await?))
+}
+
+/// Calls off a task that waits or is retained. A worker that has it learns of it by its heartbeat or its release.
+async fn cancel(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
+    let change = Change::new("cancel_task");
+    let cancelled = caller.change(change, move |manager| async move { manager.cancel_task(id).await });
+    Ok(Answer::ok(cancelled.await?))
+}
+
+/// Has a task that has ended wait once more, as if it were new.
+async fn retry(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
+    let change = Change::new("retry_task");
+    let retried = caller.change(change, move |manager| async move { manager.retry_task(id).await });
+    Ok(Answer::created(retried.await?))
 }
 
 /// So many tasks, all of which are here.

@@ -16,6 +16,7 @@ use crate::api::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Query, Segment, invalid_parameter};
+use crate::layers::TimeLimit;
 
 /// How many tasks one request can retain.
 const COUNTS: RangeInclusive<u64> = 1..=1_000;
@@ -48,22 +49,29 @@ impl From<Task> for Retained {
 }
 
 /// From any queue of the namespace, or those that the query names.
-pub(crate) async fn from_any(app: State<App>, caller: Caller, query: Query) -> Result<Response, ApiError> {
-    retain(&app, &caller, &query, Vec::new()).await
+pub(crate) async fn from_any(
+    app: State<App>,
+    limit: TimeLimit,
+    caller: Caller,
+    query: Query,
+) -> Result<Response, ApiError> {
+    retain(&app, &limit, &caller, &query, Vec::new()).await
 }
 
 /// From this queue, and those that the query names.
 pub(crate) async fn from_one(
     app: State<App>,
+    limit: TimeLimit,
     caller: Caller,
     Segment(name): Segment,
     query: Query,
 ) -> Result<Response, ApiError> {
-    retain(&app, &caller, &query, vec![queue_name(&name)?]).await
+    retain(&app, &limit, &caller, &query, vec![queue_name(&name)?]).await
 }
 
 async fn retain(
     app: &App,
+    limit: &TimeLimit,
     caller: &Caller,
     query: &Query,
     mut queues: Vec<QueueName>,
@@ -76,12 +84,16 @@ async fn retain(
     let count = count(query)?;
     let mut retain = Retain::new().count(count.unwrap_or(1));
     if let Some(lease) = query.duration("lease")? {
-        retain = retain.lease(lease);
+        // Who asks for a lease knows of leases: from then on the id of the task alone ends nothing.
+        retain = retain.lease(lease).fenced();
     }
     let wanted = Wanted { manager: &caller.manager, worker, queues, retain };
     let found = match wait(query)? {
         Duration::ZERO => wanted.look().await?,
-        wait => wanted.look_until(app, Instant::now() + wait).await?,
+        wait => {
+            limit.extend(wait);
+            wanted.look_until(app, Instant::now() + wait).await?
+        }
     };
     let mut found = found.into_iter().map(Retained::from);
     match count {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::json::Json;
-use super::normalise::{Run, gauge};
+use super::normalise::Run;
 use crate::http::Reply;
 
 /// Compared wherever the capture has them. What is in a capture besides are the date and the framing.
@@ -65,17 +65,26 @@ impl Answer {
     }
 }
 
-/// The events of a stream as a list. Only such as the contract has are understood: a name, and at most one line of data.
+/// The ticks of a stream as a list. Only events that the contract has are understood: a name, and at most one line of data.
+/// A ping comes first unless a tick does within 100 ms, so pings are left out.
 pub(crate) fn events(stream: &str) -> Json {
-    let events = stream.split_terminator("\n\n").filter(|event| !event.trim().is_empty()).map(|event| {
+    let events = stream.split_terminator("\n\n").filter_map(|event| {
         let (name, data) = event.split_once('\n').unwrap_or((event, ""));
         match name {
-            "event: ping" if data.is_empty() => Json::text("ping"),
-            "event: ticker" if data.starts_with("data: {") && !data.contains('\n') => Json::parse(&data[6..]),
+            "event: ping" if data.is_empty() => None,
+            "event: ticker" if data.starts_with("data: {") && !data.contains('\n') => {
+                Some(Json::parse(&data[6..]))
+            }
             _ => panic!("an event that the contract does not have: {event:?}"),
         }
     });
     Json::Object(vec![("body".to_owned(), Json::List(events.collect()))])
+}
+
+/// The lines about the gauge that both have; ours has other metrics beside it.
+fn gauge(text: &str) -> String {
+    let ours = |line: &&str| line.split(['{', ' ']).any(|word| word == "queue_tasks");
+    text.lines().filter(ours).map(|line| format!("{line}\n")).collect()
 }
 
 impl fmt::Display for Answer {

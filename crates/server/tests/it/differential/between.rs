@@ -80,7 +80,7 @@ async fn fail_all(scene: &Scene, run: &Run, id: &str) {
         let due = task.get("delayed_at").and_then(Json::as_text).map(micros);
         let Some(Json::List(attempts)) = task.get("attempts") else { panic!("no attempts: {task}") };
         let ended = attempts.last().and_then(|attempt| attempt.get("ended_at")).and_then(Json::as_text);
-        let ended = ended.map(micros).unwrap_or_else(|| panic!("no end: {task}"));
+        let ended = ended.map_or_else(|| panic!("no end: {task}"), micros);
         match due {
             Some(due) => {
                 let (waits, tenth) = (due - ended, pause * 100_000);

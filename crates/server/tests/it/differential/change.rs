@@ -73,7 +73,7 @@ impl Change {
             Self::Error(status, reason) => {
                 let body = Json::Object(vec![
                     ("code".to_owned(), Json::Plain(status.to_string())),
-                    ("reason".to_owned(), Json::text(*reason)),
+                    ("reason".to_owned(), Json::Text((*reason).to_owned())),
                 ]);
                 *answer = Answer { status: *status, headers: json(), body: Body::Json(body) };
             }

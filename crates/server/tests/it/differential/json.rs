@@ -21,10 +21,6 @@ impl Json {
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 
-    pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into())
-    }
-
     pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Plain(text) => Some(text),

@@ -72,12 +72,6 @@ pub(crate) fn micros(time: &str) -> i64 {
     time.parse::<jiff::Timestamp>().unwrap_or_else(|error| panic!("{error}: {time:?}")).as_microsecond()
 }
 
-/// The lines about the gauge that both have; ours has other metrics beside it.
-pub(crate) fn gauge(text: &str) -> String {
-    let ours = |line: &&str| line.split(['{', ' ']).any(|word| word == "queue_tasks");
-    text.lines().filter(ours).map(|line| format!("{line}\n")).collect()
-}
-
 #[test]
 fn times_are_the_same_if_they_come_again_in_the_same_places() {
     let normal = |run: &mut Run, text: &str| {

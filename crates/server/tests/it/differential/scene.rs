@@ -20,7 +20,7 @@ pub(crate) struct Scene {
     /// Namespace `default`, prefix `/api`: port 18080 of the captures.
     pub(crate) first: Http,
     /// Namespace `other`, prefix `/v1`: port 18081.
-    second: Http,
+    pub(crate) second: Http,
 }
 
 impl Scene {
@@ -56,8 +56,8 @@ impl Scene {
         if !request.is_stream() {
             return http.raw(&request.bytes(true)).await;
         }
-        let events = captured.body.matches("event: ").count();
-        stream(http, &request.bytes(false), |text| text.matches("\n\n").count() >= events).await
+        let ticks = captured.body.matches("event: ticker").count();
+        stream(http, &request.bytes(false), |text| text.matches("event: ticker").count() >= ticks).await
     }
 
     /// A call of the first server that the captures do not have; it has to succeed.
@@ -86,7 +86,7 @@ pub(crate) async fn stream(http: Http, request: &[u8], enough: impl Fn(&str) -> 
     let read = async {
         loop {
             if let Some(reply) = so_far(&bytes)
-                && (!is_stream(&reply) || enough(&reply.body))
+                && (!is_stream(&reply) || reply.body.ends_with("\n\n") && enough(&reply.body))
             {
                 return reply;
             }

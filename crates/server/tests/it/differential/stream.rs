@@ -11,13 +11,16 @@ use super::scene::{Scene, stream};
 use crate::http::Reply;
 
 const CAPTURE: &str = include_str!("../../transcripts/gold_sse.txt");
-const REQUEST: &[u8] =
-    b"GET /api/ticker HTTP/1.1\r\nHost: 127.0.0.1:18080\r\nAccept: text/event-stream\r\n\r\n";
+const PING: &str = "event: ping\n\n";
 
 /// Asks for the stream, and compares it with the captured one.
 pub(crate) async fn compare(scene: &Scene) {
     let captured = captured();
-    let reply = stream(scene.first, REQUEST, |text| {
+    // Where nothing ticks, a ping comes soon.
+    let idle = stream(scene.second, &request("/v1/ticker"), |text| !text.is_empty()).await;
+    assert_eq!(idle.body, PING);
+    assert!(captured.body.starts_with(PING));
+    let reply = stream(scene.first, &request("/api/ticker"), |text| {
         text.matches("\"tform\"").count() > 1 && text.contains("\"tick-renamed\"")
     })
     .await;
@@ -33,10 +36,14 @@ pub(crate) async fn compare(scene: &Scene) {
     }
 }
 
-/// The different events without their times, in the order in which each came first.
+fn request(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:18080\r\nAccept: text/event-stream\r\n\r\n").into_bytes()
+}
+
+/// The different ticks without their times, in the order in which each came first.
 fn kinds(body: &str) -> Vec<String> {
     let mut kinds: Vec<String> = Vec::new();
-    for event in body.split_inclusive("\n\n") {
+    for event in body.split_inclusive("\n\n").filter(|event| *event != PING) {
         let until = event.find(",\"timestamp\":").unwrap_or(event.len());
         let rest = &event[until..];
         // A time of any value, and what must follow it.
@@ -83,7 +90,7 @@ fn the_captured_stream_is_read() {
              \"namespace\":\"default\"\"}}\n\n"
         )
     };
-    let expected = ["event: ping\n\n".to_owned(), tick("tform", "{}", 1), tick("tick-renamed", "\"x\"", 2)];
+    let expected = [tick("tform", "{}", 1), tick("tick-renamed", "\"x\"", 2)];
     assert_eq!(kinds(&captured.body), expected);
     assert_eq!(ticks_of(&captured.body, "tform").len(), 3);
 }

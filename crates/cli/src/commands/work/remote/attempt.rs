@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::is_final;
 use crate::commands::work::handler::{Attempt, CommandHandler};
+use crate::payload;
 
 /// How long before a lease lapses its command is asked to end, at most; less for short leases.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -66,7 +67,9 @@ impl Keeper {
     /// Runs the command for a task that was asked for at that time.
     pub(super) async fn attempt(self: Arc<Self>, retained: RetainedTask, asked: Instant) -> End {
         let held = Held::from(&retained);
-        let task = &retained.task;
+        let mut task = retained.task;
+        task.payload = task.payload.as_ref().map(payload::line);
+        let task = &task;
         let started = Instant::now();
         // The answer to a long poll may have been asked for long ago, and cannot tell how long it was on its way. Taken to
         // be a third of a lease old, it is extended at once.
@@ -167,8 +170,7 @@ impl Keeper {
             }
             maybe |= error.is_outcome_unknown();
             if is_final(&error) {
-                let Some(refused) = refusal(&error, &outcome) else { return None };
-                outcome = refused;
+                outcome = refusal(&error, &outcome)?;
                 continue;
             }
             tracing::debug!("a release failed: {error}");

@@ -12,7 +12,7 @@ use anyhow::Context;
 use futures_util::TryStreamExt;
 use pgmill::{QueueName, Status};
 use pgmill_client::{Client, Error, QueueCounts, Retain, RetainedTask};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -108,14 +108,14 @@ impl Worker {
         let mut outage = Outage::new("tasks cannot be retained");
         loop {
             while let Some(end) = attempts.try_join_next() {
-                count(end, unrecorded);
+                count(&end, unrecorded);
             }
             let free = self.slots - attempts.len();
             let asked = Instant::now();
             tokio::select! {
                 biased;
                 () = shutdown.stop.cancelled() => return Ok(()),
-                Some(end) = attempts.join_next(), if free == 0 => count(end, unrecorded),
+                Some(end) = attempts.join_next(), if free == 0 => count(&end, unrecorded),
                 claimed = self.claim(free), if free > 0 => match claimed {
                     Ok(tasks) => {
                         outage.over();
@@ -229,11 +229,11 @@ impl Worker {
 
 async fn join_all(attempts: &mut JoinSet<End>, unrecorded: &mut u64) {
     while let Some(end) = attempts.join_next().await {
-        count(end, unrecorded);
+        count(&end, unrecorded);
     }
 }
 
-fn count(end: Result<End, tokio::task::JoinError>, unrecorded: &mut u64) {
+fn count(end: &Result<End, JoinError>, unrecorded: &mut u64) {
     if !matches!(end, Ok(End::Told)) {
         *unrecorded += 1;
     }
