@@ -64,8 +64,6 @@ const fn governs(method: &'static str, path: &'static str) -> Right {
 
 /// Who may do what. A route that is missing here is for admins of all namespaces only, and a test says that it is missing.
 static RIGHTS: &[Right] = &[
-    open("GET", "/health/live"),
-    open("GET", "/health/ready"),
     needs(Role::Viewer, "GET", "/namespace"),
     needs(Role::Viewer, "GET", "/metrics"),
     // For whatever watches over the process, which has no token.
