@@ -28,14 +28,17 @@ impl DatabaseArgs {
     pub(crate) fn with_credentials(self, user: Option<&str>, password: Option<&str>) -> Self {
         let url = self.url.filter(|url| !url.is_empty()).map(|url| {
             let credentials = [("user", user), ("password", password)];
-            credentials.into_iter().filter_map(|(name, value)| Some((name, value?))).fold(url, with_parameter)
+            credentials
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .fold(url, |url, parameter| with_parameter(&url, parameter))
         });
         Self { url }
     }
 }
 
 /// The URL, or the pairs, with one more parameter: of several with one name the last counts.
-fn with_parameter(url: String, (name, value): (&str, &str)) -> String {
+fn with_parameter(url: &str, (name, value): (&str, &str)) -> String {
     if !url.contains("://") {
         let value = value.replace('\\', r"\\").replace('\'', r"\'");
         return format!("{url} {name}='{value}'");

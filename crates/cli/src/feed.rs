@@ -28,8 +28,9 @@ pub(crate) async fn follow(
     tokio::pin!(asked);
     loop {
         let signal = tokio::select! {
-            signal = signals.next() => signal,
+            biased;
             asked = &mut asked => return asked,
+            signal = signals.next() => signal,
         };
         match signal {
             Some(Ok(Signal::Message(message))) => {

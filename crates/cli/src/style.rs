@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Row, Table, presets};
 use jiff::Timestamp;
-use pgmill::{Status, format_duration};
+use pgmill::{Json, Status, format_duration};
 
-use crate::output;
+use crate::{output, payload};
 
 /// What stands where there is nothing.
 const NOTHING: &str = "-";
@@ -93,6 +93,17 @@ fn colour(status: Status) -> Option<(Color, u8)> {
 
 pub(crate) fn optional(value: Option<impl ToString>) -> Cell {
     Cell::new(value.map_or_else(|| NOTHING.to_owned(), |value| value.to_string()))
+}
+
+/// JSON on one line, of which a row shows as much as there is room for.
+pub(crate) fn json(json: Option<&Json>) -> Cell {
+    // Cut where the room ends, not where a word does.
+    optional(json.map(|json| payload::line(json).as_str().to_owned())).set_delimiter('\u{1f}')
+}
+
+/// A time of the last and the next months, in UTC.
+pub(crate) fn day_and_time(time: Option<Timestamp>) -> Cell {
+    optional(time.map(|time| time.strftime("%m-%d %H:%M:%SZ").to_string()))
 }
 
 /// A time, to the second, in UTC.

@@ -42,6 +42,8 @@ impl WatchArgs {
         };
         let mut screen = Screen::new(remote.is_for_people());
         tokio::select! {
+            biased;
+            asked = shutdown::asked() => asked,
             end = async {
                 while !output::is_closed() {
                     match ask().await {
@@ -53,7 +55,6 @@ impl WatchArgs {
                 }
                 Ok(())
             } => end,
-            asked = shutdown::asked() => asked,
         }
     }
 }
@@ -100,10 +101,12 @@ pub(crate) async fn until_interrupted<T>(
     command: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
     tokio::select! {
-        result = command => result,
+        // From the start on, an interrupt must find that it is listened for.
+        biased;
         asked = shutdown::asked() => {
             asked?;
             Err(anyhow!("interrupted: what was asked may have happened all the same"))
         }
+        result = command => result,
     }
 }

@@ -24,11 +24,12 @@ mod tickers;
 mod tokens;
 mod wakes;
 
+pub use audit::AuditError;
 pub use batch::BatchOptions;
 pub use enqueue::{Created, Wake};
 pub use error::{
-    AuditError, BulkError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError,
-    RetainError, RetryError, SharedStoreError, TokenError,
+    BulkError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
+    RetryError, SharedStoreError,
 };
 pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
@@ -44,7 +45,7 @@ pub use pool::{InlineHandler, InlineScope};
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
-pub use tokens::KnownToken;
+pub use tokens::{KnownToken, TokenError};
 pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]

@@ -27,6 +27,7 @@ words! {
 
 /// One attempt of a task that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attempt {
     /// Which retain of the task it was, from 1.
     pub attempt: u32,
@@ -35,13 +36,16 @@ pub struct Attempt {
     pub worker: Option<String>,
     /// When the task was retained.
     #[serde(with = "time")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Time))]
     pub started_at: Timestamp,
     /// When the attempt ended; for a lapsed lease, when that was noticed.
     #[serde(with = "time")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Time))]
     pub ended_at: Timestamp,
     /// How it ended.
     pub outcome: AttemptOutcome,
     /// What the worker reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Any, required = false))]
     pub error: Option<Json>,
 }

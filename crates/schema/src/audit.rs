@@ -10,11 +10,13 @@ const DETAIL_BYTES: usize = 16 << 10;
 
 /// Who did what to which queue, ticker, task or token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditEntry {
     /// The number; a later entry has, but for what happens at the same moment, a higher one.
     pub id: u64,
     /// When it was recorded, which is once it was done.
     #[serde(with = "time")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Time))]
     pub at: Timestamp,
     /// Who did it: the name of a token; `anonymous`, over HTTP without a token; `cli`, on the command line.
     pub actor: String,
@@ -33,6 +35,7 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
     /// What there is to know besides, such as the settings that were given. Never a payload, never a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Any, required = false))]
     pub detail: Option<Json>,
 }
 

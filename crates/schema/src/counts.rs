@@ -6,6 +6,7 @@ use crate::{Namespace, QueueName, Status};
 
 /// How many tasks a queue has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueueCounts {
     /// The name of the queue.
     pub queue: QueueName,
@@ -13,6 +14,7 @@ pub struct QueueCounts {
     pub namespace: Namespace,
     /// Since when the queue hands out no tasks; `None` if it does.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub paused_at: Option<Timestamp>,
     /// Its tasks, by status.
     pub tasks: TaskCounts,
@@ -29,6 +31,7 @@ pub struct QueueCounts {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct TaskCounts {
     /// Those that wait and were never retained, or whose attempts all were given back or snoozed.

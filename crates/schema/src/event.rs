@@ -20,6 +20,7 @@ pub const EVENT_IDS_LIMIT: usize = 100;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskEvent {
     /// The number of the task.
     pub id: u64,
@@ -36,6 +37,7 @@ pub struct TaskEvent {
     pub worker: Option<String>,
     /// When it changed, by the database's clock.
     #[serde(with = "time")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Time))]
     pub at: Timestamp,
 }
 

@@ -10,6 +10,8 @@ mod event;
 mod json;
 mod list;
 mod name;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod outcome;
 mod queue;
 mod queue_meta;

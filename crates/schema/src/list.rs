@@ -8,6 +8,7 @@ pub const LIST_LIMIT: u64 = 100;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct List<T> {
     /// How many items were skipped before this page.
     #[serde(default, skip_serializing_if = "is_zero", deserialize_with = "null_as_default")]

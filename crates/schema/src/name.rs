@@ -132,6 +132,9 @@ macro_rules! name {
             }
         }
 
+        #[cfg(feature = "openapi")]
+        crate::openapi::described!($name, crate::openapi::text());
+
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, "{}({:?})", stringify!($name), self.as_str())

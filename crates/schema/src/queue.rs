@@ -14,6 +14,7 @@ use crate::{
 /// In JSON, the keys of the REST contract come first and in its order; a `ttl` of [`Ttl::Never`] is left out. Where
 /// a key beyond the contract is absent, reading takes the default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Queue {
     /// The name, unique in its namespace.
     pub queue: QueueName,
@@ -24,6 +25,7 @@ pub struct Queue {
     pub retries: u32,
     /// The pause after the first failed attempt.
     #[serde(with = "duration_nanos")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Nanos))]
     pub retry_delay: Duration,
     /// The namespace the queue belongs to.
     pub namespace: Namespace,
@@ -32,18 +34,23 @@ pub struct Queue {
     pub backoff: Backoff,
     /// The longest pause between two attempts.
     #[serde(default = "default_max_retry_delay", with = "duration_nanos")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Nanos))]
     pub max_retry_delay: Duration,
     /// How long at least a task that is done stays visible.
     #[serde(default = "default_retention", with = "duration_nanos")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Nanos))]
     pub retention: Duration,
     /// How long at least a task that failed, expired or was cancelled stays visible.
     #[serde(default = "default_retention_failed", with = "duration_nanos")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Nanos))]
     pub retention_failed: Duration,
     /// How long a worker that sends no heartbeat holds a task.
     #[serde(default = "default_lease", with = "duration_nanos")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Nanos))]
     pub lease: Duration,
     /// Since when the queue hands out no tasks; `None` if it does.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub paused_at: Option<Timestamp>,
 }
 
@@ -65,6 +72,7 @@ fn default_lease() -> Duration {
 
 /// How many tasks of a queue have a status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueueStatus {
     /// The namespace of the queue.
     pub namespace: Namespace,

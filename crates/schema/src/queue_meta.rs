@@ -38,6 +38,7 @@ const YEAR: Duration = days(365);
 /// # Ok::<(), pgmill_schema::QueueMetaError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct QueueMeta {
     /// The name of the queue as given; empty if not given. In an update, the name to change to.
@@ -51,21 +52,26 @@ pub struct QueueMeta {
     /// The pause after the first failed attempt, from which [`backoff`](Self::backoff) computes the others: 0 to 1
     /// year. Default 2 minutes.
     #[serde(with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
     pub retry_delay: Option<Duration>,
     /// How the pause grows. Default exponential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
     /// The longest pause between two attempts: 1 µs to 100 years. Default 1 day.
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
     pub max_retry_delay: Option<Duration>,
     /// How long at least a task that is done stays visible: 0 to 10 years. With 0 none is kept. Default 1 day.
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
     pub retention: Option<Duration>,
     /// How long at least a task that failed, expired or was cancelled stays visible: 0 to 10 years. Default 7 days.
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
     pub retention_failed: Option<Duration>,
     /// How long a worker that sends no heartbeat holds a task: 1 second to 30 days. Default 15 minutes.
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
     pub lease: Option<Duration>,
 }
 

@@ -33,6 +33,9 @@ pub struct TokenSecret {
 )]
 pub struct TokenSecretError(());
 
+#[cfg(feature = "openapi")]
+crate::openapi::described!(TokenSecret, crate::openapi::text());
+
 impl TokenSecret {
     /// The text for the token of this id with these random bits.
     #[must_use]

@@ -9,14 +9,17 @@ use crate::{Attempt, Claim, DEFAULT_PRIORITY, Json, Namespace, QueueName, Status
 /// In JSON, the keys of the REST contract come first and in its order; what is not set is left out, and so is a
 /// result of `null`. Times are UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Task {
     /// The number of the task, unique in the database.
     pub id: u64,
     /// What the worker receives.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given_json")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Any, required = false))]
     pub payload: Option<Json>,
     /// Before when the task does not run; set by who created it, and by a retry.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub delayed_at: Option<Timestamp>,
     /// The label of the worker that retained it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,18 +30,23 @@ pub struct Task {
     pub queue: QueueName,
     /// What the last attempt reported, done or failed.
     #[serde(default, skip_serializing_if = "is_absent_or_null")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Any, required = false))]
     pub result: Option<Json>,
     /// When it was created.
     #[serde(with = "time")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Time))]
     pub created_at: Timestamp,
     /// When it was retained, if it is or was done.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub started_at: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub finished_at: Option<Timestamp>,
     /// When it expires, unless it is done by then.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub dies_at: Option<Timestamp>,
     /// The number of attempts that are left.
     pub retries: u32,
@@ -59,6 +67,7 @@ pub struct Task {
     pub traceparent: Option<String>,
     /// Until when the worker holds it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub lease_until: Option<Timestamp>,
     /// The random number of whoever holds it. Never in JSON, where whoever reads a task could end it.
     #[serde(skip)]

@@ -25,17 +25,21 @@ const DELAYED_BEFORE: i64 = 16_756_761_600;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct TaskMeta {
     /// What the worker receives. It must be set; JSON `null` is a payload as any other.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given_json")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Any, required = false))]
     pub payload: Option<Json>,
     /// Not to run before this time, which must be before the year 2501. Excludes [`delay`](Self::delay).
     #[serde(skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub delayed_at: Option<Timestamp>,
     /// Not to run before this much time has passed on the clock of the database: at most 100 years. Excludes
     /// [`delayed_at`](Self::delayed_at).
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
     pub delay: Option<Duration>,
     /// 0, which goes first, to 9. Default 5.
     #[serde(deserialize_with = "priority")]

@@ -39,19 +39,23 @@ impl TickPolicy {
 /// In JSON, the keys of the REST contract come first and in its order; those beyond it are left out where they have
 /// their default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ticker {
     /// The name, unique in its namespace.
     pub ticker: TickerName,
     /// What every tick carries.
     #[serde(default = "empty_object")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Any))]
     pub payload: Json,
     /// The time from one tick to the next; `None` if the ticker goes by [`cron`](Self::cron), or is disabled.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Nanos>))]
     pub interval: Option<Duration>,
     /// The namespace the ticker belongs to.
     pub namespace: Namespace,
     /// The time of the last tick, on the grid: when it was due, not when it was taken. `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub timestamp: Option<Timestamp>,
     /// The cron expression the ticker goes by, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +77,7 @@ pub struct Ticker {
     pub catch_up: u32,
     /// When the next tick is due; `None` if the ticker is disabled.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub next_at: Option<Timestamp>,
 }
 

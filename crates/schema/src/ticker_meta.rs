@@ -34,6 +34,7 @@ const ZONE_BYTES: usize = 64;
 /// # Ok::<(), pgmill_schema::TickerMetaError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct TickerMeta {
     /// The name of the ticker as given; empty if not given. In an update, the name to change to.
@@ -41,9 +42,11 @@ pub struct TickerMeta {
     pub ticker: String,
     /// What every tick carries. Default `{}`.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given_json")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Any, required = false))]
     pub payload: Option<Json>,
     /// The time from one tick to the next: 1 ms to 100 years. Default 1 minute. Excludes [`cron`](Self::cron).
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
     pub interval: Option<Duration>,
     /// A cron expression of 5 or 6 fields (the first of 6 are seconds). Excludes [`interval`](Self::interval).
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use crate::{Namespace, Role, TokenName, TokenSecret};
 
 /// A token: who may use the HTTP interface, and for what. What proves it, the [`TokenSecret`], is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Token {
     /// The number, never used again.
     pub id: u64,
@@ -18,17 +19,21 @@ pub struct Token {
     pub namespaces: Option<Vec<Namespace>>,
     /// When it was created.
     #[serde(with = "time")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Time))]
     pub created_at: Timestamp,
     /// Who created it: the name of a token, `anonymous` or `cli`.
     pub created_by: String,
     /// From when on it opens nothing; `None` if it does not expire.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub revoked_at: Option<Timestamp>,
     /// When it was used last, to about a minute; `None` if never.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Time>))]
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -44,6 +49,7 @@ impl Token {
 ///
 /// In JSON, the secret is the key `token` behind those of [`Token`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewToken {
     /// The token.
     #[serde(flatten)]

@@ -23,6 +23,7 @@ const RESERVED: [&str; 2] = ["anonymous", "cli"];
 /// # Ok::<(), pgmill_schema::TokenMetaError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenMeta {
     /// The name, as [`TokenName`] has it; `anonymous` and `cli` are reserved.
     pub name: String,
@@ -33,6 +34,7 @@ pub struct TokenMeta {
     pub namespaces: Option<Vec<String>>,
     /// How long it is good for: 1 s to 10 years. Default until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
     pub expires_in: Option<Duration>,
 }
 

@@ -17,6 +17,9 @@ pub enum Ttl {
     After(Duration),
 }
 
+#[cfg(feature = "openapi")]
+crate::openapi::described!(Ttl, crate::openapi::duration_given());
+
 impl Ttl {
     /// The time after which the task expires, if it does.
     #[must_use]

@@ -44,6 +44,9 @@ macro_rules! words {
             }
         }
 
+        #[cfg(feature = "openapi")]
+        crate::openapi::described!($name, crate::openapi::one_of(&[$($word),+]));
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())

@@ -32,15 +32,21 @@ pub(crate) struct ApiError {
 pub(crate) struct Cause(pub(crate) Box<dyn std::error::Error + Send + Sync>);
 
 /// The body of an answer to a failed request.
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ErrorBody {
+    /// The HTTP status.
     code: u16,
+    /// What is wrong, for people.
     reason: String,
+    /// More about it, if there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    detail: Option<Value>,
+    /// What is wrong, for programs: a name that stays the same.
     error: &'static str,
+    /// Under which name the log of the server has the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
+    request_id: Option<String>,
 }
 
 impl ApiError {
@@ -154,14 +160,14 @@ impl ApiError {
 }
 
 impl ApiError {
-    fn body<'a>(&'a self, request_id: Option<&'a str>) -> Body<'a> {
+    fn body(&self, request_id: Option<&str>) -> ErrorBody {
         let status = self.status.canonical_reason().unwrap_or("Error");
         let reason = match &self.message {
             Some(message) => format!("{status}: {message}"),
             None => status.to_owned(),
         };
-        let detail = self.detail.as_ref();
-        Body { code: self.status.as_u16(), reason, detail, error: self.name, request_id }
+        let (detail, request_id) = (self.detail.clone(), request_id.map(str::to_owned));
+        ErrorBody { code: self.status.as_u16(), reason, detail, error: self.name, request_id }
     }
 
     /// The body of the response alone.

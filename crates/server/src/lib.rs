@@ -11,6 +11,7 @@ mod input;
 mod layers;
 mod lobby;
 mod metrics;
+mod openapi;
 mod options;
 mod resource;
 mod routes;

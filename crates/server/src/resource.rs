@@ -82,6 +82,12 @@ impl Routes {
         self
     }
 
+    /// Every path with each of its methods.
+    #[cfg(test)]
+    pub(crate) fn methods(&self) -> impl Iterator<Item = (&str, &Method)> {
+        self.0.iter().flat_map(|resource| resource.names.iter().map(|name| (resource.path.as_str(), name)))
+    }
+
     /// The same under a prefix.
     pub(crate) fn under(mut self, prefix: &str) -> Self {
         for resource in &mut self.0 {

@@ -1,14 +1,10 @@
 use comfy_table::Row;
-use pgmill::{Json, Task};
+use pgmill::Task;
 use pgmill_client::{Lease, RetainedTask};
 use serde::Serialize;
 
 use super::{Listed, Show};
-use crate::payload;
-use crate::style::{number, optional, parts, row, status, table, text, time};
-
-/// Of a payload in a row, this many characters are enough to fill the widest terminal.
-const GLIMPSE: usize = 300;
+use crate::style::{day_and_time, json, number, optional, parts, row, status, table, text, time};
 
 impl Listed for Task {
     const HEAD: &'static [&'static str] =
@@ -21,16 +17,12 @@ impl Listed for Task {
             status(self.status),
             number(self.attempt.into()),
             number(self.retries.into()),
-            time(Some(self.created_at)),
-            time(self.delayed_at),
+            day_and_time(Some(self.created_at)),
+            day_and_time(self.delayed_at),
             optional(self.worker.as_ref()),
-            glimpse(self.payload.as_ref()),
+            json(self.payload.as_ref()),
         ])
     }
-}
-
-fn glimpse(json: Option<&Json>) -> comfy_table::Cell {
-    optional(json.map(|json| payload::line(json).as_str().chars().take(GLIMPSE).collect::<String>()))
 }
 
 impl Show for Task {
@@ -51,8 +43,8 @@ impl Show for Task {
             ("leased until", time(self.lease_until)),
             ("expires", time(self.dies_at)),
             ("finished", time(self.finished_at)),
-            ("payload", optional(self.payload.as_ref().map(Json::as_str))),
-            ("result", optional(self.result.as_ref().map(Json::as_str))),
+            ("payload", json(self.payload.as_ref())),
+            ("result", json(self.result.as_ref())),
         ];
         let mut shown = parts(all.into_iter().filter(|(_, cell)| cell.content() != "-"));
         if !self.attempts.is_empty() {
@@ -62,9 +54,9 @@ impl Show for Task {
                     number(attempt.attempt.into()),
                     text(attempt.outcome),
                     optional(attempt.worker.as_ref()),
-                    time(Some(attempt.started_at)),
-                    time(Some(attempt.ended_at)),
-                    glimpse(attempt.error.as_ref()),
+                    day_and_time(Some(attempt.started_at)),
+                    day_and_time(Some(attempt.ended_at)),
+                    json(attempt.error.as_ref()),
                 ])
             }));
             shown = format!("{shown}\n\n{}", attempts.trim_fmt());

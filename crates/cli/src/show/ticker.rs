@@ -2,8 +2,7 @@ use comfy_table::Row;
 use pgmill::Ticker;
 
 use super::{Listed, Show};
-use crate::payload;
-use crate::style::{duration, optional, parts, row, text, time};
+use crate::style::{day_and_time, duration, json, optional, parts, row, text, time};
 
 impl Show for Ticker {
     fn show(&self) -> String {
@@ -17,7 +16,7 @@ impl Show for Ticker {
             ("next tick", time(self.next_at)),
             ("queue", optional(self.queue.as_ref())),
             ("policy", text(self.policy)),
-            ("payload", text(self.payload.as_str())),
+            ("payload", json(Some(&self.payload))),
         ];
         parts(all.into_iter().filter(|(_, cell)| cell.content() != "-"))
     }
@@ -34,10 +33,10 @@ impl Listed for Ticker {
         row([
             text(&self.ticker),
             every,
-            time(self.timestamp),
-            time(self.next_at),
+            day_and_time(self.timestamp),
+            day_and_time(self.next_at),
             optional(self.queue.as_ref()),
-            text(payload::line(&self.payload).as_str()),
+            json(Some(&self.payload)),
         ])
     }
 }

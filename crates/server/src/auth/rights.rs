@@ -64,11 +64,18 @@ const fn governs(method: &'static str, path: &'static str) -> Right {
 
 /// Who may do what. A route that is missing here is for admins of all namespaces only, and a test says that it is missing.
 static RIGHTS: &[Right] = &[
-    needs(Role::Viewer, "GET", "/namespace"),
-    needs(Role::Viewer, "GET", "/metrics"),
     // For whatever watches over the process, which has no token.
     open("GET", "/health/live"),
     open("GET", "/health/ready"),
+    // What it is about, for whoever is to use it.
+    open("GET", "/openapi.json"),
+    open("GET", "/docs"),
+    open("GET", "/docs/style.css"),
+    open("GET", "/docs/script.js"),
+    needs(Role::Viewer, "GET", "/event"),
+    needs(Role::Viewer, "GET", "/namespace"),
+    needs(Role::Viewer, "GET", "/metrics"),
+    // For whatever watches over the process, which has no token.
     needs(Role::Viewer, "GET", "/queue"),
     needs(Role::Operator, "POST", "/queue"),
     needs(Role::Viewer, "GET", "/queue/{name}"),

@@ -9,6 +9,7 @@ use std::time::Instant;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::header::HOST;
+use axum::http::uri::Authority;
 use axum::http::{Method, Uri};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
@@ -38,7 +39,7 @@ pub(super) struct Access {
 impl Access {
     pub(super) fn begin(request: &mut Request, peers: Peers, id: &RequestId) -> Self {
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| request.uri().authority().map(|host| host.as_str())).unwrap_or_default();
+        let host = host.or_else(|| request.uri().authority().map(Authority::as_str)).unwrap_or_default();
         let host = host.to_owned();
         let remote_ip = peers.address(request);
         if let Some(address) = remote_ip {

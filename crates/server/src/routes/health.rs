@@ -42,15 +42,15 @@ struct Known {
 type Looked = Result<Vec<&'static str>, MigrateError>;
 
 /// Whether the process can do its work.
-#[derive(Debug, Clone, Serialize)]
-struct Report {
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(crate) struct Report {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Checks>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct Checks {
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(crate) struct Checks {
     server: Check,
     database: Check,
     migrations: Check,
@@ -58,20 +58,34 @@ struct Checks {
 }
 
 /// One thing that may be wrong. Meant for strangers too: without names of hosts, and without SQL.
-#[derive(Debug, Clone, Serialize)]
-struct Check {
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(crate) struct Check {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
 /// The process answers: whether it is to be killed. What it depends on has no say in that.
-async fn live() -> Answer<Report> {
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    operation_id = "get_live",
+    tag = "server",
+    responses((status = 200, description = "It answers.", body = Report)),
+)]
+pub(crate) async fn live() -> Answer<Report> {
     Answer::ok(Report { status: OK, checks: None })
 }
 
 /// Whether requests can be sent to it, and if not, what is wrong.
-async fn ready(State(app): State<App>) -> Response {
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "get_ready",
+    tag = "server",
+    responses((status = 200, description = "It can do its work.", body = Report), (status = 503, description = "It cannot, and why.", body = Report)),
+)]
+pub(crate) async fn ready(State(app): State<App>) -> Response {
     let mut checks = app.health().checks(app.manager()).await;
     if app.shutdown().is_cancelled() {
         checks.server = Check::failed("stopping", "the server is about to end");

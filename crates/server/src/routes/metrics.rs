@@ -22,7 +22,14 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// The metrics in the text format of Prometheus.
-async fn scrape(caller: Caller, State(app): State<App>, headers: HeaderMap) -> Response {
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "server",
+    responses((status = 200, description = "The text format of Prometheus.", body = String, content_type = "text/plain")),
+)]
+pub(crate) async fn scrape(caller: Caller, State(app): State<App>, headers: HeaderMap) -> Response {
     // What the process counts is of all namespaces.
     let recorder = app.options().shown_recorder().filter(|_| caller.is_everywhere());
     let text = gather(&caller.manager, recorder).await;

@@ -1,6 +1,8 @@
 //! The routes, one file for each resource.
 
 pub(crate) mod audit;
+pub(crate) mod docs;
+pub(crate) mod event;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod namespace;
@@ -21,13 +23,15 @@ pub(crate) fn all(prefix: &str) -> Routes {
         queue::routes(),
         task::routes(),
         ticker::routes(),
+        event::routes(),
         metrics::routes(),
         token::routes(),
         audit::routes(),
         health::routes(),
+        docs::routes(),
     ];
     let prefixed = groups.into_iter().fold(namespace::routes(), Routes::and).under(prefix);
-    if prefix.is_empty() { prefixed } else { prefixed.and(health::routes()) }
+    if prefix.is_empty() { prefixed } else { prefixed.and(health::routes()).and(docs::routes()) }
 }
 
 /// The answer where there is no route.

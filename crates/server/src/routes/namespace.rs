@@ -12,7 +12,14 @@ pub(crate) fn routes() -> Routes {
 
 /// All namespaces that have a queue or a ticker, sorted; with a token for some, those of
 /// them. The whole list: but for the namespace, the query is ignored.
-async fn list(caller: Caller) -> Answered<List<String>> {
+#[utoipa::path(
+    get,
+    path = "/namespace",
+    operation_id = "list_namespaces",
+    tag = "namespace",
+    responses((status = 200, description = "The namespaces.", body = List<String>)),
+)]
+pub(crate) async fn list(caller: Caller) -> Answered<List<String>> {
     let mut body = caller.manager.list_namespaces().await?;
     if !caller.is_everywhere() {
         body.retain(|name| Namespace::from_stored(name).is_ok_and(|namespace| caller.covers(&namespace)));

@@ -7,6 +7,7 @@ use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Segment};
+use crate::openapi::PageQuery;
 use crate::resource::{Routes, at};
 
 pub(crate) fn routes() -> Routes {
@@ -21,22 +22,54 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// The queues of the namespace, sorted by name.
-async fn list(caller: Caller, Page(page): Page) -> Answered<List<Queue>> {
+#[utoipa::path(
+    get,
+    path = "/queue",
+    operation_id = "list_queues",
+    tag = "queue",
+    params(PageQuery),
+    responses((status = 200, description = "One page of queues.", body = List<Queue>)),
+)]
+pub(crate) async fn list(caller: Caller, Page(page): Page) -> Answered<List<Queue>> {
     Ok(Answer::ok(unechoed(caller.manager.list_queues(page).await?)))
 }
 
 /// How many tasks each queue of the namespace has in each status, sorted by name.
-async fn list_statuses(caller: Caller, Page(page): Page) -> Answered<List<QueueCounts>> {
+#[utoipa::path(
+    get,
+    path = "/status",
+    operation_id = "list_statuses",
+    tag = "queue",
+    params(PageQuery),
+    responses((status = 200, description = "One page of counts.", body = List<QueueCounts>)),
+)]
+pub(crate) async fn list_statuses(caller: Caller, Page(page): Page) -> Answered<List<QueueCounts>> {
     Ok(Answer::ok(unechoed(caller.manager.list_queue_counts(page).await?)))
 }
 
 /// How many tasks one queue has in each status.
-async fn status(caller: Caller, Segment(name): Segment) -> Answered<QueueCounts> {
+#[utoipa::path(
+    get,
+    path = "/queue/{name}/status",
+    operation_id = "get_queue_status",
+    tag = "queue",
+    params(("name" = String, Path, description = "The name of the queue.")),
+    responses((status = 200, description = "The counts.", body = QueueCounts)),
+)]
+pub(crate) async fn status(caller: Caller, Segment(name): Segment) -> Answered<QueueCounts> {
     Ok(Answer::ok(caller.manager.queue_status(&name).await?))
 }
 
 /// Creates a queue.
-async fn create(caller: Caller, Body(meta): Body<QueueMeta>) -> Answered<Queue> {
+#[utoipa::path(
+    post,
+    path = "/queue",
+    operation_id = "create_queue",
+    tag = "queue",
+    request_body = QueueMeta,
+    responses((status = 201, description = "The queue.", body = Queue)),
+)]
+pub(crate) async fn create(caller: Caller, Body(meta): Body<QueueMeta>) -> Answered<Queue> {
     let asked = meta.queue.clone();
     let change = Change::new("create_queue").with(&meta);
     let queue = caller
@@ -48,12 +81,33 @@ async fn create(caller: Caller, Body(meta): Body<QueueMeta>) -> Answered<Queue> 
 }
 
 /// One queue.
-async fn get(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
+#[utoipa::path(
+    get,
+    path = "/queue/{name}",
+    operation_id = "get_queue",
+    tag = "queue",
+    params(("name" = String, Path, description = "The name of the queue.")),
+    responses((status = 200, description = "The queue.", body = Queue)),
+)]
+pub(crate) async fn get(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
     Ok(Answer::ok(caller.manager.get_queue(&name).await?))
 }
 
 /// Changes the settings that are given; a name renames.
-async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<QueueMeta>) -> Answered<Queue> {
+#[utoipa::path(
+    patch,
+    path = "/queue/{name}",
+    operation_id = "update_queue",
+    tag = "queue",
+    params(("name" = String, Path, description = "The name of the queue.")),
+    request_body = QueueMeta,
+    responses((status = 200, description = "The queue as it is now.", body = Queue)),
+)]
+pub(crate) async fn update(
+    caller: Caller,
+    Segment(name): Segment,
+    Body(meta): Body<QueueMeta>,
+) -> Answered<Queue> {
     let asked = meta.queue.clone();
     let change = Change::new("update_queue").of(&name).with(&meta);
     let queue = caller
@@ -65,19 +119,43 @@ async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<QueueMe
 }
 
 /// Deletes a queue and its tasks.
-async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
+#[utoipa::path(
+    delete,
+    path = "/queue/{name}",
+    operation_id = "delete_queue",
+    tag = "queue",
+    params(("name" = String, Path, description = "The name of the queue.")),
+    responses((status = 200, description = "The queue as it was.", body = Queue)),
+)]
+pub(crate) async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
     let change = Change::new("delete_queue");
     Ok(Answer::ok(caller.change(change, |manager| async move { manager.delete_queue(&name).await }).await?))
 }
 
 /// Lets a queue hand out no tasks.
-async fn pause(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
+#[utoipa::path(
+    post,
+    path = "/queue/{name}/pause",
+    operation_id = "pause_queue",
+    tag = "queue",
+    params(("name" = String, Path, description = "The name of the queue.")),
+    responses((status = 200, description = "The queue.", body = Queue)),
+)]
+pub(crate) async fn pause(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
     let change = Change::new("pause_queue");
     Ok(Answer::ok(caller.change(change, |manager| async move { manager.pause_queue(&name).await }).await?))
 }
 
 /// Lets it hand out tasks again.
-async fn resume(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
+#[utoipa::path(
+    post,
+    path = "/queue/{name}/resume",
+    operation_id = "resume_queue",
+    tag = "queue",
+    params(("name" = String, Path, description = "The name of the queue.")),
+    responses((status = 200, description = "The queue.", body = Queue)),
+)]
+pub(crate) async fn resume(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
     let change = Change::new("resume_queue");
     Ok(Answer::ok(caller.change(change, |manager| async move { manager.resume_queue(&name).await }).await?))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use pgmill::{Ticker, TickerError, TickerMeta};
+use pgmill::{List, Ticker, TickerError, TickerMeta};
 
 use crate::answer::{Answer, Answered};
 use crate::api::App;
@@ -12,6 +12,7 @@ use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Query, Segment, accepts_only};
+use crate::openapi::PageQuery;
 use crate::resource::{Routes, at};
 use crate::routes::queue::unechoed;
 use crate::sse;
@@ -24,7 +25,15 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// The tickers of the namespace, sorted by name; or, if that and nothing else is accepted, a stream of their ticks.
-async fn list(
+#[utoipa::path(
+    get,
+    path = "/ticker",
+    operation_id = "list_tickers",
+    tag = "ticker",
+    params(PageQuery),
+    responses((status = 200, description = "One page of tickers, or with `Accept: text/event-stream` the ticks of the namespace as they come.", content((List<Ticker> = "application/json"), (String = "text/event-stream")))),
+)]
+pub(crate) async fn list(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
@@ -48,7 +57,15 @@ fn stream(app: &App, caller: &Caller) -> Result<Response, ApiError> {
 }
 
 /// Creates a ticker.
-async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
+#[utoipa::path(
+    post,
+    path = "/ticker",
+    operation_id = "create_ticker",
+    tag = "ticker",
+    request_body = TickerMeta,
+    responses((status = 201, description = "The ticker.", body = Ticker)),
+)]
+pub(crate) async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
     let change = Change::new("create_ticker").with(&settings(&meta));
     let ticker = caller
@@ -60,12 +77,33 @@ async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker
 }
 
 /// One ticker.
-async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
+#[utoipa::path(
+    get,
+    path = "/ticker/{name}",
+    operation_id = "get_ticker",
+    tag = "ticker",
+    params(("name" = String, Path, description = "The name of the ticker.")),
+    responses((status = 200, description = "The ticker.", body = Ticker)),
+)]
+pub(crate) async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
     Ok(Answer::ok(caller.manager.get_ticker(&name).await?))
 }
 
 /// Changes the settings that are given; a name renames.
-async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
+#[utoipa::path(
+    patch,
+    path = "/ticker/{name}",
+    operation_id = "update_ticker",
+    tag = "ticker",
+    params(("name" = String, Path, description = "The name of the ticker.")),
+    request_body = TickerMeta,
+    responses((status = 200, description = "The ticker as it is now.", body = Ticker)),
+)]
+pub(crate) async fn update(
+    caller: Caller,
+    Segment(name): Segment,
+    Body(meta): Body<TickerMeta>,
+) -> Answered<Ticker> {
     let asked = meta.ticker.clone();
     let change = Change::new("update_ticker").of(&name).with(&settings(&meta));
     let ticker = caller
@@ -77,7 +115,15 @@ async fn update(caller: Caller, Segment(name): Segment, Body(meta): Body<TickerM
 }
 
 /// Deletes a ticker.
-async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
+#[utoipa::path(
+    delete,
+    path = "/ticker/{name}",
+    operation_id = "delete_ticker",
+    tag = "ticker",
+    params(("name" = String, Path, description = "The name of the ticker.")),
+    responses((status = 200, description = "The ticker as it was.", body = Ticker)),
+)]
+pub(crate) async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
     let change = Change::new("delete_ticker");
     Ok(Answer::ok(caller.change(change, |manager| async move { manager.delete_ticker(&name).await }).await?))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
-use pgmill::{List, Token, TokenMeta};
+use pgmill::{List, NewToken, Token, TokenMeta};
 
 use crate::answer::{Answer, Answered};
 use crate::api::App;
@@ -12,6 +12,7 @@ use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Segment};
+use crate::openapi::PageQuery;
 use crate::resource::{Routes, at};
 use crate::routes::queue::unechoed;
 
@@ -20,12 +21,28 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// All tokens, newest first, without what proves them.
-async fn list(caller: Caller, Page(page): Page) -> Answered<List<Token>> {
+#[utoipa::path(
+    get,
+    path = "/token",
+    operation_id = "list_tokens",
+    tag = "token",
+    params(PageQuery),
+    responses((status = 200, description = "One page of tokens.", body = List<Token>)),
+)]
+pub(crate) async fn list(caller: Caller, Page(page): Page) -> Answered<List<Token>> {
     Ok(Answer::ok(unechoed(caller.manager.list_tokens(page).await?)))
 }
 
 /// Creates a token. The answer is the only one that has its secret, and nothing on the way may keep it.
-async fn create(
+#[utoipa::path(
+    post,
+    path = "/token",
+    operation_id = "create_token",
+    tag = "token",
+    request_body = TokenMeta,
+    responses((status = 201, description = "The token with its secret, which is shown only here.", body = NewToken)),
+)]
+pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
     Body(meta): Body<TokenMeta>,
@@ -42,12 +59,28 @@ async fn create(
 }
 
 /// One token.
-async fn get(caller: Caller, id: Segment) -> Answered<Token> {
+#[utoipa::path(
+    get,
+    path = "/token/{id}",
+    operation_id = "get_token",
+    tag = "token",
+    params(("id" = u64, Path, description = "The id of the token.", minimum = 1)),
+    responses((status = 200, description = "The token.", body = Token)),
+)]
+pub(crate) async fn get(caller: Caller, id: Segment) -> Answered<Token> {
     Ok(Answer::ok(caller.manager.get_token(number(&id)?).await?))
 }
 
 /// Revokes a token, for this server at once.
-async fn revoke(State(app): State<App>, caller: Caller, id: Segment) -> Answered<Token> {
+#[utoipa::path(
+    delete,
+    path = "/token/{id}",
+    operation_id = "revoke_token",
+    tag = "token",
+    params(("id" = u64, Path, description = "The id of the token.", minimum = 1)),
+    responses((status = 200, description = "The token, which is revoked.", body = Token)),
+)]
+pub(crate) async fn revoke(State(app): State<App>, caller: Caller, id: Segment) -> Answered<Token> {
     let id = number(&id)?;
     let revoke = move |manager: pgmill::Manager| async move {
         let revoked = manager.revoke_token(id).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
@@ -101,7 +101,7 @@ impl Tls {
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder
             .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(&self.files.cert, error))?;
+            .map_err(|error| unusable(&self.files.cert, &error))?;
         let mut config = builder
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&self.current) as Arc<dyn ResolvesServerCert>);
@@ -149,26 +149,18 @@ fn fingerprint(files: &TlsFiles) -> u64 {
 }
 
 fn load(files: &TlsFiles) -> Result<CertifiedKey, ServeError> {
-    let provider = ring::default_provider();
     let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&files.cert).and_then(Iterator::collect);
-    let chain = chain.map_err(|error| unusable(&files.cert, error))?;
+    let chain = chain.map_err(|error| unusable(&files.cert, &error))?;
     let Some(first) = chain.first().cloned() else {
         return Err(unusable(&files.cert, "it holds no certificate"));
     };
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable(&files.key, error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable(&files.key, &error))?;
     if let Some(name) = &files.name {
-        is_for(&first, name).map_err(|error| unusable(&files.cert, error))?;
+        is_for(&first, name).map_err(|error| unusable(&files.cert, &error))?;
     }
-    certified(chain, key, &provider).map_err(|error| unusable(&files.key, error))
-}
-
-/// Refuses a key that is not the one of the certificate.
-fn certified(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    provider: &CryptoProvider,
-) -> Result<CertifiedKey, rustls::Error> {
-    CertifiedKey::from_der(chain, key, provider)
+    // A key that is not the one of the certificate is refused by this, too.
+    CertifiedKey::from_der(chain, key, &ring::default_provider())
+        .map_err(|error| unusable(&files.key, &error))
 }
 
 fn is_for(certificate: &CertificateDer<'_>, name: &str) -> Result<(), String> {
@@ -177,7 +169,7 @@ fn is_for(certificate: &CertificateDer<'_>, name: &str) -> Result<(), String> {
     verify_server_name(&parsed, &server).map_err(|_| format!("the certificate is not for {name}"))
 }
 
-fn unusable(file: &Path, reason: impl ToString) -> ServeError {
+fn unusable(file: &Path, reason: &(impl ToString + ?Sized)) -> ServeError {
     ServeError::Tls { file: file.to_owned(), reason: reason.to_string() }
 }
 

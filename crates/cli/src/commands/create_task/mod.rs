@@ -31,7 +31,7 @@ pub(crate) struct Args {
     file: Option<PathBuf>,
     /// Each line of the file is a whole task: an object with `payload` and, if wanted, `queue`, `delayed_at`, `delay`,
     /// `priority`, `key`, `traceparent`.
-    #[arg(long, requires = "file", conflicts_with_all = ["delayed_at", "delay", "priority"])]
+    #[arg(long, requires = "file", conflicts_with_all = ["payload", "key", "delayed_at", "delay", "priority"])]
     task: bool,
     /// Not to run before this time, such as 2030-01-31T08:00:00+01:00.
     #[arg(long, value_name = "TIME", value_parser = args::time)]

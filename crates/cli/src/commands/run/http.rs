@@ -24,7 +24,7 @@ pub(super) struct HttpArgs {
     /// Listen at any address without TLS: for a server behind something that encrypts. Tokens are needed still.
     #[arg(long = "http.insecure")]
     insecure: bool,
-    /// An origin whose pages may ask (CORS), such as https://app.example. Can be given several times.
+    /// An origin whose pages may ask (CORS), such as `https://app.example`. Can be given several times.
     #[arg(long = "http.cors", value_name = "ORIGIN")]
     cors: Vec<String>,
     /// A name under which the server may be asked though it asks for no tokens, beside localhost. Can be given several

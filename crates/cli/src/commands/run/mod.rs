@@ -106,7 +106,7 @@ async fn serve_until(
     let streams = async {
         stop.cancelled().await;
         streams.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         served = served => served.map_err(explained),

@@ -163,4 +163,10 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
                 {"queue":"sh","ttl":300000000,"retries":3,"retry_delay":120000000000,"namespace":"default"}]}"#,
         ),
     },
+    Difference {
+        number: "C4",
+        why: "the words about a server that is not there are free",
+        at: &[26],
+        change: Change::Error("Error: GET /queue: cannot connect"),
+    },
 ];

@@ -47,7 +47,7 @@ async fn every_captured_call_prints_what_the_reference_printed_but_for_the_table
             problems.push(format!("#{} {:?}{told}\n{difference}", at + 1, captured.args));
         }
         if at + 1 == 6 {
-            untake(&database).await;
+            state::untake(&database, &normal.1.here("2")).await;
         }
     }
     assert!(problems.is_empty(), "{} differences\n\n{}\n", problems.len(), problems.join("\n\n"));
@@ -102,14 +102,6 @@ async fn call(captured: &Run, server: &Server) -> Run {
         stdout: stdout(&output),
         stderr: stderr(&output),
     }
-}
-
-/// What the reference did not give out is given back.
-async fn untake(database: &TestDatabase) {
-    let client = database.connect().await;
-    let statement = "update pgmill.task set attempt = 0, lease_until = null, started_at = null, holder = null, \
-                     worker = null where lease_until is not null";
-    client.execute(statement, &[]).await.unwrap();
 }
 
 fn same(

@@ -75,6 +75,16 @@ pub(crate) async fn change_t2(database: &TestDatabase) {
     manager.update_ticker("t2", TickerMeta::patch().payload("null".parse().unwrap())).await.unwrap();
 }
 
+/// What the reference did not give out goes back to where it was.
+pub(crate) async fn untake(database: &TestDatabase, id: &str) {
+    let manager = Manager::connect(database.url()).namespace("default").await.unwrap();
+    let task = manager.get_task(id.parse().unwrap()).await.unwrap();
+    manager.release_task(&task, Outcome::GiveBack).await.unwrap();
+    let statement = "update pgmill.task set worker = null, run_at = created_at where id = $1";
+    let id: i64 = id.parse().unwrap();
+    database.connect().await.execute(statement, &[&id]).await.unwrap();
+}
+
 async fn end(manager: &Manager, queue: &str, worker: &str, outcome: Outcome) {
     let task = manager.next_task(worker, &[queue]).await.unwrap().expect("a task");
     manager.release_task(&task, outcome).await.unwrap();

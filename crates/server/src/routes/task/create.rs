@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use pgmill::{EnqueueError, Json, TaskMeta};
+use pgmill::{EnqueueError, Json, Task, TaskMeta};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde_json::value::RawValue;
@@ -14,6 +14,7 @@ use crate::api::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Object, Read, invalid_body, object, read_body};
+use crate::openapi::{OneOrMany, OneOrManyNew};
 
 /// How many tasks one request can create.
 const MOST: usize = 1_000;
@@ -84,6 +85,14 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Creates a task, or all tasks of a list or none.
+#[utoipa::path(
+    post,
+    path = "/task",
+    operation_id = "create_task",
+    tag = "task",
+    request_body = OneOrManyNew,
+    responses((status = 201, description = "The task, or for a list of them the list of tasks.", body = OneOrMany), (status = 200, description = "The task that has the key already.", body = Task)),
+)]
 pub(crate) async fn create(caller: Caller, tasks: NewTasks) -> Result<Response, ApiError> {
     match tasks {
         NewTasks::One(queue, meta) => create_one(&caller, &queue, meta).await,

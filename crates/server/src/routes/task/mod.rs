@@ -1,8 +1,8 @@
 //! `/task` and what is below it.
 
-mod create;
-mod release;
-mod retain;
+pub(crate) mod create;
+pub(crate) mod release;
+pub(crate) mod retain;
 
 use pgmill::{List, QueueName, Status, Task, TaskFilter};
 
@@ -10,6 +10,7 @@ use crate::answer::{Answer, Answered};
 use crate::audit::Change;
 use crate::caller::Caller;
 use crate::input::{Page, Query, TaskId};
+use crate::openapi::{PageQuery, TaskQuery};
 use crate::resource::{Routes, at};
 use crate::routes::queue::unechoed;
 
@@ -24,7 +25,15 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// The tasks of the namespace, or of one queue or status of it, oldest first.
-async fn list(caller: Caller, query: Query, Page(page): Page) -> Answered<List<Task>> {
+#[utoipa::path(
+    get,
+    path = "/task",
+    operation_id = "list_tasks",
+    tag = "task",
+    params(PageQuery, TaskQuery),
+    responses((status = 200, description = "One page of tasks.", body = List<Task>)),
+)]
+pub(crate) async fn list(caller: Caller, query: Query, Page(page): Page) -> Answered<List<Task>> {
     let mut filter = TaskFilter::new().page(page);
     if let Some(queue) = query.first("queue").filter(|queue| !queue.is_empty()) {
         filter = filter.queue(QueueName::new(queue)?);
@@ -36,19 +45,43 @@ async fn list(caller: Caller, query: Query, Page(page): Page) -> Answered<List<T
 }
 
 /// One task, with its attempts.
-async fn get(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
+#[utoipa::path(
+    get,
+    path = "/task/{id}",
+    operation_id = "get_task",
+    tag = "task",
+    params(("id" = u64, Path, description = "The id of the task.", minimum = 1)),
+    responses((status = 200, description = "The task.", body = Task)),
+)]
+pub(crate) async fn get(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
     Ok(Answer::ok(caller.manager.get_task(id).await?))
 }
 
 /// Calls off a task that waits or is retained. A worker that has it learns of it by its heartbeat or its release.
-async fn cancel(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
+#[utoipa::path(
+    delete,
+    path = "/task/{id}",
+    operation_id = "cancel_task",
+    tag = "task",
+    params(("id" = u64, Path, description = "The id of the task.", minimum = 1)),
+    responses((status = 200, description = "The task, which is cancelled.", body = Task)),
+)]
+pub(crate) async fn cancel(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
     let change = Change::new("cancel_task");
     let cancelled = caller.change(change, move |manager| async move { manager.cancel_task(id).await });
     Ok(Answer::ok(cancelled.await?))
 }
 
 /// Has a task that has ended wait once more, as if it were new.
-async fn retry(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
+#[utoipa::path(
+    post,
+    path = "/task/{id}/retry",
+    operation_id = "retry_task",
+    tag = "task",
+    params(("id" = u64, Path, description = "The id of the task.", minimum = 1)),
+    responses((status = 201, description = "The task, which waits.", body = Task)),
+)]
+pub(crate) async fn retry(caller: Caller, TaskId(id): TaskId) -> Answered<Task> {
     let change = Change::new("retry_task");
     let retried = caller.change(change, move |manager| async move { manager.retry_task(id).await });
     Ok(Answer::created(retried.await?))

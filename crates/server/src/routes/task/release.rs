@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use pgmill::{Attempted, Claim, Json, Outcome, ReleaseError, Released, Status, duration_nanos};
+use pgmill::{Attempted, Claim, Json, Outcome, ReleaseError, Released, Status, Task, duration_nanos};
+use pgmill_schema::openapi::{Any, DurationGiven, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Answered};
@@ -12,17 +13,20 @@ use crate::error::ApiError;
 use crate::input::{Body, TaskId};
 
 /// How an attempt ends. Without any of these keys, the task is done with nothing to report.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub(crate) struct Release {
+    #[schema(value_type = Any, required = false)]
     result: Option<Json>,
     fail: Option<bool>,
     lease: Option<String>,
     discard: Option<bool>,
     #[serde(with = "duration_nanos::option")]
+    #[schema(value_type = Option<DurationGiven>)]
     retry_in: Option<Duration>,
     give_back: Option<bool>,
     #[serde(with = "duration_nanos::option")]
+    #[schema(value_type = Option<DurationGiven>)]
     snooze: Option<Duration>,
     cancel: Option<bool>,
 }
@@ -69,6 +73,15 @@ struct Ended {
 }
 
 /// Ends an attempt: the one that the lease stands for; without one, whatever attempt runs.
+#[utoipa::path(
+    patch,
+    path = "/task/{id}",
+    operation_id = "release_task",
+    tag = "task",
+    params(("id" = u64, Path, description = "The id of the task.", minimum = 1)),
+    request_body = Release,
+    responses((status = 201, description = "The task as it is now.", body = Task)),
+)]
 pub(crate) async fn release(
     caller: Caller,
     TaskId(id): TaskId,
@@ -85,22 +98,33 @@ pub(crate) async fn release(
 }
 
 /// How an attempt goes on.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub(crate) struct Heartbeat {
     lease: Option<String>,
     #[serde(with = "duration_nanos::option")]
+    #[schema(value_type = Option<DurationGiven>)]
     extend: Option<Duration>,
 }
 
 /// A lease that was extended.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Extended {
     id: u64,
+    #[schema(value_type = Time)]
     lease_until: String,
 }
 
 /// Extends a lease, from now, by as much as is asked for or its queue grants.
+#[utoipa::path(
+    post,
+    path = "/task/{id}/heartbeat",
+    operation_id = "heartbeat",
+    tag = "task",
+    params(("id" = u64, Path, description = "The id of the task.", minimum = 1)),
+    request_body = Heartbeat,
+    responses((status = 200, description = "Until when the task is held.", body = Extended)),
+)]
 pub(crate) async fn heartbeat(
     caller: Caller,
     TaskId(id): TaskId,

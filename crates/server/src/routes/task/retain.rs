@@ -17,6 +17,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Query, Segment, invalid_parameter};
 use crate::layers::TimeLimit;
+use crate::openapi::{RetainQuery, RetainedOneOrMany};
 
 /// How many tasks one request can retain.
 const COUNTS: RangeInclusive<u64> = 1..=1_000;
@@ -33,8 +34,8 @@ struct Wanted<'a> {
 }
 
 /// A task for whoever retains it.
-#[derive(Serialize)]
-struct Retained {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Retained {
     #[serde(flatten)]
     task: Task,
     /// What a release of this attempt is proven with.
@@ -49,6 +50,14 @@ impl From<Task> for Retained {
 }
 
 /// From any queue of the namespace, or those that the query names.
+#[utoipa::path(
+    put,
+    path = "/task",
+    operation_id = "retain_task",
+    tag = "task",
+    params(RetainQuery),
+    responses((status = 201, description = "The task; where `n` is given, the list of tasks, which may be empty.", body = RetainedOneOrMany)),
+)]
 pub(crate) async fn from_any(
     app: State<App>,
     limit: TimeLimit,
@@ -59,6 +68,14 @@ pub(crate) async fn from_any(
 }
 
 /// From this queue, and those that the query names.
+#[utoipa::path(
+    put,
+    path = "/task/{id}",
+    operation_id = "retain_task_from",
+    tag = "task",
+    params(("id" = String, Path, description = "The name of the queue."), RetainQuery),
+    responses((status = 201, description = "The task; where `n` is given, the list of tasks, which may be empty.", body = RetainedOneOrMany)),
+)]
 pub(crate) async fn from_one(
     app: State<App>,
     limit: TimeLimit,

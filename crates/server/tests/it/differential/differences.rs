@@ -24,8 +24,8 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         number: "ADD",
-        why: "GET of a task is a route here",
-        at: &[("gold1", &[15]), ("gold2", &[5])],
+        why: "GET and DELETE of a task are routes here",
+        at: &[("gold1", &[15]), ("gold2", &[5, 6])],
         change: &[NOT_FOUND],
     },
     Difference {
