@@ -29,6 +29,7 @@ mod task;
 mod tasks;
 mod ticker;
 mod tickers;
+mod token;
 mod update_queue;
 mod update_ticker;
 mod work;
@@ -70,6 +71,7 @@ pub(crate) enum Command {
     Health(health::Args),
     Postgres(postgres::Args),
     Migrate(migrate::Args),
+    Token(token::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -114,6 +116,7 @@ impl Command {
             Self::Health(args) => until_interrupted(health::run(args)).await,
             Self::Postgres(args) => postgres::run(args).await,
             Self::Migrate(args) => migrate::run(args).await,
+            Self::Token(args) => done(token::run(args).await),
             Self::Completions(args) => done(completions::run(&args)),
             Self::Man(args) => done(man::run(&args)),
         }

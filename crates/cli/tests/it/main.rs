@@ -25,5 +25,6 @@ mod streams;
 #[cfg(test)]
 mod support;
 mod tasks;
+mod tokens;
 mod usage;
 mod work;
