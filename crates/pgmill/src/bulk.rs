@@ -8,7 +8,7 @@ use pgmill_store::{Enqueued, NewTask, Sending, Store, StoreError};
 
 use crate::batch::{Batch, Unsettled, due_in, publish, settle};
 use crate::enqueue::{Created, is_new, store, task_id};
-use crate::error::{BulkError, EnqueueError};
+use crate::error::EnqueueError;
 use crate::manager::Manager;
 use crate::telemetry::{self, BatchMeters};
 
@@ -16,6 +16,35 @@ use crate::telemetry::{self, BatchMeters};
 /// to 500 tasks, takes three quarters of its time at 1,000 and half at 10,000. That is without a network; the six round
 /// trips of a COPY need some hundred tasks more to pay where each takes half a millisecond.
 const COPY_FROM: usize = 1_000;
+
+/// Why none of several tasks was created.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}{error}", index.map_or_else(String::new, |index| format!("task at index {index}: ")))]
+#[non_exhaustive]
+pub struct BulkError {
+    /// Which of the tasks is at fault, from 0; `None` where it is not one in particular.
+    pub index: Option<usize>,
+    /// What went wrong.
+    #[source]
+    pub error: EnqueueError,
+}
+
+impl BulkError {
+    fn at(index: usize, error: EnqueueError) -> Self {
+        Self { index: Some(index), error }
+    }
+
+    /// Whether trying again later may help, as [`EnqueueError::is_transient`] says.
+    pub fn is_transient(&self) -> bool {
+        self.error.is_transient()
+    }
+}
+
+impl From<EnqueueError> for BulkError {
+    fn from(error: EnqueueError) -> Self {
+        Self { index: None, error }
+    }
+}
 
 impl Manager {
     /// Creates all of these tasks or none, and returns them in the same order, once they are durable. Large ones travel by

@@ -105,35 +105,6 @@ pub enum EnqueueError {
     Store(#[from] SharedStoreError),
 }
 
-/// Why none of several tasks was created.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{}{error}", index.map_or_else(String::new, |index| format!("task at index {index}: ")))]
-#[non_exhaustive]
-pub struct BulkError {
-    /// Which of the tasks is at fault, from 0; `None` where it is not one in particular.
-    pub index: Option<usize>,
-    /// What went wrong.
-    #[source]
-    pub error: EnqueueError,
-}
-
-impl BulkError {
-    pub(crate) fn at(index: usize, error: EnqueueError) -> Self {
-        Self { index: Some(index), error }
-    }
-
-    /// Whether trying again later may help, as [`EnqueueError::is_transient`] says.
-    pub fn is_transient(&self) -> bool {
-        self.error.is_transient()
-    }
-}
-
-impl From<EnqueueError> for BulkError {
-    fn from(error: EnqueueError) -> Self {
-        Self { index: None, error }
-    }
-}
-
 /// Why no task was retained.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]

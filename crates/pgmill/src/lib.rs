@@ -26,10 +26,11 @@ mod wakes;
 
 pub use audit::AuditError;
 pub use batch::BatchOptions;
+pub use bulk::BulkError;
 pub use enqueue::{Created, Wake};
 pub use error::{
-    BulkError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
-    RetryError, SharedStoreError,
+    CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, RetryError,
+    SharedStoreError,
 };
 pub use events::{EventItem, Events};
 pub use maintenance::Maintained;

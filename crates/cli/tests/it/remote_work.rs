@@ -23,11 +23,11 @@ impl Served {
 async fn commands_run_for_tasks_and_their_ends_are_recorded() {
     let served = Served::new().await;
     let bench = &served.bench;
+    bench.manager.register_queue(QueueMeta::new(QUEUE).retries(1)).await.unwrap();
     let mut ids = Vec::new();
     for payload in [r#"{"a": 1.50}"#, "65", "75"] {
         ids.push(bench.create(payload).await);
     }
-    bench.manager.register_queue(QueueMeta::new(QUEUE).retries(1)).await.unwrap();
     let script = "read p; echo $PGMILL_ATTEMPT $PGMILL_WORKER > ran-$PGMILL_TASK_ID; case $p in 65|75) exit $p;; esac; echo \"$p\"";
     let ended =
         output(&mut served.work(&["--until-empty", "--name", "w", "--workers", "2", "--json"], script)).await;

@@ -75,7 +75,6 @@ static RIGHTS: &[Right] = &[
     needs(Role::Viewer, "GET", "/event"),
     needs(Role::Viewer, "GET", "/namespace"),
     needs(Role::Viewer, "GET", "/metrics"),
-    // For whatever watches over the process, which has no token.
     needs(Role::Viewer, "GET", "/queue"),
     needs(Role::Operator, "POST", "/queue"),
     needs(Role::Viewer, "GET", "/queue/{name}"),

@@ -97,12 +97,13 @@ async fn who_waits_does_not_ask_the_database_one_by_one() {
     wait_until("all to wait", SOON, async || {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let now = fixture.statements().await;
-        now - std::mem::replace(&mut before, now) < 10
+        now - std::mem::replace(&mut before, now) < 4
     })
     .await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let sent = fixture.statements().await - before;
-    assert!((1..=25).contains(&sent), "{sent} statements of 300 who wait");
+    // One that waits asks when the next task is due, and looks, every 4 s at least: 300 would have sent more than that.
+    assert!((1..=60).contains(&sent), "{sent} statements of 300 who wait");
     fixture.api.shutdown().cancel();
     for waiting in waiting {
         assert_eq!(waiting.await.unwrap().status, 404);
