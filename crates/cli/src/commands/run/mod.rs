@@ -7,7 +7,7 @@ mod postgres;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use pgmill::{Manager, Namespace};
+use pgmill::{ListRequest, Manager, Namespace};
 use pgmill_server::{Api, Options, Recorder, Reloader, ServeError, Server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// commas; `*` for all.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     namespaces: Vec<String>,
-    /// Ask for a token with each request. Without it, tokens are asked for if there are any.
+    /// Ask for a token with each request. Without it, tokens are asked for if there are any, also such as have ended.
     #[arg(long)]
     auth: bool,
     #[command(flatten)]
@@ -77,9 +77,18 @@ async fn serve(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let options = options.prefix(&args.prefix).max_body(args.max_body).recorder(recorder.clone());
+    let options = match args.rate_limit() {
+        Some(limit) => options.rate_limit(limit),
+        None => options,
+    };
     let prefix = options.path_prefix().to_owned();
     let has_tokens = manager.has_tokens().await?;
-    let api = Api::new(manager.clone(), options.auth(auth || has_tokens));
+    // Tokens that were revoked or have expired count too: where the last one ends, nobody gets in, rather than everybody.
+    let had_tokens = manager.list_tokens(ListRequest::new().limit(0)).await?.count > 0;
+    if auth && !has_tokens {
+        tracing::warn!("no token opens anything: make one with `pgmill token create NAME --role admin`");
+    }
+    let api = Api::new(manager.clone(), options.auth(auth || had_tokens));
     let connections = files::connections(args.max_connections);
     let limits = args.serve_options().authenticated(has_tokens).max_connections(connections);
     let server = Server::new(api.router(), limits).map_err(explained)?;
