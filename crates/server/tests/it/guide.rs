@@ -93,7 +93,8 @@ fn made(source: &str) -> Vec<(String, &'static str)> {
         made.extend(names.map(|name| (name.to_owned(), status)));
     }
     for call in source.split("::new(StatusCode::").skip(1) {
-        if let Some((constant, name)) = call.split_once(',').and_then(|(it, rest)| Some((it, literal(rest)?))) {
+        if let Some((constant, name)) = call.split_once(',').and_then(|(it, rest)| Some((it, literal(rest)?)))
+        {
             made.push((name.to_owned(), status(constant.trim())));
         }
     }
