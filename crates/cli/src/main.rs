@@ -11,6 +11,7 @@ mod output;
 mod page;
 mod payload;
 mod remote;
+mod serving;
 mod settings;
 mod show;
 mod shutdown;
