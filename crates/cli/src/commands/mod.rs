@@ -36,6 +36,7 @@ mod work;
 use std::process::ExitCode;
 
 use crate::logging::Voice;
+use crate::traces::TraceArgs;
 use crate::watch::until_interrupted;
 
 /// What the program can do.
@@ -80,6 +81,15 @@ impl Command {
         match self {
             Self::Run(_) => Voice::Server,
             _ => Voice::Command,
+        }
+    }
+
+    /// Where its traces go, if it makes any.
+    pub(crate) fn traces(&self) -> Option<&TraceArgs> {
+        match self {
+            Self::Run(args) => Some(&args.traces),
+            Self::Work(args) => Some(&args.traces),
+            _ => None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the program promises, with the real binary on a real PostgreSQL.
 
 mod bulk;
+#[cfg(all(test, feature = "otel"))]
+mod collector;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
@@ -25,5 +27,7 @@ mod streams;
 #[cfg(test)]
 mod support;
 mod tasks;
+#[cfg(test)]
+mod traces;
 mod usage;
 mod work;

@@ -6,5 +6,5 @@ mod http;
 mod recorder;
 
 pub(crate) use gather::gather;
-pub(crate) use http::count;
+pub(crate) use http::{count, known_method};
 pub use recorder::{Recorder, RecorderError};

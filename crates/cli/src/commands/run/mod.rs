@@ -14,6 +14,7 @@ use self::postgres::PostgresArgs;
 use crate::database::Database;
 use crate::serving::Serving;
 use crate::shutdown::Shutdown;
+use crate::traces::TraceArgs;
 
 /// Run the server.
 ///
@@ -37,6 +38,8 @@ pub(crate) struct Args {
     auth: bool,
     #[command(flatten)]
     http: HttpArgs,
+    #[command(flatten)]
+    pub(super) traces: TraceArgs,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
