@@ -1,7 +1,7 @@
 //! The REST interface of a manager, served by a command.
 
 use anyhow::{Context, anyhow};
-use pgmill::Manager;
+use pgmill::{ListRequest, Manager};
 use pgmill_server::{Api, Options, Recorder, Reloader, ServeError, ServeOptions, Server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,7 +19,7 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Sets up the server of a manager. Requests need a token if that is wanted, or if there are any.
+    /// Sets up the server of a manager. Requests need a token if that is wanted, or if there are or were any.
     pub(crate) async fn new(
         manager: &Manager,
         options: Options,
@@ -28,7 +28,12 @@ impl Serving {
         recorder: Recorder,
     ) -> anyhow::Result<Self> {
         let has_tokens = manager.has_tokens().await?;
-        let wants_tokens = auth || has_tokens;
+        // Tokens that were revoked or have expired count too: where the last one ends, nobody gets in, rather than everybody.
+        let had_tokens = manager.list_tokens(ListRequest::new().limit(0)).await?.count > 0;
+        if auth && !has_tokens {
+            tracing::warn!("no token opens anything: make one with `pgmill token create NAME --role admin`");
+        }
+        let wants_tokens = auth || had_tokens;
         let api = Api::new(manager.clone(), options.recorder(recorder.clone()).auth(wants_tokens));
         let server = Server::new(api.router(), limits.authenticated(has_tokens)).map_err(explained)?;
         Ok(Self { api, server, recorder, wants_tokens })

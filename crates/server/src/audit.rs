@@ -160,7 +160,7 @@ impl Caller {
     fn entry(&self, change: Change, changed: &impl Subject) -> AuditMeta {
         AuditMeta {
             actor: self.actor().to_owned(),
-            token_id: self.token_id(),
+            token_id: self.token().map(|known| known.token().id),
             namespace: changed.namespace(),
             action: change.action.to_owned(),
             target: change.subject.unwrap_or_else(|| changed.name()),

@@ -1,7 +1,8 @@
 //! What the program promises, with the real binary on a real PostgreSQL.
 
 mod bulk;
-#[cfg(all(test, feature = "otel"))]
+#[cfg(feature = "otel")]
+#[cfg(test)]
 mod collector;
 #[cfg(test)]
 mod demo;
@@ -27,6 +28,7 @@ mod streams;
 #[cfg(test)]
 mod support;
 mod tasks;
+mod tokens;
 #[cfg(test)]
 mod traces;
 mod usage;

@@ -6,6 +6,7 @@ mod audit;
 mod bodies;
 mod concurrency;
 mod differential;
+mod events;
 mod fixture;
 mod guarded;
 mod http;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pgmill_server::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, ServeOptions, TlsFiles};
+use pgmill_server::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, RateLimit, ServeOptions, TlsFiles};
 
 use crate::args;
 
@@ -35,6 +35,12 @@ pub(super) struct HttpArgs {
     /// replaces them: otherwise anybody can write any address into the log.
     #[arg(long = "http.trust-proxy")]
     trust_proxy: bool,
+    /// How many requests a second a token may send in the long run, or an address without one. Default: any number.
+    #[arg(long = "http.rate", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// How many of them at once, after a pause. Default: as many as in a second.
+    #[arg(long = "http.burst", value_name = "N", requires = "rate", value_parser = clap::value_parser!(u32).range(1..))]
+    burst: Option<u32>,
     /// The longest body of a request, in bytes.
     #[arg(long = "http.max-body", value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY)]
     pub(super) max_body: usize,
@@ -90,6 +96,12 @@ impl HttpArgs {
         let options = set(options, self.idle_time, ServeOptions::idle_time);
         let options = set(options, self.write_time, ServeOptions::write_time);
         set(options, self.tls(), ServeOptions::tls)
+    }
+
+    /// How often a client may ask, where that is limited.
+    pub(super) fn rate_limit(&self) -> Option<RateLimit> {
+        let limit = RateLimit::per_second(self.rate?);
+        Some(self.burst.map_or(limit, |burst| limit.burst(burst)))
     }
 
     fn tls(&self) -> Option<TlsFiles> {

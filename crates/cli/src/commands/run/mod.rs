@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// commas; `*` for all.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     namespaces: Vec<String>,
-    /// Ask for a token with each request. Without it, tokens are asked for if there are any.
+    /// Ask for a token with each request. Without it, tokens are asked for if there are any, also such as have ended.
     #[arg(long)]
     auth: bool,
     #[command(flatten)]
@@ -77,6 +77,10 @@ async fn serve(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let options = options.prefix(&args.prefix).max_body(args.max_body);
+    let options = match args.rate_limit() {
+        Some(limit) => options.rate_limit(limit),
+        None => options,
+    };
     let prefix = options.path_prefix().to_owned();
     let limits = args.serve_options().max_connections(files::connections(args.max_connections));
     let serving = Serving::new(manager, options, auth, limits, recorder).await?;

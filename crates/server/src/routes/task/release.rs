@@ -11,6 +11,7 @@ use crate::answer::{Answer, Answered};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, TaskId};
+use crate::metrics;
 
 /// How an attempt ends. Without any of these keys, the task is done with nothing to report.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -90,7 +91,10 @@ pub(crate) async fn release(
     let claim = release.lease.take().map(|token| Claim::from_token(id, &token)).transpose()?;
     let attempted = claim.map_or_else(|| Attempted::from(id), Attempted::from);
     match caller.manager.release_task(attempted, release.outcome()?).await {
-        Ok(Released { task: Some(task), .. }) => Ok(Answer::created(task).into_response()),
+        Ok(Released { task: Some(task), .. }) => {
+            metrics::released(&task);
+            Ok(Answer::created(task).into_response())
+        }
         Ok(Released { id, status, .. }) => Ok(Answer::created(Ended { id, status }).into_response()),
         Err(ReleaseError::NotRetained { .. }) if claim.is_some() => Err(over(&caller, id).await),
         Err(error) => Err(error.into()),

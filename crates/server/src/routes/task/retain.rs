@@ -17,6 +17,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Query, Segment, invalid_parameter};
 use crate::layers::TimeLimit;
+use crate::metrics;
 use crate::openapi::{RetainQuery, RetainedOneOrMany};
 
 /// How many tasks one request can retain.
@@ -112,6 +113,7 @@ async fn retain(
             wanted.look_until(app, Instant::now() + wait).await?
         }
     };
+    metrics::retained(&found);
     let mut found = found.into_iter().map(Retained::from);
     match count {
         Some(_) => Ok(Answer::created(whole(found.collect())).into_response()),
