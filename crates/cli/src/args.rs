@@ -199,3 +199,18 @@ fn name(error: &NameError) -> String {
 pub(crate) fn workers(given: Option<u16>) -> usize {
     given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
+
+/// This program, as a shell anywhere on this machine finds it.
+pub(crate) fn program() -> String {
+    let called = std::env::args().next().unwrap_or_else(|| env!("CARGO_BIN_NAME").to_owned());
+    if !called.contains('/') {
+        return called;
+    }
+    std::env::current_exe().map_or(called, |path| quoted(&path.to_string_lossy()))
+}
+
+/// A text as a shell reads it as one word.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@".contains(&byte);
+    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
