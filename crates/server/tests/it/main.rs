@@ -9,6 +9,7 @@ mod differential;
 mod events;
 mod fixture;
 mod guarded;
+mod guide;
 mod http;
 mod interventions;
 mod longpoll;
