@@ -177,6 +177,7 @@ impl Api {
         router
             .layer(axum::middleware::from_fn(unclean::redirect))
             .layer(axum::middleware::from_fn(layers::report))
+            .layer(axum::middleware::from_fn(layers::trace))
             .layer(axum::middleware::from_fn(metrics::count))
             .with_state(self.app.clone())
     }
