@@ -76,5 +76,5 @@ pub(crate) fn no_task_available(for_people: bool) -> &'static str {
     if for_people {
         return "no task is available\n  `pgmill status` tells what waits; with --wait 30s a retain waits for a task.";
     }
-    "ErrUnexpectedResponse: 404 Not Found: {\n  \"code\": 404,\n  \"reason\": \"Not Found: no task available\"\n}\n"
+    "ErrUnexpectedResponse: 404 Not Found: {\n  \"code\": 404,\n  \"reason\": \"Not Found: no task available\",\n  \"error\": \"no_task_available\"\n}\n"
 }

@@ -138,6 +138,11 @@ impl Api {
         self.group(routes::ticker::routes())
     }
 
+    /// `GET /event`: changes of tasks as they happen.
+    pub fn events(&self) -> Router {
+        self.group(routes::event::routes())
+    }
+
     /// `/token` and what is below it: see [`Options::auth`].
     pub fn tokens(&self) -> Router {
         self.group(routes::token::routes())
@@ -156,6 +161,11 @@ impl Api {
     /// `/health/live` and `/health/ready`.
     pub fn health(&self) -> Router {
         self.group(routes::health::routes())
+    }
+
+    /// `/openapi.json` and `/docs`: what each route takes and answers, to be read by programs and by people.
+    pub fn docs(&self) -> Router {
+        self.group(routes::docs::routes())
     }
 
     fn group(&self, group: Routes) -> Router {
