@@ -73,7 +73,7 @@ function objects(schema, spec) {
 function content(title, media, spec) {
   return Object.entries(media ?? {}).flatMap(([type, it]) => [
     element("h4", {}, `${title}: ${it.schema ? kind(it.schema) : "a stream"} (${type})`),
-    ...objects(it.schema, spec).flatMap((found) => [found === it.schema ? undefined : element("h5", {}, kind(found)), fields(found, spec)]).filter(Boolean),
+    ...objects(it.schema, spec).flatMap((found) => [found === it.schema ? undefined : element("h5", {}, found.$ref ? kind(found) : "Each of them"), fields(found, spec)]).filter(Boolean),
   ]);
 }
 
