@@ -51,7 +51,7 @@ async fn each_group_answers_its_own_paths_and_no_others() {
 #[tokio::test]
 async fn groups_are_merged_with_each_other_and_with_routes_of_an_application() {
     let database = TestDatabase::create().await;
-    let api = Api::new(Manager::connect(database.url()).await.unwrap(), Options::new().prefix("v1"));
+    let api = Api::new(Manager::connect(database.url()).await.unwrap(), Options::new().prefix("/v1/"));
     let own = Router::new().route("/v1/ticker", axum::routing::get(async || "mine"));
     let http = served(own.merge(api.queues()).merge(api.tasks())).await;
     let created = http.send("POST", "/v1/queue", &JSON, r#"{"queue":"jobs"}"#).await;
