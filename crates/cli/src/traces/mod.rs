@@ -34,7 +34,6 @@ pub(crate) struct TraceArgs {
         env = "OTEL_EXPORTER_OTLP_HEADERS",
         hide_env_values = true
     )]
-    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "taken by every build"))]
     headers: Option<String>,
     /// The name of the service in the traces.
     #[arg(
@@ -43,7 +42,6 @@ pub(crate) struct TraceArgs {
         env = "OTEL_SERVICE_NAME",
         default_value = env!("CARGO_BIN_NAME")
     )]
-    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "taken by every build"))]
     service: String,
 }
 
