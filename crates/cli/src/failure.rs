@@ -20,6 +20,12 @@ pub(crate) fn text(error: &Error, for_people: bool) -> String {
 
 /// What to do about it, where that can be known.
 fn next(error: &Error) -> Option<&'static str> {
+    if error.is_certificate() {
+        return Some(
+            "Name the authority that the certificate of the server is from with --tls.ca or PGMILL_CA. One that vouches for itself \
+             must say that it is no authority: basicConstraints=CA:FALSE.",
+        );
+    }
     if error.is_connect() {
         return Some(
             "Is the server running? Start one with `pgmill run`, or say where it is with --http.addr or PGMILL_ADDR.",

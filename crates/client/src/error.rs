@@ -1,6 +1,7 @@
 //! What can go wrong with a request, as one type with questions to ask it.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -218,6 +219,25 @@ impl Error {
     #[must_use]
     pub fn is_connect(&self) -> bool {
         matches!(self.0.kind, Kind::Unreached { .. })
+    }
+
+    /// Whether there was no connection because the certificate of the server is not one to trust: its authority is not
+    /// known, it is for another name, or not for this time.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        let Kind::Unreached { error, .. } = &self.0.kind else { return false };
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(cause) = next {
+            if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+                return matches!(error, rustls::Error::InvalidCertificate(_));
+            }
+            // An I/O error names the source of what it wraps as its own, and so passes over that itself.
+            next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(wrapped) => Some(wrapped),
+                None => cause.source(),
+            };
+        }
+        false
     }
 
     /// Whether the request was not sent, because it or the settings of the client cannot be right.

@@ -123,7 +123,7 @@ impl Api {
         self.group(routes::namespace::routes())
     }
 
-    /// `/queue` and what is below it.
+    /// `/queue` and what is below it, and `/status`.
     pub fn queues(&self) -> Router {
         self.group(routes::queue::routes())
     }

@@ -9,6 +9,7 @@ mod differential;
 mod docs;
 mod events;
 mod fixture;
+mod groups;
 mod guarded;
 mod guide;
 mod hostile;

@@ -84,7 +84,7 @@ async fn serve(
     let prefix = options.path_prefix().to_owned();
     let limits = args.serve_options().max_connections(files::connections(args.max_connections));
     let serving = Serving::new(manager, options, auth, limits, recorder).await?;
-    let listener = serving.listen(&args.addr).await?;
+    let listener = serving.listen(&args.address()).await?;
     tracing::info!(addr = %listener.local_addr()?, prefix, "http server starting");
     serving.run(listener, shutdown).await
 }
