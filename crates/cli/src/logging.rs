@@ -5,10 +5,14 @@ use std::io::{self, IsTerminal};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::traces::TraceLayer;
 
 /// Whose logs they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +23,8 @@ pub(crate) enum Voice {
     Server,
 }
 
-pub(crate) fn init(debug: bool, voice: Voice) {
+/// Sends logs to standard error, and spans and logs to where traces go, if they go anywhere.
+pub(crate) fn init(debug: bool, voice: Voice, traces: Option<TraceLayer>) {
     // That a pool replaces connections that broke is only news together with what came of it.
     let default = match (debug, voice) {
         (true, Voice::Command) => "warn,pgmill=debug,pgmill_store=debug",
@@ -29,12 +34,26 @@ pub(crate) fn init(debug: bool, voice: Voice) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let terminal = io::stderr().is_terminal();
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    if voice == Voice::Server && !terminal {
-        logs.event_format(JsonLines).init();
-    } else {
-        logs.with_target(debug).with_ansi(terminal).init();
+    let as_json = voice == Voice::Server && !terminal;
+    match traces {
+        None => tracing_subscriber::registry().with(filter).with(lines(as_json, debug, terminal)).init(),
+        // What is traced does not depend on what is logged.
+        Some(traces) => {
+            let lines = lines(as_json, debug, terminal).with_filter(filter);
+            tracing_subscriber::registry().with(traces).with(lines).init();
+        }
     }
+}
+
+fn lines<S>(as_json: bool, debug: bool, terminal: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    if as_json {
+        return lines.event_format(JsonLines).boxed();
+    }
+    lines.with_target(debug).with_ansi(terminal).boxed()
 }
 
 /// An event on a line, as `time`, `level`, `msg` and its fields.

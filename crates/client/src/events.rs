@@ -16,7 +16,7 @@ pub enum Change {
     Listening,
     /// A task has another status.
     Task(TaskEvent),
-    /// So many changes were left out, for there were too many.
+    /// So many changes were left out, for there were too many; 0 if it is not known how many.
     Lost(u64),
     /// The server closes the connection, for this reason; usually because changes were not read as fast as they came.
     Dropped(String),

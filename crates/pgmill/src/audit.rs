@@ -1,9 +1,31 @@
 //! What a [`Manager`] does with the audit.
 
-use pgmill_schema::{AuditEntry, AuditFilter, AuditMeta, List};
+use pgmill_schema::{AuditEntry, AuditFilter, AuditMeta, AuditMetaError, List, ListRequestError};
+use pgmill_store::StoreError;
 
-use crate::error::AuditError;
 use crate::manager::Manager;
+
+/// Why the audit could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// An entry that cannot be recorded.
+    #[error(transparent)]
+    Meta(#[from] AuditMetaError),
+    /// A page beyond the largest number.
+    #[error(transparent)]
+    Page(#[from] ListRequestError),
+    /// The database failed. If the connection was lost ([`StoreError::Lost`]), the entry may have been recorded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AuditError {
+    /// Whether trying again later may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+}
 
 impl Manager {
     /// Records that somebody changed something. To be called once that is done.

@@ -1,9 +1,6 @@
 //! What the operations of a [`Manager`](crate::Manager) can end with: one enum for each family.
 
-use pgmill_schema::{
-    AuditMetaError, ListRequestError, NameError, OutcomeError, QueueMetaError, Status, TaskMetaError,
-    TokenMetaError,
-};
+use pgmill_schema::{ListRequestError, NameError, OutcomeError, QueueMetaError, Status, TaskMetaError};
 use pgmill_store::{ConnectError, MigrateError, StoreError};
 
 /// Why there is no manager.
@@ -287,51 +284,6 @@ pub enum LookupError {
     Store(#[from] StoreError),
 }
 
-/// Why an operation on tokens failed. Nothing has changed, unless the connection was lost ([`StoreError::Lost`]).
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenError {
-    /// There is no such token.
-    #[error("token {id} not found")]
-    NotFound {
-        /// Its id.
-        id: u64,
-    },
-    /// A token that is neither revoked nor expired has the name.
-    #[error("token \"{name}\" already exists: revoke it first, or choose another name")]
-    Exists {
-        /// The name.
-        name: String,
-    },
-    /// A token that cannot be.
-    #[error(transparent)]
-    Meta(#[from] TokenMetaError),
-    /// A page beyond the largest number.
-    #[error(transparent)]
-    Page(#[from] ListRequestError),
-    /// The operating system has no random numbers.
-    #[error("the operating system has no random numbers to make a secret of")]
-    Random,
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why the audit could not be written or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuditError {
-    /// An entry that cannot be recorded.
-    #[error(transparent)]
-    Meta(#[from] AuditMetaError),
-    /// A page beyond the largest number.
-    #[error(transparent)]
-    Page(#[from] ListRequestError),
-    /// The database failed. If the connection was lost ([`StoreError::Lost`]), the entry may have been recorded.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// A [`StoreError`] that befell a whole batch, shared by its callers.
 #[derive(Debug, Clone)]
 pub struct SharedStoreError(std::sync::Arc<StoreError>);
@@ -417,20 +369,6 @@ impl RetryError {
             Self::Store(error) => error.is_transient(),
             _ => false,
         }
-    }
-}
-
-impl TokenError {
-    /// Whether trying again later may help.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_transient())
-    }
-}
-
-impl AuditError {
-    /// Whether trying again later may help.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_transient())
     }
 }
 

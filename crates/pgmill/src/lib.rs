@@ -24,12 +24,13 @@ mod tickers;
 mod tokens;
 mod wakes;
 
+pub use audit::AuditError;
 pub use batch::BatchOptions;
 pub use bulk::BulkError;
 pub use enqueue::{Created, Wake};
 pub use error::{
-    AuditError, CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError,
-    RetryError, SharedStoreError, TokenError,
+    CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, RetryError,
+    SharedStoreError,
 };
 pub use events::{EventItem, Events};
 pub use maintenance::Maintained;
@@ -45,7 +46,7 @@ pub use pool::{InlineHandler, InlineScope};
 pub use task_loop::TaskLoop;
 pub use tasks::{Attempted, Released, Retain};
 pub use tickers::{Clock, CronError, Schedule, TickerError, TickerLoop, Ticks};
-pub use tokens::KnownToken;
+pub use tokens::{KnownToken, TokenError};
 pub use wakes::{Arrivals, Arrived};
 
 #[doc(no_inline)]

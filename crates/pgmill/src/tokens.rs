@@ -6,12 +6,51 @@
 
 use std::time::Duration;
 
-use pgmill_schema::{List, ListRequest, NewToken, Token, TokenMeta, TokenSecret};
+use pgmill_schema::{
+    List, ListRequest, ListRequestError, NewToken, Token, TokenMeta, TokenMetaError, TokenSecret,
+};
+use pgmill_store::StoreError;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::error::TokenError;
 use crate::manager::Manager;
+
+/// Why an operation on tokens failed. Nothing has changed, unless the connection was lost ([`StoreError::Lost`]).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// There is no such token.
+    #[error("token {id} not found")]
+    NotFound {
+        /// Its id.
+        id: u64,
+    },
+    /// A token that is neither revoked nor expired has the name.
+    #[error("token \"{name}\" already exists: revoke it first, or choose another name")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// A token that cannot be.
+    #[error(transparent)]
+    Meta(#[from] TokenMetaError),
+    /// A page beyond the largest number.
+    #[error(transparent)]
+    Page(#[from] ListRequestError),
+    /// The operating system has no random numbers.
+    #[error("the operating system has no random numbers to make a secret of")]
+    Random,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl TokenError {
+    /// Whether trying again later may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+}
 
 /// A token that may be used, with what its secret is checked against. For whoever checks many requests, and keeps it for
 /// [a while](Self::trusted_for); for a single check there is [`Manager::verify_token`].

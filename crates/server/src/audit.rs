@@ -150,7 +150,8 @@ impl Caller {
         ApiError: From<E>,
     {
         let both = async move {
-            let changed = operation(self.manager.clone()).await?;
+            let changed = operation(self.manager.clone()).await;
+            let changed = changed.map_err(|error| ApiError::from(error).of_change())?;
             record(&self.manager, self.entry(change, &changed)).await;
             Ok(changed)
         };
@@ -160,7 +161,7 @@ impl Caller {
     fn entry(&self, change: Change, changed: &impl Subject) -> AuditMeta {
         AuditMeta {
             actor: self.actor().to_owned(),
-            token_id: self.token_id(),
+            token_id: self.token().map(|known| known.token().id),
             namespace: changed.namespace(),
             action: change.action.to_owned(),
             target: change.subject.unwrap_or_else(|| changed.name()),

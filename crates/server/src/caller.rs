@@ -70,16 +70,13 @@ impl Caller {
 
     /// Under which name the audit has what the caller does.
     pub(crate) fn actor(&self) -> &str {
-        match &self.identity {
-            Identity::Anybody | Identity::Anonymous => "anonymous",
-            Identity::Token(known) => known.token().name.as_str(),
-        }
+        self.token().map_or("anonymous", |known| known.token().name.as_str())
     }
 
     /// The token that the request carries, if it carries one.
-    pub(crate) fn token_id(&self) -> Option<u64> {
+    pub(crate) fn token(&self) -> Option<&Arc<KnownToken>> {
         match &self.identity {
-            Identity::Token(known) => Some(known.token().id),
+            Identity::Token(known) => Some(known),
             Identity::Anybody | Identity::Anonymous => None,
         }
     }

@@ -29,6 +29,7 @@ mod task;
 mod tasks;
 mod ticker;
 mod tickers;
+mod token;
 mod update_queue;
 mod update_ticker;
 mod work;
@@ -36,12 +37,13 @@ mod work;
 use std::process::ExitCode;
 
 use crate::logging::Voice;
+use crate::traces::TraceArgs;
 use crate::watch::until_interrupted;
 
 /// What the program can do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Work(work::Args),
     Demo(demo::Args),
     Status(status::Args),
@@ -70,6 +72,7 @@ pub(crate) enum Command {
     Health(health::Args),
     Postgres(postgres::Args),
     Migrate(migrate::Args),
+    Token(token::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -83,9 +86,18 @@ impl Command {
         }
     }
 
+    /// Where its traces go, if it makes any.
+    pub(crate) fn traces(&self) -> Option<&TraceArgs> {
+        match self {
+            Self::Run(args) => Some(&args.traces),
+            Self::Work(args) => Some(&args.traces),
+            _ => None,
+        }
+    }
+
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Run(args) => run::run(args).await,
+            Self::Run(args) => run::run(*args).await,
             Self::Work(args) => work::run(args).await,
             Self::Demo(args) => demo::run(args).await,
             Self::Status(args) => done(status::run(args).await),
@@ -114,6 +126,7 @@ impl Command {
             Self::Health(args) => until_interrupted(health::run(args)).await,
             Self::Postgres(args) => postgres::run(args).await,
             Self::Migrate(args) => migrate::run(args).await,
+            Self::Token(args) => done(token::run(args).await),
             Self::Completions(args) => done(completions::run(&args)),
             Self::Man(args) => done(man::run(&args)),
         }

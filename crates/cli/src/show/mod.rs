@@ -4,6 +4,7 @@ mod health;
 mod queue;
 mod task;
 mod ticker;
+mod token;
 
 use comfy_table::Row;
 use pgmill::List;

@@ -1,6 +1,7 @@
 //! `pgmill run`.
 
 use nix::sys::signal::Signal;
+use pgmill::{Manager, Role, TokenMeta};
 use pgmill_testkit::TestDatabase;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -25,7 +26,10 @@ fn run(database: &TestDatabase, options: &[&str]) -> Command {
 
 impl Served {
     async fn start(options: &[&str]) -> Self {
-        let database = TestDatabase::create().await;
+        Self::on(TestDatabase::create().await, options).await
+    }
+
+    async fn on(database: TestDatabase, options: &[&str]) -> Self {
         let mut program = Program::start(&mut run(&database, options));
         program.says("http server starting").await;
         let line = program.said("http server starting");
@@ -112,6 +116,27 @@ async fn what_it_cannot_do_it_says_and_ends_with_1() {
 }
 
 #[tokio::test]
+async fn its_address_and_its_database_are_those_that_are_named_nearest() {
+    let database = TestDatabase::create().await;
+    for (options, variables) in [
+        (
+            &["run", database.url()][..],
+            &[("PGMILL_ADDR", "127.0.0.1:0"), ("DATABASE_URL", "postgres://127.0.0.1:1/no")][..],
+        ),
+        (&["run"], &[("PGQUEUE_ADDR", "127.0.0.1:0"), ("PGMILL_ADDR", ""), ("DATABASE_URL", database.url())]),
+        (
+            &["run"],
+            &[("PGQUEUE_ADDR", "nohost"), ("PGMILL_ADDR", "127.0.0.1:0"), ("DATABASE_URL", database.url())],
+        ),
+        (&["run", "--http.addr=127.0.0.1:0"], &[("PGMILL_ADDR", "nohost"), ("DATABASE_URL", database.url())]),
+    ] {
+        let mut program = Program::start(pgmill(options).envs(variables.iter().copied()));
+        program.says("http server starting").await;
+        program.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn credentials_of_their_own_take_the_place_of_those_in_the_url() {
     let database = TestDatabase::create().await;
     let mut command = run(&database, &["--pg.user", "nobody o'here"]);
@@ -128,4 +153,26 @@ async fn without_a_url_it_serves_the_embedded_postgresql() {
     );
     program.says("http server starting").await;
     program.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_whose_last_token_has_ended_lets_nobody_in() {
+    let database = TestDatabase::create().await;
+    let manager = Manager::connect(database.url()).await.unwrap();
+    let new = manager.create_token(TokenMeta::new("only", Role::Admin), "cli").await.unwrap();
+    manager.revoke_token(new.token.id).await.unwrap();
+    let served = Served::on(database, &[]).await;
+    assert!(served.get("/api/queue").await.starts_with("HTTP/1.1 401 "));
+}
+
+#[tokio::test]
+async fn whoever_asks_too_often_is_told_to_wait() {
+    let served = Served::start(&["--http.rate", "1", "--http.burst", "2"]).await;
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(served.get("/api/queue").await);
+    }
+    let refused = answers.iter().find(|answer| answer.starts_with("HTTP/1.1 429 ")).expect("a refusal");
+    assert!(refused.to_ascii_lowercase().contains("retry-after: "), "{refused}");
+    assert!(answers[0].starts_with("HTTP/1.1 200 "), "{}", answers[0]);
 }

@@ -17,6 +17,10 @@ async fn wrong_arguments_end_with_80_and_the_usage() {
         (&["work", "0jobs", "--", "true"], "Invalid queue name"),
         (&["work", "jobs", "--namespace", "pgmill", "--", "true"], "namespace is reserved for system use"),
         (&["demo", "--fail-rate", "1.5"], "must be a number from 0 to 1"),
+        (&["token", "create", "t"], "--role <ROLE>"),
+        (&["token", "create", "t", "--role=king"], "possible values: viewer"),
+        (&["token", "create", "t", "--role=admin", "--namespace=a b"], "Invalid namespace"),
+        (&["token", "revoke"], "<TOKEN>"),
         (&["migrate", "--nonsense"], "unexpected argument '--nonsense'"),
         (&["--http.addr=x", "migrate"], "unexpected argument '--http.addr'"),
         (&["queue"], "<NAME>"),
@@ -65,6 +69,18 @@ async fn wrong_arguments_end_with_80_and_the_usage() {
         assert_eq!(output.status.code(), Some(80), "{args:?}: {said}");
         assert!(said.starts_with("pgmill: error: ") && said.contains(message), "{args:?}: {said}");
         assert!(printed.contains("Usage: pgmill"), "{args:?}: {printed}");
+    }
+}
+
+#[tokio::test]
+async fn the_usage_is_of_the_command_whatever_the_environment_holds() {
+    for (args, usage) in [
+        (&["create-queue"][..], "Usage: pgmill create-queue [OPTIONS] <NAME>"),
+        (&["retain-task"], "Usage: pgmill retain-task [OPTIONS] --worker <NAME> [QUEUES]..."),
+        (&["token", "create"], "Usage: pgmill token create [OPTIONS] --role <ROLE> <NAME>"),
+    ] {
+        let output = output(pgmill(args).env("PGMILL_ADDR", "127.0.0.1:1").env("PGMILL_TOKEN", "t")).await;
+        assert_eq!(stdout(&output).lines().next(), Some(usage), "{args:?}");
     }
 }
 

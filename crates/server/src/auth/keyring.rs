@@ -66,15 +66,28 @@ impl Keyring {
     /// 503 if that cannot be known.
     pub(crate) async fn open(&self, secret: &TokenSecret) -> Result<Option<Arc<KnownToken>>, ApiError> {
         let slot = self.slot(secret.id());
-        let found = match slot.believed() {
-            Some(found) => found,
-            None => self.look_up(secret.id(), &slot).await?,
-        };
-        let opened = found.filter(|known| known.opens(secret));
+        let known = self.believed(secret.id(), &slot).await?;
+        let opened = known.filter(|known| known.opens(secret));
         if opened.is_some() && slot.is_to_be_touched() {
             self.touch(secret.id());
         }
         Ok(opened)
+    }
+
+    /// The token of this id, if there is one that is good.
+    ///
+    /// # Errors
+    /// 503 if that cannot be known.
+    pub(crate) async fn known(&self, id: u64) -> Result<Option<Arc<KnownToken>>, ApiError> {
+        let slot = self.slot(id);
+        self.believed(id, &slot).await
+    }
+
+    async fn believed(&self, id: u64, slot: &Slot) -> Result<Option<Arc<KnownToken>>, ApiError> {
+        match slot.believed() {
+            Some(known) => Ok(known),
+            None => self.look_up(id, slot).await,
+        }
     }
 
     /// Believes nothing about this id any more. A look that is under way when this is called may answer those who wait for

@@ -2,7 +2,7 @@
 //!
 //! - `rights` is the table: what each route needs.
 //! - `bearer` reads the token of a request, `keyring` knows the tokens, `rate` counts requests.
-//! - `served` tells for which namespace a request is.
+//! - `served` tells for which namespace a request is, `watch` ends streams whose token is revoked.
 //!
 //! The guard stands before each route, inside of the router, so that it knows the route by its name and none is without.
 
@@ -11,6 +11,7 @@ mod keyring;
 mod rate;
 mod rights;
 mod served;
+mod watch;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -75,8 +76,13 @@ pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next
     let (mut parts, body) = request.into_parts();
     match gate.admit(&mut parts).await {
         Ok(caller) => {
+            let known = caller.token().cloned();
             parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
+            let response = next.run(Request::from_parts(parts, body)).await;
+            match known {
+                Some(known) => watch::watched(response, &gate.app, &known),
+                None => response,
+            }
         }
         Err(refusal) => refusal.into_response(),
     }
@@ -104,6 +110,10 @@ impl Gate {
         }
         if right.is_everywhere() && !identity.is_everywhere() {
             return Err(forbidden("this needs a token for all namespaces").into());
+        }
+        if right.method().is_empty() {
+            // The route refuses the method, whatever namespace it would be for.
+            return Ok(Caller::new(self.app.manager().clone(), identity, parts));
         }
         let manager = self.app.options().served().manager(self.app.manager(), parts)?;
         if !identity.covers(manager.namespace()) {

@@ -67,6 +67,7 @@ static RIGHTS: &[Right] = &[
     // For whatever watches over the process, which has no token.
     open("GET", "/health/live"),
     open("GET", "/health/ready"),
+    // What it is about, for whoever is to use it.
     open("GET", "/openapi.json"),
     open("GET", "/docs"),
     open("GET", "/docs/style.css"),

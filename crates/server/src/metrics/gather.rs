@@ -1,7 +1,10 @@
 //! What only the database knows, asked for at each scrape: a few statements over counters and the heads of indexes, which take
 //! no longer however many tasks there are.
 
-use pgmill::{Manager, QueueError, QueueStatus};
+use std::error::Error;
+use std::time::Duration;
+
+use pgmill::{DatabaseHealth, Manager, PoolUsage, QueueName, QueueStatus};
 
 use super::exposition::Exposition;
 use super::recorder::Recorder;
@@ -11,17 +14,73 @@ pub(crate) async fn gather(manager: &Manager, recorder: Option<&Recorder>) -> St
     let mut exposition = Exposition::default();
     let asked = ask(manager, &mut exposition).await;
     if let Err(error) = &asked {
-        tracing::warn!(error = error as &dyn std::error::Error, "the database cannot be asked for metrics");
+        // An outage is told once, by who has work to do. Here it would be told at each scrape.
+        tracing::debug!(error = &**error as &dyn Error, "the database cannot be asked for metrics");
     }
+    connections(manager.pool_usage(), &mut exposition);
     let up = Some(if asked.is_ok() { 1.0 } else { 0.0 });
     exposition.single("pgmill_database_up", "Whether the database answered this scrape.", up);
     let recorded = recorder.map(Recorder::render).unwrap_or_default();
     exposition.into_text() + &recorded
 }
 
-async fn ask(manager: &Manager, exposition: &mut Exposition) -> Result<(), QueueError> {
+async fn ask(manager: &Manager, exposition: &mut Exposition) -> Result<(), Box<dyn Error + Send + Sync>> {
     tasks(&manager.list_queue_statuses().await?, exposition);
+    waiting(manager, &manager.oldest_waiting().await?, exposition);
+    database(&manager.database_health().await?, exposition);
     Ok(())
+}
+
+fn waiting(manager: &Manager, oldest: &[(QueueName, Duration)], exposition: &mut Exposition) {
+    const NAME: &str = "pgmill_oldest_waiting_seconds";
+    if oldest.is_empty() {
+        return;
+    }
+    exposition.gauge(NAME, "For how long the oldest task has been due that waits, of queues that have one.");
+    for (queue, age) in oldest {
+        let labels = [("namespace", manager.namespace().as_str()), ("queue", queue.as_str())];
+        exposition.sample(NAME, &labels, age.as_secs_f64());
+    }
+}
+
+fn database(health: &DatabaseHealth, exposition: &mut Exposition) {
+    let gauges = [
+        (
+            "pgmill_oldest_xmin_transactions",
+            "How many transactions ago the oldest snapshot was taken that is still held.",
+            health.oldest_xmin as f64,
+        ),
+        (
+            "pgmill_oldest_transaction_seconds",
+            "How long ago the oldest transaction began that holds a snapshot.",
+            health.oldest_transaction.as_secs_f64(),
+        ),
+        (
+            "pgmill_server_connections",
+            "Connections to the PostgreSQL server, of all databases and programs.",
+            health.connections as f64,
+        ),
+        (
+            "pgmill_server_connections_allowed",
+            "How many connections the PostgreSQL server allows.",
+            health.connections_allowed as f64,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        exposition.single(name, help, Some(value));
+    }
+}
+
+fn connections(pool: PoolUsage, exposition: &mut Exposition) {
+    let gauges = [
+        ("pgmill_connections_allowed", "Connections that the pool of this process may have.", pool.allowed),
+        ("pgmill_connections_open", "Connections that the pool of this process has.", pool.open),
+        ("pgmill_connections_in_use", "Connections of the pool that are in use.", pool.in_use),
+        ("pgmill_connections_waited_for", "Calls that wait for a connection of the pool.", pool.waiting),
+    ];
+    for (name, help, value) in gauges {
+        exposition.single(name, help, Some(value as f64));
+    }
 }
 
 /// The gauge of the contract: a line for each queue and status, zeros too, sorted by queue and status.

@@ -4,7 +4,9 @@ mod exposition;
 mod gather;
 mod http;
 mod recorder;
+mod work;
 
 pub(crate) use gather::gather;
-pub(crate) use http::count;
+pub(crate) use http::{count, known_method};
 pub use recorder::{Recorder, RecorderError};
+pub(crate) use work::{released, retained};

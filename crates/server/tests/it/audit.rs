@@ -1,17 +1,12 @@
 //! Who changed what.
 
-use std::time::Duration;
-
 use pgmill::{Role, TokenMeta};
 use pgmill_server::Options;
 use pgmill_testkit::wait_until;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use crate::fixture::Fixture;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::wire::{SOON, Wire};
 
 impl Fixture {
     /// The audit without what differs from run to run, oldest first.
@@ -119,12 +114,9 @@ async fn whoever_hangs_up_before_the_answer_is_in_the_audit_all_the_same() {
             AND wait_event_type = 'Lock' AND query LIKE '%UPDATE pgmill.queue%')";
         watcher.query_one(sql, &[]).await.unwrap().get(0)
     };
-    let mut stream = TcpStream::connect(fixture.http.address).await.unwrap();
-    stream.write_all(b"POST /api/queue/q/pause HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let wire = Wire::open(fixture.http, "POST", "/api/queue/q/pause", "").await;
     wait_until("the change to be under way", SOON, waiting).await;
-    drop(stream);
-    // Until the server has noticed: a connection that is gone takes no more requests, but that cannot be seen from here.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    wire.hang_up().await;
     somebody.batch_execute("COMMIT").await.unwrap();
     let recorded = async || fixture.get("/api/audit?action=pause_queue").await.json()["count"] == 1;
     wait_until("the change to be recorded", SOON, recorded).await;

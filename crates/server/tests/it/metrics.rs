@@ -96,3 +96,39 @@ async fn a_scrape_is_packed_for_those_who_take_it() {
     assert!(String::from_utf8_lossy(&packed[..head]).contains("content-encoding: gzip"));
     assert_eq!(packed[head + 4..head + 6], [0x1f, 0x8b]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_and_what_holds_the_database_back_is_shown() {
+    let fixture = Fixture::new().await;
+    fixture.manager.register_queue(QueueMeta::new("waiting-here")).await.unwrap();
+    let before = fixture.get("/api/metrics").await;
+    assert!(samples(&before, "pgmill_oldest_waiting_seconds").is_empty(), "{}", before.body);
+    fixture.manager.create_task("waiting-here", TaskMeta::json(&1).unwrap()).await.unwrap();
+    let reply = fixture.get("/api/metrics").await;
+    let oldest = samples(&reply, "pgmill_oldest_waiting_seconds");
+    let expected = "pgmill_oldest_waiting_seconds{namespace=\"default\",queue=\"waiting-here\"} ";
+    assert!(oldest.len() == 1 && oldest[0].starts_with(expected), "{oldest:?}");
+    for name in [
+        "pgmill_database_up 1",
+        "pgmill_oldest_xmin_transactions ",
+        "pgmill_oldest_transaction_seconds ",
+        "pgmill_server_connections ",
+        "pgmill_connections_in_use ",
+    ] {
+        assert!(reply.body.lines().any(|line| line.starts_with(name)), "{name}: {}", reply.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_tasks_waited_and_took_is_shown_of_workers_over_http() {
+    let fixture = recorded().await;
+    fixture.manager.register_queue(QueueMeta::new("worked-here")).await.unwrap();
+    fixture.manager.create_task("worked-here", TaskMeta::json(&1).unwrap()).await.unwrap();
+    let task = fixture.send("PUT", "/api/task/worked-here?worker=w", "").await.json();
+    fixture.send("PATCH", &format!("/api/task/{}", task["id"]), "{}").await;
+    let reply = fixture.get("/api/metrics").await;
+    for name in ["pgmill_task_pickup_seconds", "pgmill_task_run_seconds"] {
+        let line = format!("{name}_count{{namespace=\"default\",queue=\"worked-here\"}} 1");
+        assert!(reply.body.contains(&line), "{line}: {}", reply.body);
+    }
+}

@@ -25,13 +25,9 @@ async fn verdict(fixture: &Fixture, right: &Right, token: Option<&str>, query: &
 }
 
 fn expected(right: &Right, role: Role, own: bool, everywhere: bool) -> &'static str {
-    match right.role() {
-        None => "passed",
-        Some(needed) if !role.includes(needed) => "forbidden",
-        Some(_) if right.is_everywhere() && !everywhere => "forbidden",
-        Some(_) if !own => "forbidden",
-        Some(_) => "passed",
-    }
+    let Some(needed) = right.role() else { return "passed" };
+    let may = role.includes(needed) && own && (everywhere || !right.is_everywhere());
+    if may { "passed" } else { "forbidden" }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,8 +9,7 @@ use pgmill_server::{Options, RateLimit};
 use pgmill_testkit::wait_until;
 
 use crate::fixture::Fixture;
-
-const SOON: Duration = Duration::from_secs(20);
+use crate::wire::{SOON, Wire};
 
 fn basic(user: &str, password: &str) -> String {
     use base64::Engine;
@@ -69,6 +68,27 @@ async fn a_token_revoked_here_opens_nothing_at_once_and_one_revoked_elsewhere_so
     assert_eq!(status(&here).await, 401);
     fixture.manager.revoke_token(elsewhere.token.id).await.unwrap();
     wait_until("the token to open nothing", SOON, async || status(&elsewhere).await == 401).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_its_token_and_those_of_others_go_on() {
+    let fixture = Fixture::guarded(Options::new()).await;
+    let (first, second) = (fixture.token(Role::Worker).await, fixture.token(Role::Operator).await);
+    let stream = async |token: &NewToken| {
+        let head = format!(
+            "Accept: text/event-stream\r\nConnection: close\r\nAuthorization: Bearer {}\r\n",
+            token.secret.expose()
+        );
+        Wire::open(fixture.http, "GET", "/api/ticker", &head).await
+    };
+    let (mut of_first, mut of_second) = (stream(&first).await, stream(&second).await);
+    for wire in [&mut of_first, &mut of_second] {
+        wire.until("text/event-stream").await;
+    }
+    fixture.manager.revoke_token(first.token.id).await.unwrap();
+    of_first.until_closed().await;
+    fixture.manager.register_ticker(pgmill::TickerMeta::new("after")).await.unwrap();
+    of_second.until("after").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -298,12 +318,10 @@ async fn no_secret_is_logged_whatever_becomes_of_a_request() {
     assert_eq!(unrecorded.status, 201);
     let unrecorded = unrecorded.json()["token"].as_str().unwrap().to_owned();
     fixture.manager.pool().close();
-    fixture
-        .with_token(&pgmill::TokenSecret::new(77, [7; 32]).expose().to_owned(), "GET", "/api/queue", "")
-        .await;
+    let never = pgmill::TokenSecret::new(77, [7; 32]);
+    fixture.with_token(never.expose(), "GET", "/api/queue", "").await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("create_token of unrecorded by admin is not in the audit"), "{text}");
-    let never = pgmill::TokenSecret::new(77, [7; 32]);
     for secret in [admin.secret.expose(), &deploy, &unrecorded, never.expose()] {
         let digits = &secret[secret.len() - 64..];
         assert!(!text.contains(digits), "{digits} in {text}");

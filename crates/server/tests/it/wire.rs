@@ -27,8 +27,10 @@ impl Wire {
 
     /// Reads until this came.
     pub(crate) async fn until(&mut self, part: &str) {
-        while !self.text.contains(part) {
-            let mut bytes = [0; 4096];
+        let mut searched = 0;
+        while !self.text[searched..].contains(part) {
+            searched = self.text.floor_char_boundary(self.text.len().saturating_sub(part.len()));
+            let mut bytes = [0; 65536];
             let read = tokio::time::timeout(SOON, self.stream.read(&mut bytes)).await;
             let count = read.unwrap_or_else(|_| panic!("no {part:?} in {:?}", self.text)).unwrap();
             assert!(count > 0, "closed before {part:?}, after {:?}", self.text);

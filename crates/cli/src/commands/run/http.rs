@@ -3,21 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pgmill_server::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, ServeOptions, TlsFiles};
+use pgmill_server::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, RateLimit, ServeOptions, TlsFiles};
 
-use crate::args;
+use crate::{args, remote};
+
+/// Where to listen unless something else is said: not at a name, which could be that of several addresses.
+const ADDRESS: &str = "127.0.0.1:8080";
 
 /// How requests reach the server, and what they may take.
 #[derive(Debug, clap::Args)]
 pub(super) struct HttpArgs {
-    /// The address to listen at. Any but one of this machine alone needs TLS, and tokens.
-    #[arg(
-        long = "http.addr",
-        value_name = "HOST:PORT",
-        env = "PGQUEUE_ADDR",
-        default_value = "127.0.0.1:8080"
-    )]
-    pub(super) addr: String,
+    /// The address to listen at. Any but one of this machine alone needs TLS, and tokens. Default: `PGQUEUE_ADDR`, else
+    /// 127.0.0.1:8080.
+    #[arg(long = "http.addr", value_name = "HOST:PORT", env = "PGMILL_ADDR")]
+    addr: Option<String>,
     /// What all paths begin with.
     #[arg(long = "http.prefix", value_name = "PATH", default_value = DEFAULT_PREFIX)]
     pub(super) prefix: String,
@@ -35,6 +34,12 @@ pub(super) struct HttpArgs {
     /// replaces them: otherwise anybody can write any address into the log.
     #[arg(long = "http.trust-proxy")]
     trust_proxy: bool,
+    /// How many requests a second a token may send in the long run, or an address without one. Default: any number.
+    #[arg(long = "http.rate", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// How many of them at once, after a pause. Default: as many as in a second.
+    #[arg(long = "http.burst", value_name = "N", requires = "rate", value_parser = clap::value_parser!(u32).range(1..))]
+    burst: Option<u32>,
     /// The longest body of a request, in bytes.
     #[arg(long = "http.max-body", value_name = "BYTES", default_value_t = DEFAULT_MAX_BODY)]
     pub(super) max_body: usize,
@@ -90,6 +95,17 @@ impl HttpArgs {
         let options = set(options, self.idle_time, ServeOptions::idle_time);
         let options = set(options, self.write_time, ServeOptions::write_time);
         set(options, self.tls(), ServeOptions::tls)
+    }
+
+    /// Where to listen.
+    pub(super) fn address(&self) -> String {
+        remote::named(self.addr.as_deref()).unwrap_or_else(|| ADDRESS.to_owned())
+    }
+
+    /// How often a client may ask, where that is limited.
+    pub(super) fn rate_limit(&self) -> Option<RateLimit> {
+        let limit = RateLimit::per_second(self.rate?);
+        Some(self.burst.map_or(limit, |burst| limit.burst(burst)))
     }
 
     fn tls(&self) -> Option<TlsFiles> {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use pgmill::{Attempted, Claim, Json, Outcome, ReleaseError, Released, Status, Task, duration_nanos};
-use pgmill_schema::openapi::{Any, DurationGiven, Time};
+use pgmill_schema::openapi::{Any, DelayGiven, LeaseGiven, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Answered};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, TaskId};
+use crate::metrics;
 
 /// How an attempt ends. Without any of these keys, the task is done with nothing to report.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -18,16 +19,24 @@ use crate::input::{Body, TaskId};
 pub(crate) struct Release {
     #[schema(value_type = Any, required = false)]
     result: Option<Json>,
+    /// The attempt failed: there is another, if the task has one left.
     fail: Option<bool>,
+    /// What the retain answered. It must be given if the retain asked for a lease.
+    #[schema(pattern = "^[0-9a-f]{24}$")]
     lease: Option<String>,
+    /// With `fail`: there is no other attempt.
     discard: Option<bool>,
+    /// With `fail`: the pause until the next attempt.
     #[serde(with = "duration_nanos::option")]
-    #[schema(value_type = Option<DurationGiven>)]
+    #[schema(value_type = Option<DelayGiven>)]
     retry_in: Option<Duration>,
+    /// The task goes to the next worker at once, and this attempt does not count.
     give_back: Option<bool>,
+    /// The task comes back after so long, and this attempt does not count.
     #[serde(with = "duration_nanos::option")]
-    #[schema(value_type = Option<DurationGiven>)]
+    #[schema(value_type = Option<DelayGiven>)]
     snooze: Option<Duration>,
+    /// The task is called off.
     cancel: Option<bool>,
 }
 
@@ -90,7 +99,10 @@ pub(crate) async fn release(
     let claim = release.lease.take().map(|token| Claim::from_token(id, &token)).transpose()?;
     let attempted = claim.map_or_else(|| Attempted::from(id), Attempted::from);
     match caller.manager.release_task(attempted, release.outcome()?).await {
-        Ok(Released { task: Some(task), .. }) => Ok(Answer::created(task).into_response()),
+        Ok(Released { task: Some(task), .. }) => {
+            metrics::released(&task);
+            Ok(Answer::created(task).into_response())
+        }
         Ok(Released { id, status, .. }) => Ok(Answer::created(Ended { id, status }).into_response()),
         Err(ReleaseError::NotRetained { .. }) if claim.is_some() => Err(over(&caller, id).await),
         Err(error) => Err(error.into()),
@@ -98,12 +110,14 @@ pub(crate) async fn release(
 }
 
 /// How an attempt goes on.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct Heartbeat {
+    /// What the retain answered.
+    #[schema(value_type = String, required, pattern = "^[0-9a-f]{24}$")]
     lease: Option<String>,
-    #[serde(with = "duration_nanos::option")]
-    #[schema(value_type = Option<DurationGiven>)]
+    /// For how long from now. Default: what the queue grants.
+    #[serde(default, with = "duration_nanos::option")]
+    #[schema(value_type = Option<LeaseGiven>)]
     extend: Option<Duration>,
 }
 

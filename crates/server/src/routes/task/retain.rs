@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pgmill::{Manager, QueueName, Retain, RetainError, Task, format_duration, seconds};
+use pgmill_schema::openapi::NameGiven;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -17,6 +18,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Query, Segment, invalid_parameter};
 use crate::layers::TimeLimit;
+use crate::metrics;
 use crate::openapi::{RetainQuery, RetainedOneOrMany};
 
 /// How many tasks one request can retain.
@@ -73,7 +75,7 @@ pub(crate) async fn from_any(
     path = "/task/{id}",
     operation_id = "retain_task_from",
     tag = "task",
-    params(("id" = String, Path, description = "The name of the queue."), RetainQuery),
+    params(("id" = inline(NameGiven), Path, description = "The name of the queue."), RetainQuery),
     responses((status = 201, description = "The task; where `n` is given, the list of tasks, which may be empty.", body = RetainedOneOrMany)),
 )]
 pub(crate) async fn from_one(
@@ -112,6 +114,7 @@ async fn retain(
             wanted.look_until(app, Instant::now() + wait).await?
         }
     };
+    metrics::retained(&found);
     let mut found = found.into_iter().map(Retained::from);
     match count {
         Some(_) => Ok(Answer::created(whole(found.collect())).into_response()),
