@@ -197,7 +197,7 @@ async fn tell_all(server: &Served, crowd: &mut Crowd) -> anyhow::Result<Figure> 
         }
     }
     let config = format!("one change told to {} streams", crowd.watching);
-    Ok(spread(config, Latencies::new(latencies), created.elapsed()))
+    Ok(spread(config, &Latencies::new(latencies), created.elapsed()))
 }
 
 /// A task for each long poll, by one request for each queue. Each must get one, and none two of them the same.
@@ -229,10 +229,10 @@ async fn deal_out(bench: &Bench, server: &Served, crowd: &mut Crowd) -> anyhow::
         bench.verify(&awaited(queue), Status::Retained, share.into()).await?;
     }
     let config = format!("{} tasks dealt out to as many long polls", crowd.waiting);
-    Ok(spread(config, Latencies::new(latencies), took))
+    Ok(spread(config, &Latencies::new(latencies), took))
 }
 
-fn spread(config: String, latencies: Latencies, took: Duration) -> Figure {
+fn spread(config: String, latencies: &Latencies, took: Duration) -> Figure {
     let n = latencies.count();
     Figure {
         seconds: Some(took.as_secs_f64()),
