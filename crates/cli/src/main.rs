@@ -28,10 +28,18 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     logging::init(cli.debug, cli.command.voice());
-    run(cli.command).unwrap_or_else(|error| {
+    let end = run(cli.command).unwrap_or_else(|error| {
         output::error(&error);
         ExitCode::FAILURE
-    })
+    });
+    // Done it is, but whoever reads the file learns nothing of it.
+    match output::unprinted() {
+        Some(error) => {
+            output::note(&format!("Error: standard output cannot be written: {error}"));
+            ExitCode::FAILURE
+        }
+        None => end,
+    }
 }
 
 fn run(command: commands::Command) -> anyhow::Result<ExitCode> {
