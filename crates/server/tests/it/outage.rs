@@ -90,7 +90,7 @@ async fn while_postgresql_is_away_every_route_answers_503_and_after_that_it_work
 async fn of_a_change_whose_answer_was_lost_it_is_told_that_it_may_be_done() {
     let database = TestDatabase::create().await;
     let proxy = ChaosProxy::start(database.url()).await;
-    let manager = Manager::connect(&proxy.url_for(database.url())).await.unwrap();
+    let manager = Manager::connect(proxy.url_for(database.url())).await.unwrap();
     let scene = Scene::of(Api::new(manager, Options::new()).router(), ServeOptions::new()).await;
     let json = [("Content-Type", "application/json")];
     let fired = proxy.arm(CutPoint::BeforeAnswer, "INSERT INTO pgmill.queue ");
