@@ -3,17 +3,18 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench prerequisites prerequisites-tests
+.PHONY: help run test test-long check fmt clippy doc bench schemathesis prerequisites prerequisites-tests
 
 help:
-	@echo 'make run        start a PostgreSQL, and run this folder through the queue (DEMO="folder --workers 4" for others)'
+	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
 	@echo 'make test       run all tests'
 	@echo 'make test-long  contention and ticks for a full minute, and a server that is away for half a minute'
 	@echo 'make check      formatting, lints and documentation'
+	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
 	@echo 'make bench      measure, on a PostgreSQL of its own'
 
 run: prerequisites
-	cargo run --release --locked -p pgmill-cli -- demo $(DEMO)
+	cargo run --release --locked -p pgmill-cli -- demo --serve $(DEMO)
 
 # Databases of tests are created some five times faster in memory: where there is room for them, and programs may be run.
 IN_MEMORY = $(shell [ -z "$$TMPDIR" ] && [ -w /dev/shm ] && \
@@ -41,6 +42,11 @@ clippy:
 
 doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --locked
+
+# The same features and packages as in `test`, so that nothing is built anew.
+schemathesis: prerequisites-tests
+	cargo build --workspace --all-features --all-targets --locked
+	scripts/schemathesis
 
 bench: prerequisites
 	cargo run --release --locked -p pgmill-bench -- --quick $(BENCH)

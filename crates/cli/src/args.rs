@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser};
 use jiff::Timestamp;
 use pgmill::{NameError, Namespace, QueueName, WorkerName};
@@ -102,10 +102,8 @@ fn behind_the_command(arguments: impl Iterator<Item = OsString>) -> Vec<OsString
 }
 
 fn refuse(error: &clap::Error) -> ExitCode {
-    let usage = match error.get(ContextKind::Usage) {
-        Some(usage) => usage.to_string(),
-        None => usage_of(std::env::args_os()),
-    };
+    // Not the usage of the error, which counts what comes from variables as if it had to be given.
+    let usage = usage_of(std::env::args_os());
     output::line(&format!("{}\n\nFor more information, try '--help'.", usage.trim()));
     let text = error.render().to_string();
     let end = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|mark| text.find(mark)).min();
@@ -119,14 +117,15 @@ fn usage_error(message: &str) -> ExitCode {
 }
 
 /// The usage of the command that the arguments name.
-fn usage_of(mut arguments: impl Iterator<Item = OsString>) -> String {
-    let mut root = Arguments::command();
-    root.build();
-    let named = arguments.find_map(|argument| {
-        let name = argument.to_str()?;
-        root.find_subcommand(name).cloned()
-    });
-    named.unwrap_or(root).render_usage().to_string()
+fn usage_of(arguments: impl Iterator<Item = OsString>) -> String {
+    let mut named = Arguments::command();
+    named.build();
+    for argument in arguments {
+        if let Some(below) = argument.to_str().and_then(|name| named.find_subcommand(name)) {
+            named = below.clone();
+        }
+    }
+    named.render_usage().to_string()
 }
 
 /// A duration such as `1h30m`.
@@ -198,4 +197,19 @@ fn name(error: &NameError) -> String {
 /// The number of tasks to run at once: one for each processor, unless told otherwise.
 pub(crate) fn workers(given: Option<u16>) -> usize {
     given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+/// This program, as a shell anywhere on this machine finds it.
+pub(crate) fn program() -> String {
+    let called = std::env::args().next().unwrap_or_else(|| env!("CARGO_BIN_NAME").to_owned());
+    if !called.contains('/') {
+        return called;
+    }
+    std::env::current_exe().map_or(called, |path| quoted(&path.to_string_lossy()))
+}
+
+/// A text as a shell reads it as one word.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@".contains(&byte);
+    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::embedded::Server;
-use crate::output;
+use crate::{args, output};
 
 /// Which database to use.
 #[derive(Debug, clap::Args)]
@@ -117,8 +117,7 @@ impl Database {
 
     /// The command that keeps the embedded server running after this program.
     pub(crate) fn start_command(&self) -> Option<String> {
-        let program = std::env::args().next().unwrap_or_else(|| env!("CARGO_BIN_NAME").to_owned());
-        self.embedded.as_ref().map(|_| format!("{program} postgres"))
+        self.embedded.as_ref().map(|_| format!("{} postgres", args::program()))
     }
 
     /// Stops an embedded server that this program has started.

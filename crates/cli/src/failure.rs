@@ -20,6 +20,12 @@ pub(crate) fn text(error: &Error, for_people: bool) -> String {
 
 /// What to do about it, where that can be known.
 fn next(error: &Error) -> Option<&'static str> {
+    if error.is_certificate() {
+        return Some(
+            "Name the authority that the certificate of the server is from with --tls.ca or PGMILL_CA. One that vouches for itself \
+             must say that it is no authority: basicConstraints=CA:FALSE.",
+        );
+    }
     if error.is_connect() {
         return Some(
             "Is the server running? Start one with `pgmill run`, or say where it is with --http.addr or PGMILL_ADDR.",
@@ -76,5 +82,5 @@ pub(crate) fn no_task_available(for_people: bool) -> &'static str {
     if for_people {
         return "no task is available\n  `pgmill status` tells what waits; with --wait 30s a retain waits for a task.";
     }
-    "ErrUnexpectedResponse: 404 Not Found: {\n  \"code\": 404,\n  \"reason\": \"Not Found: no task available\"\n}\n"
+    "ErrUnexpectedResponse: 404 Not Found: {\n  \"code\": 404,\n  \"reason\": \"Not Found: no task available\",\n  \"error\": \"no_task_available\"\n}\n"
 }

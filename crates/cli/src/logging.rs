@@ -1,15 +1,18 @@
 //! Logs go to standard error. They are few unless asked for, but for those of a server, which has a line for each request.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io::{self, IsTerminal};
 
-use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::traces::TraceLayer;
 
 /// Whose logs they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +23,8 @@ pub(crate) enum Voice {
     Server,
 }
 
-pub(crate) fn init(debug: bool, voice: Voice) {
+/// Sends logs to standard error, and spans and logs to where traces go, if they go anywhere.
+pub(crate) fn init(debug: bool, voice: Voice, traces: Option<TraceLayer>) {
     // That a pool replaces connections that broke is only news together with what came of it.
     let default = match (debug, voice) {
         (true, Voice::Command) => "warn,pgmill=debug,pgmill_store=debug",
@@ -30,12 +34,26 @@ pub(crate) fn init(debug: bool, voice: Voice) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let terminal = io::stderr().is_terminal();
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    if voice == Voice::Server && !terminal {
-        logs.event_format(JsonLines).init();
-    } else {
-        logs.with_target(debug).with_ansi(terminal).init();
+    let as_json = voice == Voice::Server && !terminal;
+    match traces {
+        None => tracing_subscriber::registry().with(filter).with(lines(as_json, debug, terminal)).init(),
+        // What is traced does not depend on what is logged.
+        Some(traces) => {
+            let lines = lines(as_json, debug, terminal).with_filter(filter);
+            tracing_subscriber::registry().with(traces).with(lines).init();
+        }
     }
+}
+
+fn lines<S>(as_json: bool, debug: bool, terminal: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    if as_json {
+        return lines.event_format(JsonLines).boxed();
+    }
+    lines.with_target(debug).with_ansi(terminal).boxed()
 }
 
 /// An event on a line, as `time`, `level`, `msg` and its fields.
@@ -55,42 +73,42 @@ where
     ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let time = format!("{:.6}", jiff::Timestamp::now());
-        let known =
-            [("time", time), ("level", event.metadata().level().to_string()), ("msg", fields.message)];
-        let known = known.into_iter().map(|(name, text)| (name, Value::from(text)));
-        // Put together by hand, for the sake of the order.
-        let mut separator = '{';
-        for (name, value) in known.chain(fields.others) {
-            write!(writer, "{separator}{}:{value}", Value::from(name))?;
-            separator = ',';
-        }
-        writeln!(writer, "}}")
+        // Put together by hand, for the sake of the order, and of a line for each request.
+        let time = jiff::Timestamp::now();
+        let (level, Fields { message, others }) = (event.metadata().level(), fields);
+        writeln!(writer, r#"{{"time":"{time:.6}","level":"{level}","msg":{}{others}}}"#, text(&message))
     }
 }
 
 #[derive(Debug, Default)]
 struct Fields {
     message: String,
-    others: Vec<(&'static str, Value)>,
+    /// The other fields as JSON, each with a comma before it.
+    others: String,
 }
 
 impl Fields {
-    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
-        self.others.push((field.name(), value.into()));
+    fn insert(&mut self, field: &Field, value: impl fmt::Display) {
+        // Nothing is written to but memory.
+        let _ = write!(self.others, ",{}:{value}", text(field.name()));
     }
+}
+
+/// A JSON string.
+fn text(text: &str) -> impl fmt::Display {
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
-            _ => self.insert(field, format!("{value:?}")),
+            _ => self.insert(field, text(&format!("{value:?}"))),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, value);
+        self.insert(field, text(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -110,6 +128,6 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.insert(field, value.to_string());
+        self.insert(field, text(&value.to_string()));
     }
 }

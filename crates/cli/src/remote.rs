@@ -64,9 +64,7 @@ struct TracingArgs {
 impl RemoteArgs {
     /// A client of the server.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        let set = |text: &String| !text.is_empty();
-        let old = || std::env::var(OLD_VARIABLE).ok().filter(set);
-        let address = self.address.clone().filter(set).or_else(old).unwrap_or_else(|| ADDRESS.to_owned());
+        let address = named(self.address.as_deref()).unwrap_or_else(|| ADDRESS.to_owned());
         let mut builder = self.access.builder(&address)?;
         if let Some(namespace) = &self.namespace {
             builder = builder.namespace(namespace.clone());
@@ -107,6 +105,12 @@ impl AccessArgs {
         }
         Ok(builder)
     }
+}
+
+/// The address of the server: what was given, or else the variable of the reference. What is empty is not given.
+pub(crate) fn named(given: Option<&str>) -> Option<String> {
+    let set = |text: &String| !text.is_empty();
+    given.map(str::to_owned).filter(set).or_else(|| std::env::var(OLD_VARIABLE).ok().filter(set))
 }
 
 /// The URL of a server, with the prefix of its paths.

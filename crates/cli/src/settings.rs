@@ -74,7 +74,7 @@ pub(crate) struct TickerSettings {
     #[arg(long, value_name = "DURATION", value_parser = args::duration)]
     interval: Option<Duration>,
     /// What every tick carries. Default {}.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", allow_negative_numbers = true)]
     payload: Option<String>,
     /// A cron expression of 5 fields, or of 6 with the seconds first.
     #[arg(long, value_name = "EXPRESSION", conflicts_with = "interval")]

@@ -30,6 +30,10 @@ pub(crate) fn parts<'a>(parts: impl IntoIterator<Item = (&'a str, Cell)>) -> Str
 fn bare() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // Terminals that nobody has told their size say 0, as those of containers and of `script` do.
+    if table.width() == Some(0) {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
     table
 }
 

@@ -91,7 +91,8 @@ impl Screen {
 
 /// Fills the terminal with the text, as far as it fits.
 fn draw(text: &str) {
-    let height = terminal::size().map_or(usize::MAX, |(_, height)| usize::from(height).max(2) - 1);
+    let height = terminal::size().ok().map(|(_, height)| usize::from(height)).filter(|height| *height > 0);
+    let height = height.map_or(usize::MAX, |height| height.max(2) - 1);
     let lines: Vec<&str> = text.lines().take(height).collect();
     output::text(&format!("{ANEW}{}\n", lines.join("\n")));
 }

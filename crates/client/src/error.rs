@@ -1,6 +1,7 @@
 //! What can go wrong with a request, as one type with questions to ask it.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -22,11 +23,19 @@ struct Inner {
 
 enum Kind {
     Invalid(String),
-    Unreached(reqwest::Error),
+    Unreached {
+        /// Host and port.
+        server: Option<String>,
+        error: reqwest::Error,
+    },
     TimedOut,
     Broken(Option<reqwest::Error>, &'static str),
     Refused(Answer),
-    Undecodable { status: StatusCode, body: String, reason: String },
+    Undecodable {
+        status: StatusCode,
+        body: String,
+        reason: String,
+    },
 }
 
 /// What the server answered instead of success.
@@ -51,11 +60,13 @@ impl Error {
         Error::of(Kind::Invalid(reason.into()))
     }
 
-    /// What reqwest tells of an exchange. Its text names the address, which may hold a password, so it goes without.
+    /// What reqwest tells of an exchange. Its text names the URL, which may hold a password, so of that only
+    /// host and port are kept.
     pub(crate) fn transport(error: reqwest::Error) -> Error {
+        let server = error.url().and_then(server);
         let error = error.without_url();
         Error::of(if error.is_connect() {
-            Kind::Unreached(error)
+            Kind::Unreached { server, error }
         } else if error.is_timeout() {
             Kind::TimedOut
         } else if error.is_builder() {
@@ -199,7 +210,7 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         match &self.0.kind {
             Kind::TimedOut => true,
-            Kind::Unreached(error) => error.is_timeout(),
+            Kind::Unreached { error, .. } => error.is_timeout(),
             _ => false,
         }
     }
@@ -207,7 +218,26 @@ impl Error {
     /// Whether there was no connection to the server, so that nothing was asked.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self.0.kind, Kind::Unreached(_))
+        matches!(self.0.kind, Kind::Unreached { .. })
+    }
+
+    /// Whether there was no connection because the certificate of the server is not one to trust: its authority is not
+    /// known, it is for another name, or not for this time.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        let Kind::Unreached { error, .. } = &self.0.kind else { return false };
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(cause) = next {
+            if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+                return matches!(error, rustls::Error::InvalidCertificate(_));
+            }
+            // An I/O error names the source of what it wraps as its own, and so passes over that itself.
+            next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(wrapped) => Some(wrapped),
+                None => cause.source(),
+            };
+        }
+        false
     }
 
     /// Whether the request was not sent, because it or the settings of the client cannot be right.
@@ -228,7 +258,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
-            Kind::Unreached(_) | Kind::TimedOut | Kind::Broken(..) => true,
+            Kind::Unreached { .. } | Kind::TimedOut | Kind::Broken(..) => true,
             Kind::Refused(answer) => matches!(answer.status.as_u16(), 429 | 502 | 503 | 504),
             Kind::Invalid(_) | Kind::Undecodable { .. } => false,
         }
@@ -243,7 +273,7 @@ impl Error {
             Kind::Refused(answer) => {
                 answer.status.is_server_error() && answer.told.error.as_deref() != Some("unavailable")
             }
-            Kind::Unreached(_) | Kind::Invalid(_) => false,
+            Kind::Unreached { .. } | Kind::Invalid(_) => false,
         }
     }
 }
@@ -255,7 +285,10 @@ impl fmt::Display for Error {
         }
         match &self.0.kind {
             Kind::Invalid(reason) => f.write_str(reason),
-            Kind::Unreached(error) => write!(f, "cannot connect: {}", chain(error)),
+            Kind::Unreached { server, error } => {
+                let server = server.as_deref().unwrap_or("the server");
+                write!(f, "cannot connect to {server}: {}", chain(error))
+            }
             Kind::TimedOut => f.write_str("no answer in time"),
             Kind::Broken(Some(error), what) => write!(f, "{what}: {}", chain(error)),
             Kind::Broken(None, what) => f.write_str(what),
@@ -302,6 +335,11 @@ pub(crate) fn status_line(status: StatusCode) -> String {
         Some(reason) => format!("{} {reason}", status.as_u16()),
         None => status.as_u16().to_string(),
     }
+}
+
+/// Host and port of a URL.
+fn server(url: &reqwest::Url) -> Option<String> {
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
 /// An error with its causes, since that of reqwest alone says next to nothing.

@@ -108,7 +108,7 @@ impl NameError {
 
 /// Declares a name type over a rule, `fn(&str) -> Result<Cow<str>, NameError>`, that checks and normalises.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, new $rule:path, read $read:path) => {
+    ($(#[$doc:meta])* $name:ident, new $rule:path, read $read:path, described $schema:ident) => {
         $(#[$doc])*
         ///
         /// Cloning is cheap.
@@ -133,7 +133,7 @@ macro_rules! name {
         }
 
         #[cfg(feature = "openapi")]
-        crate::openapi::described!($name, crate::openapi::text());
+        crate::openapi::described!($name, crate::openapi::$schema());
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -214,7 +214,7 @@ name! {
     /// assert_eq!(Namespace::new("PgMill"), Err(NameError::Reserved));
     /// # Ok::<(), NameError>(())
     /// ```
-    Namespace, new namespace, read namespace_or_system
+    Namespace, new namespace, read namespace_or_system, described namespace
 }
 
 name! {
@@ -230,18 +230,18 @@ name! {
     /// assert_eq!(QueueName::new("a b").unwrap_err().to_string(), r#"Invalid queue name: "a b""#);
     /// # Ok::<(), NameError>(())
     /// ```
-    QueueName, new queue, read queue
+    QueueName, new queue, read queue, described name
 }
 
 name! {
     /// The name of a ticker within its namespace. The rule is that of [`QueueName`].
-    TickerName, new ticker, read ticker
+    TickerName, new ticker, read ticker, described name
 }
 
 name! {
     /// The name of a [`Token`](crate::Token), under which the audit speaks of who uses it. The rule is that of
     /// [`QueueName`].
-    TokenName, new token, read token
+    TokenName, new token, read token, described name
 }
 
 name! {
@@ -249,12 +249,12 @@ name! {
     /// white space around it.
     ///
     /// It is shown to people and proves nothing: two processes may use the same name.
-    WorkerName, new worker, read worker
+    WorkerName, new worker, read worker, described worker
 }
 
 name! {
     /// An idempotency key: 1 to 255 characters, none of them NUL, used exactly as given.
-    Key, new key, read key
+    Key, new key, read key, described key
 }
 
 /// The namespace of pgmill's own tickers.

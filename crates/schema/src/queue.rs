@@ -20,6 +20,7 @@ pub struct Queue {
     pub queue: QueueName,
     /// How long a task has to be done.
     #[serde(default = "Ttl::never", skip_serializing_if = "Ttl::is_never")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::Nanos>))]
     pub ttl: Ttl,
     /// The number of attempts in all that a task gets.
     pub retries: u32,

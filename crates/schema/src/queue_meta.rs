@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::wire::null_as_default;
 use crate::{
     Backoff, NameError, QueueName, Ttl, days, duration_nanos, format_duration, hours, minutes, seconds,
-    to_micros,
 };
 
 /// The [`ttl`](QueueMeta::ttl) of a queue registered without one: 1 hour.
@@ -43,35 +42,38 @@ const YEAR: Duration = days(365);
 pub struct QueueMeta {
     /// The name of the queue as given; empty if not given. In an update, the name to change to.
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::NameOrNothing>))]
     pub queue: String,
     /// How long a task has to be done: 1 µs to 100 years, or never expires. Default 1 hour.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::TtlGiven>))]
     pub ttl: Option<Ttl>,
     /// The number of attempts in all: 1 to 2147483647. Default 3.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 2147483647))]
     pub retries: Option<u64>,
     /// The pause after the first failed attempt, from which [`backoff`](Self::backoff) computes the others: 0 to 1
     /// year. Default 2 minutes.
     #[serde(with = "duration_nanos::option")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::RetryDelayGiven>))]
     pub retry_delay: Option<Duration>,
     /// How the pause grows. Default exponential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
     /// The longest pause between two attempts: 1 µs to 100 years. Default 1 day.
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::MaxRetryDelayGiven>))]
     pub max_retry_delay: Option<Duration>,
     /// How long at least a task that is done stays visible: 0 to 10 years. With 0 none is kept. Default 1 day.
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::RetentionGiven>))]
     pub retention: Option<Duration>,
     /// How long at least a task that failed, expired or was cancelled stays visible: 0 to 10 years. Default 7 days.
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::RetentionGiven>))]
     pub retention_failed: Option<Duration>,
     /// How long a worker that sends no heartbeat holds a task: 1 second to 30 days. Default 15 minutes.
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::LeaseGiven>))]
     pub lease: Option<Duration>,
 }
 
@@ -212,7 +214,7 @@ impl QueueMeta {
     }
 }
 
-/// Checks a duration as it will be stored, in whole microseconds.
+/// Checks a duration as it is given; it is stored in whole microseconds.
 fn in_range(
     field: &'static str,
     value: Option<Duration>,
@@ -221,7 +223,7 @@ fn in_range(
     allowed: &'static str,
 ) -> Result<(), QueueMetaError> {
     match value {
-        Some(value) if !(to_micros(least)..=to_micros(most)).contains(&to_micros(value)) => {
+        Some(value) if !(least..=most).contains(&value) => {
             Err(QueueMetaError::OutOfRange { field, value: format_duration(value), allowed })
         }
         _ => Ok(()),

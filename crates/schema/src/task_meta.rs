@@ -39,17 +39,20 @@ pub struct TaskMeta {
     /// Not to run before this much time has passed on the clock of the database: at most 100 years. Excludes
     /// [`delayed_at`](Self::delayed_at).
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DelayGiven>))]
     pub delay: Option<Duration>,
     /// 0, which goes first, to 9. Default 5.
     #[serde(deserialize_with = "priority")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u8>, maximum = 9))]
     pub priority: u8,
     /// The idempotency key as given: creating a task under a key that is in use creates none. It is checked by
     /// [`validate`](Self::validate) to be a [`Key`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::KeyGiven>))]
     pub key: Option<String>,
     /// The W3C trace context of whoever creates the task, which its attempts are linked to: a `traceparent` of version 00.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::TraceParent>))]
     pub traceparent: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::{given_json, null_as_default};
 use crate::{
     Json, MAX_PRIORITY, NameError, QueueName, TickPolicy, TickerName, days, duration_nanos, format_duration,
-    minutes, to_micros,
+    minutes,
 };
 
 /// The [`interval`](TickerMeta::interval) of a ticker created without one, and without a cron expression: 1 minute.
@@ -39,6 +39,7 @@ const ZONE_BYTES: usize = 64;
 pub struct TickerMeta {
     /// The name of the ticker as given; empty if not given. In an update, the name to change to.
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::NameOrNothing>))]
     pub ticker: String,
     /// What every tick carries. Default `{}`.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given_json")]
@@ -46,28 +47,34 @@ pub struct TickerMeta {
     pub payload: Option<Json>,
     /// The time from one tick to the next: 1 ms to 100 years. Default 1 minute. Excludes [`cron`](Self::cron).
     #[serde(skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::IntervalGiven>))]
     pub interval: Option<Duration>,
     /// A cron expression of 5 or 6 fields (the first of 6 are seconds). Excludes [`interval`](Self::interval).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::CronGiven>))]
     pub cron: Option<String>,
     /// The IANA time zone that the cron expression is read in. Default `UTC`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::ZoneGiven>))]
     pub time_zone: Option<String>,
     /// Lets the ticker tick no more, until it is given an interval or a cron expression again. Excludes both.
     #[serde(skip_serializing_if = "is_false", deserialize_with = "null_as_default")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
     pub disabled: bool,
     /// The queue, of the same namespace, in which each tick makes a task; empty for none. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::NameOrNothing>))]
     pub queue: Option<String>,
     /// The priority of those tasks: 0, which goes first, to 9. Default 5.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 9))]
     pub priority: Option<u8>,
     /// What becomes of missed ticks. Default [`TickPolicy::Coalesce`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<TickPolicy>,
     /// How many missed ticks at most are caught up with, under [`TickPolicy::CatchUp`]: 1 to 1000. Default 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1000))]
     pub catch_up: Option<u32>,
 }
 
@@ -220,9 +227,8 @@ impl TickerMeta {
         if self.time_zone.is_some() && (self.interval.is_some() || self.disabled) {
             return Err(TickerMetaError::ZoneWithoutCron);
         }
-        let range = to_micros(SHORTEST_INTERVAL)..=to_micros(LONGEST_INTERVAL);
         if let Some(interval) = self.interval
-            && !range.contains(&to_micros(interval))
+            && !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&interval)
         {
             return Err(TickerMetaError::OutOfRange {
                 field: "interval",

@@ -26,15 +26,17 @@ const RESERVED: [&str; 2] = ["anonymous", "cli"];
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenMeta {
     /// The name, as [`TokenName`] has it; `anonymous` and `cli` are reserved.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::NameGiven))]
     pub name: String,
     /// What its holder may do.
     pub role: Role,
     /// In which namespaces: 1 to 100. Default all there are and will be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<crate::openapi::NamespaceGiven>>, min_items = 1, max_items = 100))]
     pub namespaces: Option<Vec<String>>,
     /// How long it is good for: 1 s to 10 years. Default until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration_nanos::option")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::DurationGiven>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::openapi::LifeGiven>))]
     pub expires_in: Option<Duration>,
 }
 

@@ -17,9 +17,6 @@ pub enum Ttl {
     After(Duration),
 }
 
-#[cfg(feature = "openapi")]
-crate::openapi::described!(Ttl, crate::openapi::duration_given());
-
 impl Ttl {
     /// The time after which the task expires, if it does.
     #[must_use]

@@ -123,7 +123,7 @@ impl Api {
         self.group(routes::namespace::routes())
     }
 
-    /// `/queue` and what is below it.
+    /// `/queue` and what is below it, and `/status`.
     pub fn queues(&self) -> Router {
         self.group(routes::queue::routes())
     }
@@ -136,6 +136,11 @@ impl Api {
     /// `/ticker` and what is below it.
     pub fn tickers(&self) -> Router {
         self.group(routes::ticker::routes())
+    }
+
+    /// `GET /event`: changes of tasks as they happen.
+    pub fn events(&self) -> Router {
+        self.group(routes::event::routes())
     }
 
     /// `/token` and what is below it: see [`Options::auth`].
@@ -158,6 +163,11 @@ impl Api {
         self.group(routes::health::routes())
     }
 
+    /// `/openapi.json` and `/docs`: what each route takes and answers, to be read by programs and by people.
+    pub fn docs(&self) -> Router {
+        self.group(routes::docs::routes())
+    }
+
     fn group(&self, group: Routes) -> Router {
         self.finish(group.under(self.app.options().path_prefix()).into_router(&self.app))
     }
@@ -167,6 +177,7 @@ impl Api {
         router
             .layer(axum::middleware::from_fn(unclean::redirect))
             .layer(axum::middleware::from_fn(layers::report))
+            .layer(axum::middleware::from_fn(layers::trace))
             .layer(axum::middleware::from_fn(metrics::count))
             .with_state(self.app.clone())
     }

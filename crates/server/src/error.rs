@@ -24,9 +24,9 @@ pub(crate) struct ApiError {
     name: &'static str,
     /// In how many seconds trying again may help.
     retry_after: Option<u32>,
-    /// Whether what was asked for may have been done all the same.
-    maybe_done: bool,
     cause: Option<Arc<Cause>>,
+    /// Whether the answer of the database was lost.
+    lost: bool,
 }
 
 /// Why a request failed though nothing was wrong with it: for the log alone.
@@ -55,7 +55,7 @@ impl ApiError {
     /// An error with a status, a message that follows the status in `reason`, and its stable name.
     pub(crate) fn new(status: StatusCode, name: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let message = Some(message.into()).filter(|message| !message.is_empty());
-        Self { status, message, detail: None, name, retry_after: None, maybe_done: false, cause: None }
+        Self { status, message, detail: None, name, retry_after: None, cause: None, lost: false }
     }
 
     /// 400.
@@ -79,20 +79,20 @@ impl ApiError {
         Self { retry_after: Some(1), cause: Some(Arc::new(Cause(cause.into()))), ..error }
     }
 
-    /// 503: the answer of the database was lost. To who asked for nothing to be changed that is as if it had been away.
+    /// 503: the connection to the database was lost over it.
     pub(crate) fn lost(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { maybe_done: true, ..Self::unavailable(cause) }
+        Self { lost: true, ..Self::unavailable(cause) }
     }
 
-    /// The same of what was to change something: where that may have been done, it is no use to just try again.
+    /// The same of something that changes what it is asked for: where the connection was lost, it may have been done.
     #[must_use]
     pub(crate) fn of_change(self) -> Self {
-        if !self.maybe_done {
+        if !self.lost {
             return self;
         }
         let message = "it is not known whether this was done: look before trying again";
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message);
-        Self { cause: self.cause, ..error }
+        let unknown = Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message);
+        Self { cause: self.cause, ..unknown }
     }
 
     /// 503: what was asked for may have been done.

@@ -15,10 +15,15 @@ pub(crate) struct Args {
     #[arg(value_parser = args::uint)]
     id: u64,
     /// What came of it, as JSON.
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["error", "discard", "retry_in"])]
+    #[arg(
+        long,
+        value_name = "JSON",
+        allow_negative_numbers = true,
+        conflicts_with_all = ["error", "discard", "retry_in"]
+    )]
     result: Option<String>,
     /// It failed: what went wrong, as JSON. It is tried again if attempts are left. `null` alone is no error.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", allow_negative_numbers = true)]
     error: Option<String>,
     /// It failed for good: it is not tried again.
     #[arg(long, conflicts_with = "retry_in")]

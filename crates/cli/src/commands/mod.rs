@@ -37,12 +37,13 @@ mod work;
 use std::process::ExitCode;
 
 use crate::logging::Voice;
+use crate::traces::TraceArgs;
 use crate::watch::until_interrupted;
 
 /// What the program can do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Work(work::Args),
     Demo(demo::Args),
     Status(status::Args),
@@ -85,9 +86,18 @@ impl Command {
         }
     }
 
+    /// Where its traces go, if it makes any.
+    pub(crate) fn traces(&self) -> Option<&TraceArgs> {
+        match self {
+            Self::Run(args) => Some(&args.traces),
+            Self::Work(args) => Some(&args.traces),
+            _ => None,
+        }
+    }
+
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Run(args) => run::run(args).await,
+            Self::Run(args) => run::run(*args).await,
             Self::Work(args) => work::run(args).await,
             Self::Demo(args) => demo::run(args).await,
             Self::Status(args) => done(status::run(args).await),

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Output;
 
 use nix::sys::signal::Signal;
-use pgmill::{Manager, Status, TaskFilter};
+use pgmill::{Manager, Role, Status, TaskFilter, TokenMeta};
 use pgmill_testkit::TestDatabase;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use crate::support::{Program, output, pgmill, stderr, stdout};
 
@@ -152,6 +155,72 @@ async fn without_a_url_an_embedded_postgres_is_used() {
         let report: Value = serde_json::from_str(stdout(&output).trim()).unwrap();
         assert_eq!(report["released"].as_u64(), Some(3), "{report}");
     }
+}
+
+/// A demo that serves what it did, and what it says to try: three commands and a page.
+async fn visit(database: &TestDatabase, options: &[&str]) -> (Program, [String; 4]) {
+    let folder = folder(5);
+    let mut command = pgmill(&["demo", "--serve", "--url", database.url()]);
+    let mut demo = Program::start(command.args(options).arg(folder.path()));
+    demo.line_with("The server is up at http://127.0.0.1:").await;
+    assert_eq!(demo.line().await, "");
+    let commands = [demo.line().await, demo.line().await, demo.line().await];
+    assert_eq!(demo.line().await, "");
+    let page = demo.line().await;
+    let [first, second, third] = commands;
+    (demo, [first, second, third, format!("curl -sSf {}", page.rsplit(' ').next().unwrap())])
+}
+
+async fn shell(command: &str) -> Output {
+    let mut shell = Command::new("sh");
+    output(shell.args(["-c", command]).current_dir("/").env_remove("PGMILL_TOKEN")).await
+}
+
+#[tokio::test]
+async fn each_command_that_is_printed_to_try_next_does_what_it_is_to_show() {
+    let database = TestDatabase::create().await;
+    let (demo, commands) = visit(&database, &["--http.addr", "127.0.0.1:0"]).await;
+    for (command, shown) in
+        commands.iter().zip(["\"released\": 5", "\"count\": 5", "\"status\": \"released\"", "<html"])
+    {
+        let output = shell(command).await;
+        assert!(output.status.success(), "{command}: {}", stderr(&output));
+        assert!(stdout(&output).contains(shown), "{command}: {}", stdout(&output));
+    }
+    demo.stop().await;
+}
+
+#[tokio::test]
+async fn where_there_are_tokens_what_to_try_next_works_with_one() {
+    let database = TestDatabase::create().await;
+    let manager = Manager::connect(database.url()).await.unwrap();
+    let token = manager.create_token(TokenMeta::new("ann", Role::Viewer), "cli").await.unwrap();
+    let (demo, commands) = visit(&database, &["--http.addr", "127.0.0.1:0"]).await;
+    for command in &commands[..3] {
+        assert!(!stdout(&shell(command).await).contains("released"), "{command}");
+        let output = shell(&format!("export PGMILL_TOKEN={}; {command}", token.secret.expose())).await;
+        assert!(output.status.success(), "{command}: {}", stderr(&output));
+        assert!(stdout(&output).contains("released"), "{command}: {}", stdout(&output));
+    }
+    demo.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_left_to_whoever_has_it_unless_it_was_asked_for() {
+    let database = TestDatabase::create().await;
+    // Whether it is this test that takes it or somebody else.
+    let taken = TcpListener::bind("127.0.0.1:8080");
+    let (mut demo, commands) = visit(&database, &[]).await;
+    demo.says("127.0.0.1:8080 is taken by another program").await;
+    assert!(!commands[0].ends_with(":8080"), "{commands:?}");
+    assert!(shell(&commands[0]).await.status.success());
+    demo.stop().await;
+
+    let mut command = pgmill(&["demo", "--serve", "--http.addr", "127.0.0.1:8080", "--url", database.url()]);
+    let refused = output(command.arg(folder(1).path())).await;
+    drop(taken);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("cannot listen at 127.0.0.1:8080"), "{}", stderr(&refused));
 }
 
 #[tokio::test]

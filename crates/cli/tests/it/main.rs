@@ -1,6 +1,9 @@
 //! What the program promises, with the real binary on a real PostgreSQL.
 
 mod bulk;
+#[cfg(feature = "otel")]
+#[cfg(test)]
+mod collector;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
@@ -26,5 +29,7 @@ mod streams;
 mod support;
 mod tasks;
 mod tokens;
+#[cfg(test)]
+mod traces;
 mod usage;
 mod work;

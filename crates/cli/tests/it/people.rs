@@ -11,7 +11,10 @@ use crate::support::{PATIENCE, send};
 
 const RED: &str = "\x1b[31m";
 
-/// The program on a terminal of 100 columns and 12 rows, and what it has shown so far.
+/// The size of a terminal, as `stty` has it.
+const SIZE: &str = "cols 100 rows 12";
+
+/// The program on a terminal, and what it has shown so far.
 struct Terminal {
     child: Child,
     output: ChildStdout,
@@ -20,8 +23,12 @@ struct Terminal {
 
 impl Terminal {
     fn open(served: &Served, line: &str, variables: &[(&str, &str)]) -> Self {
+        Self::sized(served, SIZE, line, variables)
+    }
+
+    fn sized(served: &Served, size: &str, line: &str, variables: &[(&str, &str)]) -> Self {
         let program = env!("CARGO_BIN_EXE_pgmill");
-        let line = format!("stty cols 100 rows 12; echo $$ > pid.new; mv pid.new pid; exec {program} {line}");
+        let line = format!("stty {size}; echo $$ > pid.new; mv pid.new pid; exec {program} {line}");
         let mut command = Command::new("script");
         command.args(["-qec", &line, "/dev/null"]).kill_on_drop(true).current_dir(served.bench.folder.path());
         command.env_remove("NO_COLOR").env("TERM", "xterm").env("PGMILL_ADDR", &served.address);
@@ -76,6 +83,16 @@ async fn lists_are_tables_as_wide_as_the_terminal_with_a_row_of_one_line_for_eac
 }
 
 #[tokio::test]
+async fn a_terminal_that_does_not_know_its_size_shows_everything() {
+    let served = Served::new().await;
+    let queues = Terminal::sized(&served, "cols 0 rows 0", "queues", &[]).end().await.0;
+    assert_eq!(queues.lines().count(), 2, "{queues}");
+    assert!(queues.contains("RETRY DELAY") && queues.contains("jobs"), "{queues}");
+    let mut watch = Terminal::sized(&served, "cols 0 rows 0", "queues --watch=100ms", &[]);
+    watch.shows("jobs").await;
+}
+
+#[tokio::test]
 async fn statuses_are_coloured_unless_that_is_not_wanted() {
     let served = Served::new().await;
     served.json(&["create-task", "jobs", "--payload=1"]).await;
@@ -98,7 +115,7 @@ async fn errors_say_what_to_do_next() {
         ("queue nosuch", "Error: Not Found: not found", "create it with `pgmill create-queue NAME`"),
         ("create-queue jobs", "Error: Conflict: queue already exists", "`pgmill update-queue NAME`"),
         ("retain-task --worker w", "Error: no task is available", "`pgmill status` tells what waits"),
-        ("queues --http.addr 127.0.0.1:1", "cannot connect", "Start one with `pgmill run`"),
+        ("queues --http.addr 127.0.0.1:1", "cannot connect to 127.0.0.1:1", "Start one with `pgmill run`"),
         ("complete-task 424242", "Error: Not Found", "`pgmill"),
     ] {
         let (shown, code) = Terminal::open(&served, line, &[]).end().await;

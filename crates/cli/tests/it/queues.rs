@@ -41,7 +41,7 @@ async fn a_refusal_is_told_in_the_words_of_the_contract() {
         (&["queues", "--http.prefix="], "Error: ErrUnexpectedResponse: 404 Not Found: {\n  \"code\": 404"),
         (&["queue", "jobs", "--namespace", "other"], "Error: ErrUnexpectedResponse: 403 Forbidden: {"),
         (&["queues", "--http.addr=nohost"], "Error: address nohost: missing port in address\n"),
-        (&["queues", "--http.addr=127.0.0.1:1"], "Error: GET /queue: cannot connect: "),
+        (&["queues", "--http.addr=127.0.0.1:1"], "Error: GET /queue: cannot connect to 127.0.0.1:1: "),
         (&["create-ticker", "t", "--payload={bad"], "Error: invalid payload JSON: "),
     ] {
         let refusal = served.refusal(args).await;

@@ -116,6 +116,27 @@ async fn what_it_cannot_do_it_says_and_ends_with_1() {
 }
 
 #[tokio::test]
+async fn its_address_and_its_database_are_those_that_are_named_nearest() {
+    let database = TestDatabase::create().await;
+    for (options, variables) in [
+        (
+            &["run", database.url()][..],
+            &[("PGMILL_ADDR", "127.0.0.1:0"), ("DATABASE_URL", "postgres://127.0.0.1:1/no")][..],
+        ),
+        (&["run"], &[("PGQUEUE_ADDR", "127.0.0.1:0"), ("PGMILL_ADDR", ""), ("DATABASE_URL", database.url())]),
+        (
+            &["run"],
+            &[("PGQUEUE_ADDR", "nohost"), ("PGMILL_ADDR", "127.0.0.1:0"), ("DATABASE_URL", database.url())],
+        ),
+        (&["run", "--http.addr=127.0.0.1:0"], &[("PGMILL_ADDR", "nohost"), ("DATABASE_URL", database.url())]),
+    ] {
+        let mut program = Program::start(pgmill(options).envs(variables.iter().copied()));
+        program.says("http server starting").await;
+        program.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn credentials_of_their_own_take_the_place_of_those_in_the_url() {
     let database = TestDatabase::create().await;
     let mut command = run(&database, &["--pg.user", "nobody o'here"]);

@@ -21,9 +21,18 @@ pub(crate) const QUEUE: &str = "jobs";
 pub(crate) fn pgmill(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgmill"));
     command.args(args).kill_on_drop(true).stdin(Stdio::null());
-    for variable in
-        ["DATABASE_URL", "RUST_LOG", "PGMILL_DATA", "PGMILL_ADDR", "PGQUEUE_ADDR", "PGMILL_TOKEN", "NO_COLOR"]
-    {
+    for variable in [
+        "DATABASE_URL",
+        "RUST_LOG",
+        "PGMILL_DATA",
+        "PGMILL_ADDR",
+        "PGQUEUE_ADDR",
+        "PGMILL_TOKEN",
+        "NO_COLOR",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_SERVICE_NAME",
+    ] {
         command.env_remove(variable);
     }
     command

@@ -67,6 +67,7 @@ async fn payloads_are_printed_with_every_digit_and_escaped_as_the_reference_does
     let served = Served::new().await;
     let payload = r#"--payload={"a":"<b>&","n":12345678901234567890,"f":1.50}"#;
     let printed = served.text(&["create-task", "jobs", payload]).await;
+    assert_eq!(served.json(&["create-task", "jobs", "--payload", "-1"]).await["payload"], -1);
     for part in [r#""a": "\u003cb\u003e\u0026""#, r#""n": 12345678901234567890"#, r#""f": 1.50"#] {
         assert!(printed.contains(part), "{part}: {printed}");
     }
@@ -96,7 +97,7 @@ async fn a_retain_takes_from_all_the_queues_it_names_and_says_when_there_is_noth
     assert_eq!(served.json(&["retain-task", "--worker=w", "jobs", "OTHER"]).await["id"], task["id"]);
     let refusal = served.refusal(&["retain-task", "--worker=w", "jobs", "other"]).await;
     let expected = "Error: ErrUnexpectedResponse: 404 Not Found: {\n  \"code\": 404,\n  \
-                    \"reason\": \"Not Found: no task available\"\n}\n\n";
+                    \"reason\": \"Not Found: no task available\",\n  \"error\": \"no_task_available\"\n}\n\n";
     assert_eq!(refusal, expected);
 }
 

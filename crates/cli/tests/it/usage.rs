@@ -73,6 +73,18 @@ async fn wrong_arguments_end_with_80_and_the_usage() {
 }
 
 #[tokio::test]
+async fn the_usage_is_of_the_command_whatever_the_environment_holds() {
+    for (args, usage) in [
+        (&["create-queue"][..], "Usage: pgmill create-queue [OPTIONS] <NAME>"),
+        (&["retain-task"], "Usage: pgmill retain-task [OPTIONS] --worker <NAME> [QUEUES]..."),
+        (&["token", "create"], "Usage: pgmill token create [OPTIONS] --role <ROLE> <NAME>"),
+    ] {
+        let output = output(pgmill(args).env("PGMILL_ADDR", "127.0.0.1:1").env("PGMILL_TOKEN", "t")).await;
+        assert_eq!(stdout(&output).lines().next(), Some(usage), "{args:?}");
+    }
+}
+
+#[tokio::test]
 async fn help_goes_to_standard_output() {
     for args in [&["--help"][..], &["work", "-h"], &["demo", "--help"]] {
         let output = output(&mut pgmill(args)).await;

@@ -49,7 +49,8 @@ async fn a_server_is_trusted_by_the_certificate_of_its_authority() {
     assert_eq!(trusting.list_namespaces().await.unwrap().count, 0);
     let doubting = Client::builder(&endpoint).retries(0).build().unwrap();
     let error = doubting.list_namespaces().await.unwrap_err();
-    assert!(error.is_connect() && error.to_string().contains("certificate"), "{error}");
+    assert!(error.is_connect() && error.is_certificate(), "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
 }
 
 #[tokio::test]

@@ -25,7 +25,6 @@ impl From<StoreError> for ApiError {
 impl From<SharedStoreError> for ApiError {
     fn from(error: SharedStoreError) -> Self {
         match error.get() {
-            StoreError::Lost(_) => Self::lost(error),
             it if it.is_transient() => Self::unavailable(error),
             StoreError::Refused(_) => Self::bad("invalid_parameter", "the data cannot be stored"),
             _ => Self::defect(error),

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -54,6 +54,10 @@ pub(crate) async fn read_body(request: Request, app: &App) -> Result<Read, ApiEr
         return Err(ApiError::bad("unsupported_content_type", message));
     }
     let limit = app.options().body_limit();
+    // What a request says that it will send need not be sent to be refused.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_long(limit));
+    }
     let text = Limited::new(body, limit).collect().await.map_err(|error| unread(&*error, limit))?.to_bytes();
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(ApiError::bad("missing_body", "Missing request body"));
@@ -81,10 +85,14 @@ fn is_late(error: &(dyn Error + 'static)) -> bool {
     error.is::<BodyLate>() || error.source().is_some_and(is_late)
 }
 
+fn too_long(limit: usize) -> ApiError {
+    let message = format!("the body is longer than {limit} bytes");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+}
+
 fn unread(error: &(dyn std::error::Error + Send + Sync + 'static), limit: usize) -> ApiError {
     if error.is::<LengthLimitError>() {
-        let message = format!("the body is longer than {limit} bytes");
-        return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message);
+        return too_long(limit);
     }
     if is_late(error) {
         return ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time");

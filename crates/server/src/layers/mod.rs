@@ -1,19 +1,23 @@
 //! What every request passes, in this order from outside.
 //!
 //! ```text
-//!   request id ─▶ access log ─▶ security headers ─▶ host, origin, CORS ─▶ time limit ─▶ report ─▶ router
+//!   request id ─▶ access log ─▶ security headers ─▶ host, origin, CORS ─▶ time limit ─▶ trace ─▶ report ─▶ router
 //! ```
 //!
-//! All but the report are of the [`Server`](crate::Server), in one pass: [`Front`]. The report (request id, failures of ours to
-//! the log, panics) is of the router too, so that it is there where the router is nested in an application of others.
+//! All but the trace and the report are of the [`Server`](crate::Server), in one pass: [`Front`]. The trace (a span for each
+//! request) and the report (request id, failures of ours to the log, panics) are of the router, so that they are there where
+//! the router is nested in an application of others.
 
 mod access;
 mod address;
+#[cfg(feature = "otel")]
+mod context;
 mod headers;
 mod origin;
 mod report;
 mod request_id;
 mod time_limit;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +32,7 @@ pub(crate) use self::origin::{Names, Origins};
 pub(crate) use self::report::{chain, report};
 pub(crate) use self::request_id::RequestId;
 pub(crate) use self::time_limit::{BodyLate, TimeLimit};
+pub(crate) use self::trace::{is_traced, trace};
 
 /// What a server does with each request before and after its router.
 #[derive(Debug)]

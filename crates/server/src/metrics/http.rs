@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -24,7 +25,8 @@ pub(crate) fn describe() {
 pub(crate) async fn count(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|it| it.as_str().to_owned());
     let route = route.unwrap_or_else(|| "none".to_owned());
-    let method = method(request.method().as_str());
+    // Anybody could make up more of them.
+    let method = known_method(request.method()).unwrap_or("other");
     let open = Open::new(&route);
     let started = Instant::now();
     let response = next.run(request).await;
@@ -52,8 +54,8 @@ impl Drop for Open {
     }
 }
 
-/// A method that is not known counts as one of others: anybody could make up more.
-fn method(name: &str) -> &'static str {
+/// The name of a method that is known.
+pub(crate) fn known_method(method: &Method) -> Option<&'static str> {
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
-    known.into_iter().find(|it| *it == name).unwrap_or("other")
+    known.into_iter().find(|it| *it == method.as_str())
 }

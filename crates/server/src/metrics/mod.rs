@@ -7,6 +7,6 @@ mod recorder;
 mod work;
 
 pub(crate) use gather::gather;
-pub(crate) use http::count;
+pub(crate) use http::{count, known_method};
 pub use recorder::{Recorder, RecorderError};
 pub(crate) use work::{released, retained};

@@ -1,6 +1,8 @@
 //! The description of the interface in OpenAPI, made from the handlers and types themselves.
 
 mod common;
+mod exclusions;
+mod links;
 mod parameters;
 mod prose;
 mod shapes;
@@ -12,7 +14,7 @@ use crate::error::ErrorBody;
 use crate::routes::{audit, docs, event, health, metrics, namespace, queue, task, ticker, token};
 
 pub(crate) use parameters::{AuditQuery, EventQuery, PageQuery, RetainQuery, TaskQuery};
-pub(crate) use shapes::{OneOrMany, OneOrManyNew, RetainedOneOrMany};
+pub(crate) use shapes::{NewQueue, NewTicker, OneOrMany, OneOrManyNew, RetainedOneOrMany};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -62,10 +64,13 @@ pub(crate) use shapes::{OneOrMany, OneOrManyNew, RetainedOneOrMany};
 )]
 struct Document;
 
-/// The document, for a server with this prefix.
-pub(crate) fn document(prefix: &str) -> utoipa::openapi::OpenApi {
+/// The document, for a server with this prefix, and with or without tokens.
+pub(crate) fn document(prefix: &str, tokens: bool) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     let root = if prefix.is_empty() { "/" } else { prefix };
+    if tokens {
+        common::ask_for_tokens(&mut document);
+    }
     document.servers = Some(vec![utoipa::openapi::Server::new(root)]);
     document
 }
@@ -83,7 +88,7 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_nothing_else() {
-        let document = document("");
+        let document = document("", false);
         let described: BTreeSet<String> = document
             .paths
             .paths
@@ -111,7 +116,7 @@ mod tests {
     #[test]
     fn the_description_is_the_one_that_is_committed() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
-        let now = document("/api").to_pretty_json().unwrap() + "\n";
+        let now = document("/api", false).to_pretty_json().unwrap() + "\n";
         if std::env::var_os("UPDATE_OPENAPI").is_some() {
             std::fs::write(&path, &now).unwrap();
         }

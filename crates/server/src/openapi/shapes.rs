@@ -1,6 +1,7 @@
 //! Bodies that are one thing or a list of it.
 
-use pgmill::{List, Task, TaskMeta};
+use pgmill::{List, QueueMeta, Task, TaskMeta, TickerMeta};
+use pgmill_schema::openapi::{Any, NameGiven};
 use utoipa::openapi::schema::OneOfBuilder;
 use utoipa::openapi::{ArrayBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -12,10 +13,34 @@ use crate::routes::task::retain::Retained;
 #[expect(dead_code, reason = "it is only described: crate::routes::task::create reads it")]
 pub(crate) struct NewTask {
     /// The name of the queue.
+    #[schema(value_type = NameGiven)]
     queue: String,
-    #[schema(inline)]
+    /// What the worker receives.
+    payload: Any,
     #[serde(flatten)]
     task: TaskMeta,
+}
+
+/// A queue to create.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is only described: QueueMeta is what is read")]
+pub(crate) struct NewQueue {
+    /// The name of the queue.
+    #[schema(value_type = NameGiven)]
+    queue: String,
+    #[serde(flatten)]
+    settings: QueueMeta,
+}
+
+/// A ticker to create.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is only described: TickerMeta is what is read")]
+pub(crate) struct NewTicker {
+    /// The name of the ticker.
+    #[schema(value_type = NameGiven)]
+    ticker: String,
+    #[serde(flatten)]
+    settings: TickerMeta,
 }
 
 /// Declares a schema that is one of two things, which are described besides.

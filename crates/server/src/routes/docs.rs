@@ -31,7 +31,8 @@ pub(crate) fn routes() -> Routes {
     responses((status = 200, description = "The description.", content_type = "application/json"))
 )]
 pub(crate) async fn openapi(State(app): State<App>) -> Result<Response, ApiError> {
-    json(StatusCode::OK, &document(app.options().path_prefix())).map_err(ApiError::defect)
+    let description = document(app.options().path_prefix(), app.options().wants_tokens());
+    json(StatusCode::OK, &description).map_err(ApiError::defect)
 }
 
 /// A part of the page. It may load and ask nothing but what comes from this server.

@@ -66,8 +66,9 @@ fn filter(query: &Query) -> Result<EventFilter, ApiError> {
     }
     for id in query.all("id") {
         let digits = id.bytes().all(|byte| byte.is_ascii_digit());
-        let id = id.parse().ok().filter(|_| digits);
-        filter = filter.id(id.ok_or_else(|| invalid_parameter("id", "want the id of a task"))?);
+        let number = id.parse::<i64>().ok().filter(|number| digits && *number > 0);
+        let number = number.ok_or_else(|| invalid_parameter("id", "want the id of a task"))?;
+        filter = filter.id(number.unsigned_abs());
     }
     if filter.ids.len() > EVENT_IDS_LIMIT {
         return Err(invalid_parameter("id", &format!("at most {EVENT_IDS_LIMIT} ids are allowed")));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pgmill::{Manager, MigrateError, Migrator};
 use serde::Serialize;
@@ -90,12 +91,15 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     if app.shutdown().is_cancelled() {
         checks.server = Check::failed("stopping", "the server is about to end");
     }
-    let (code, status) = match checks.are_ok() {
-        true => (StatusCode::OK, OK),
-        false => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
-    };
+    let is_ok = checks.are_ok();
+    let (code, status) =
+        if is_ok { (StatusCode::OK, OK) } else { (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE) };
     let report = Report { status, checks: Some(checks) };
-    json(code, &report).unwrap_or_else(|error| ApiError::defect(error).into_response())
+    let mut answer = json(code, &report).unwrap_or_else(|error| ApiError::defect(error).into_response());
+    if !is_ok {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(FRESH.as_secs()));
+    }
+    answer
 }
 
 const OK: &str = "ok";

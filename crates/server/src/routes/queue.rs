@@ -1,13 +1,14 @@
 //! `/queue` and what is below it.
 
 use pgmill::{List, Queue, QueueCounts, QueueError, QueueMeta};
+use pgmill_schema::openapi::NameGiven;
 
 use crate::answer::{Answer, Answered};
 use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Segment};
-use crate::openapi::PageQuery;
+use crate::openapi::{NewQueue, PageQuery};
 use crate::resource::{Routes, at};
 
 pub(crate) fn routes() -> Routes {
@@ -53,7 +54,7 @@ pub(crate) async fn list_statuses(caller: Caller, Page(page): Page) -> Answered<
     path = "/queue/{name}/status",
     operation_id = "get_queue_status",
     tag = "queue",
-    params(("name" = String, Path, description = "The name of the queue.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the queue.")),
     responses((status = 200, description = "The counts.", body = QueueCounts)),
 )]
 pub(crate) async fn status(caller: Caller, Segment(name): Segment) -> Answered<QueueCounts> {
@@ -66,7 +67,7 @@ pub(crate) async fn status(caller: Caller, Segment(name): Segment) -> Answered<Q
     path = "/queue",
     operation_id = "create_queue",
     tag = "queue",
-    request_body = QueueMeta,
+    request_body = NewQueue,
     responses((status = 201, description = "The queue.", body = Queue)),
 )]
 pub(crate) async fn create(caller: Caller, Body(meta): Body<QueueMeta>) -> Answered<Queue> {
@@ -86,7 +87,7 @@ pub(crate) async fn create(caller: Caller, Body(meta): Body<QueueMeta>) -> Answe
     path = "/queue/{name}",
     operation_id = "get_queue",
     tag = "queue",
-    params(("name" = String, Path, description = "The name of the queue.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the queue.")),
     responses((status = 200, description = "The queue.", body = Queue)),
 )]
 pub(crate) async fn get(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
@@ -99,7 +100,7 @@ pub(crate) async fn get(caller: Caller, Segment(name): Segment) -> Answered<Queu
     path = "/queue/{name}",
     operation_id = "update_queue",
     tag = "queue",
-    params(("name" = String, Path, description = "The name of the queue.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the queue.")),
     request_body = QueueMeta,
     responses((status = 200, description = "The queue as it is now.", body = Queue)),
 )]
@@ -124,7 +125,7 @@ pub(crate) async fn update(
     path = "/queue/{name}",
     operation_id = "delete_queue",
     tag = "queue",
-    params(("name" = String, Path, description = "The name of the queue.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the queue.")),
     responses((status = 200, description = "The queue as it was.", body = Queue)),
 )]
 pub(crate) async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
@@ -138,7 +139,7 @@ pub(crate) async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Q
     path = "/queue/{name}/pause",
     operation_id = "pause_queue",
     tag = "queue",
-    params(("name" = String, Path, description = "The name of the queue.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the queue.")),
     responses((status = 200, description = "The queue.", body = Queue)),
 )]
 pub(crate) async fn pause(caller: Caller, Segment(name): Segment) -> Answered<Queue> {
@@ -152,7 +153,7 @@ pub(crate) async fn pause(caller: Caller, Segment(name): Segment) -> Answered<Qu
     path = "/queue/{name}/resume",
     operation_id = "resume_queue",
     tag = "queue",
-    params(("name" = String, Path, description = "The name of the queue.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the queue.")),
     responses((status = 200, description = "The queue.", body = Queue)),
 )]
 pub(crate) async fn resume(caller: Caller, Segment(name): Segment) -> Answered<Queue> {

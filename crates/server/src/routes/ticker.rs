@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use pgmill::{List, Ticker, TickerError, TickerMeta};
+use pgmill_schema::openapi::NameGiven;
 
 use crate::answer::{Answer, Answered};
 use crate::api::App;
@@ -12,7 +13,7 @@ use crate::audit::Change;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Body, Page, Query, Segment, accepts_only};
-use crate::openapi::PageQuery;
+use crate::openapi::{NewTicker, PageQuery};
 use crate::resource::{Routes, at};
 use crate::routes::queue::unechoed;
 use crate::sse;
@@ -62,7 +63,7 @@ fn stream(app: &App, caller: &Caller) -> Result<Response, ApiError> {
     path = "/ticker",
     operation_id = "create_ticker",
     tag = "ticker",
-    request_body = TickerMeta,
+    request_body = NewTicker,
     responses((status = 201, description = "The ticker.", body = Ticker)),
 )]
 pub(crate) async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answered<Ticker> {
@@ -82,7 +83,7 @@ pub(crate) async fn create(caller: Caller, Body(meta): Body<TickerMeta>) -> Answ
     path = "/ticker/{name}",
     operation_id = "get_ticker",
     tag = "ticker",
-    params(("name" = String, Path, description = "The name of the ticker.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the ticker.")),
     responses((status = 200, description = "The ticker.", body = Ticker)),
 )]
 pub(crate) async fn get(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {
@@ -95,7 +96,7 @@ pub(crate) async fn get(caller: Caller, Segment(name): Segment) -> Answered<Tick
     path = "/ticker/{name}",
     operation_id = "update_ticker",
     tag = "ticker",
-    params(("name" = String, Path, description = "The name of the ticker.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the ticker.")),
     request_body = TickerMeta,
     responses((status = 200, description = "The ticker as it is now.", body = Ticker)),
 )]
@@ -120,7 +121,7 @@ pub(crate) async fn update(
     path = "/ticker/{name}",
     operation_id = "delete_ticker",
     tag = "ticker",
-    params(("name" = String, Path, description = "The name of the ticker.")),
+    params(("name" = inline(NameGiven), Path, description = "The name of the ticker.")),
     responses((status = 200, description = "The ticker as it was.", body = Ticker)),
 )]
 pub(crate) async fn delete(caller: Caller, Segment(name): Segment) -> Answered<Ticker> {

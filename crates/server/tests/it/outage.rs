@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use pgmill::Manager;
-use pgmill_server::{Api, Options, ServeOptions};
+use pgmill_server::Options;
 use pgmill_testkit::{ChaosProxy, CutPoint, StopMode, TestDatabase, TestServer, wait_until};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::fixture::Fixture;
-use crate::serve_scene::Scene;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -85,18 +83,22 @@ async fn while_postgresql_is_away_every_route_answers_503_and_after_that_it_work
     assert_eq!(fixture.patch(&path, &json!({ "lease": found["lease"] })).await.status, 201);
 }
 
-/// Whoever is told that the database was away sends it again, and hears that the queue exists already.
-#[tokio::test]
-async fn of_a_change_whose_answer_was_lost_it_is_told_that_it_may_be_done() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_answer_is_lost_is_not_told_as_not_made_and_a_look_is_repeated() {
     let database = TestDatabase::create().await;
     let proxy = ChaosProxy::start(database.url()).await;
-    let manager = Manager::connect(proxy.url_for(database.url())).await.unwrap();
-    let scene = Scene::of(Api::new(manager, Options::new()).router(), ServeOptions::new()).await;
-    let json = [("Content-Type", "application/json")];
-    let fired = proxy.arm(CutPoint::BeforeAnswer, "INSERT INTO pgmill.queue ");
-    let lost = scene.http.send("POST", "/api/queue", &json, "{\"queue\":\"q\"}").await;
-    fired.await;
-    assert_eq!((lost.status, lost.error().as_str()), (503, "outcome_unknown"), "{}", lost.body);
-    assert_eq!(lost.header("retry-after"), None);
-    assert_eq!(scene.http.send("GET", "/api/queue/q", &[], "").await.status, 200, "it was done");
+    let url = proxy.url_for(database.url());
+    let fixture = Fixture::by(database, &url, Options::new()).await;
+    fixture.queue(json!({ "queue": "q" })).await;
+
+    let cut = proxy.arm(CutPoint::BeforeAnswer, "SET paused_at");
+    let changed = fixture.send("POST", "/api/queue/q/pause", "").await;
+    cut.await;
+    assert_eq!((changed.status, changed.error().as_str()), (503, "outcome_unknown"), "{}", changed.body);
+    assert_eq!(changed.header("retry-after"), None);
+
+    let cut = proxy.arm(CutPoint::BeforeAnswer, "SELECT id, ns, queue, ttl");
+    let looked = fixture.get("/api/queue/q").await;
+    cut.await;
+    assert_eq!(looked.status, 200, "{}", looked.body);
 }

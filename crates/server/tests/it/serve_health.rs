@@ -50,6 +50,7 @@ async fn ready_says_that_the_database_lacks_migrations() {
     let ready = scene.http.send("GET", "/health/ready", &[], "").await;
     let migrations = &ready.json()["checks"]["migrations"];
     assert_eq!((ready.status, migrations["status"].as_str()), (503, Some("missing")), "{}", ready.body);
+    assert_eq!(ready.header("retry-after"), Some("1"));
     assert!(migrations["detail"].as_str().unwrap().contains("0009_maintenance"), "{migrations}");
 }
 

@@ -102,10 +102,9 @@ async fn a_body_that_is_too_long_is_refused_before_it_has_arrived() {
     let (_fixture, scene) = api(Options::new().max_body(16 << 10), ServeOptions::new()).await;
     let head = "POST /api/queue HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     let chunk = format!("4000\r\n{}\r\n", " ".repeat(0x4000));
-    for (header, body) in [
-        ("Transfer-Encoding: chunked", format!("{chunk}{chunk}")),
-        ("Content-Length: 1000000000000", " ".repeat(17 << 10)),
-    ] {
+    for (header, body) in
+        [("Transfer-Encoding: chunked", format!("{chunk}{chunk}")), ("Content-Length: 16385", String::new())]
+    {
         let mut wire = scene.connect().await;
         wire.send(&format!("{head}{header}\r\n\r\n{body}")).await;
         let answer = wire.until("body_too_large").await;

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// The queue.
     queue: String,
     /// What the worker receives, as JSON.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", allow_negative_numbers = true)]
     payload: Option<String>,
     /// Create a task for each line of this file, or of standard input if it is `-`: the payload, as JSON.
     ///

@@ -5,6 +5,7 @@ mod hashing;
 mod progress;
 mod report;
 mod tally;
+mod visit;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,11 +14,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use pgmill::{Manager, Namespace, QueueMeta, QueueOptions, TaskMeta, WorkerPool};
+use pgmill_server::Recorder;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Found;
 use self::hashing::{Hashing, Job};
 use self::tally::Tally;
+use self::visit::Visit;
 use crate::database::{Database, DatabaseArgs};
 use crate::shutdown::Shutdown;
 use crate::{args, output};
@@ -33,7 +36,8 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// Creates a queue, and in it a task for each regular file below FOLDER, while workers already take them: they read the
 /// file and record its SHA-256 and size as the result. Some attempts fail on purpose and are tried again. At the end, a
-/// table tells how it went, counted in the database. `.git`, `target` and symbolic links are left out.
+/// table tells how it went, counted in the database. `.git`, `target` and symbolic links are left out. With `--serve` the
+/// tasks can be looked at over HTTP from then on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder to read.
@@ -54,17 +58,30 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Print one line of JSON in place of the table.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "serve")]
     json: bool,
+    /// Serve the tasks over HTTP afterwards, until SIGINT or SIGTERM, and print what to try.
+    #[arg(long)]
+    serve: bool,
+    /// The address to listen at. Default: 127.0.0.1:8080, or another port where that one is taken.
+    #[arg(long = "http.addr", value_name = "HOST:PORT", requires = "serve")]
+    address: Option<String>,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::listen()?;
     let found = find(&args.folder, args.limit).await?;
     let tasks = found.paths.len();
+    // Before the manager, which counts from its beginning.
+    let recorder = args.serve.then(Recorder::install).transpose()?;
     let database = Database::open(&args.database).await?;
     let session = database.session(&args.namespace).await?;
     let manager = session.manager();
+    // An address that cannot be had is told before the work, not after.
+    let visit = match recorder {
+        Some(recorder) => Some(Visit::prepare(manager, recorder, args.address.as_deref()).await?),
+        None => None,
+    };
     let queue = create_queue(manager).await?;
     output::note(&format!(
         "pgmill: {tasks} files of {} as tasks of the queue {queue}",
@@ -107,7 +124,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         output::json_line(&report);
     } else {
         output::line(&report.table());
-        let start = session.start_command().map(|start| format!("  {start}   # in another terminal\n"));
+        // The server that serves them keeps the database up, too.
+        let start = session.start_command().filter(|_| visit.is_none());
+        let start = start.map(|start| format!("  {start}   # in another terminal\n"));
         output::line(&format!(
             "Every result is in the database. To list them:\n\n{}  {}",
             start.unwrap_or_default(),
@@ -117,6 +136,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let complete = report.is_complete();
     if !complete {
         output::note(&format!("pgmill: {}", report.missing()));
+    }
+    if let Some(visit) = visit.filter(|_| complete) {
+        visit.receive(manager, &queue, &shutdown).await?;
     }
     session.close().await?;
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })

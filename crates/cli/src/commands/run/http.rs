@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use pgmill_server::{DEFAULT_MAX_BODY, DEFAULT_PREFIX, RateLimit, ServeOptions, TlsFiles};
 
-use crate::args;
+use crate::{args, remote};
+
+/// Where to listen unless something else is said: not at a name, which could be that of several addresses.
+const ADDRESS: &str = "127.0.0.1:8080";
 
 /// How requests reach the server, and what they may take.
 #[derive(Debug, clap::Args)]
 pub(super) struct HttpArgs {
-    /// The address to listen at. Any but one of this machine alone needs TLS, and tokens.
-    #[arg(
-        long = "http.addr",
-        value_name = "HOST:PORT",
-        env = "PGQUEUE_ADDR",
-        default_value = "127.0.0.1:8080"
-    )]
-    pub(super) addr: String,
+    /// The address to listen at. Any but one of this machine alone needs TLS, and tokens. Default: `PGQUEUE_ADDR`, else
+    /// 127.0.0.1:8080.
+    #[arg(long = "http.addr", value_name = "HOST:PORT", env = "PGMILL_ADDR")]
+    addr: Option<String>,
     /// What all paths begin with.
     #[arg(long = "http.prefix", value_name = "PATH", default_value = DEFAULT_PREFIX)]
     pub(super) prefix: String,
@@ -96,6 +95,11 @@ impl HttpArgs {
         let options = set(options, self.idle_time, ServeOptions::idle_time);
         let options = set(options, self.write_time, ServeOptions::write_time);
         set(options, self.tls(), ServeOptions::tls)
+    }
+
+    /// Where to listen.
+    pub(super) fn address(&self) -> String {
+        remote::named(self.addr.as_deref()).unwrap_or_else(|| ADDRESS.to_owned())
     }
 
     /// How often a client may ask, where that is limited.

@@ -6,17 +6,15 @@ mod postgres;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
-use pgmill::{ListRequest, Manager, Namespace};
-use pgmill_server::{Api, Options, Recorder, Reloader, ServeError, Server};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use pgmill::{Manager, Namespace};
+use pgmill_server::{Options, Recorder};
 
 use self::http::HttpArgs;
 use self::postgres::PostgresArgs;
 use crate::database::Database;
+use crate::serving::Serving;
 use crate::shutdown::Shutdown;
+use crate::traces::TraceArgs;
 
 /// Run the server.
 ///
@@ -40,6 +38,8 @@ pub(crate) struct Args {
     auth: bool,
     #[command(flatten)]
     http: HttpArgs,
+    #[command(flatten)]
+    pub(super) traces: TraceArgs,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -76,71 +76,15 @@ async fn serve(
     recorder: Recorder,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let options = options.prefix(&args.prefix).max_body(args.max_body).recorder(recorder.clone());
+    let options = options.prefix(&args.prefix).max_body(args.max_body);
     let options = match args.rate_limit() {
         Some(limit) => options.rate_limit(limit),
         None => options,
     };
     let prefix = options.path_prefix().to_owned();
-    let has_tokens = manager.has_tokens().await?;
-    // Tokens that were revoked or have expired count too: where the last one ends, nobody gets in, rather than everybody.
-    let had_tokens = manager.list_tokens(ListRequest::new().limit(0)).await?.count > 0;
-    if auth && !has_tokens {
-        tracing::warn!("no token opens anything: make one with `pgmill token create NAME --role admin`");
-    }
-    let api = Api::new(manager.clone(), options.auth(auth || had_tokens));
-    let connections = files::connections(args.max_connections);
-    let limits = args.serve_options().authenticated(has_tokens).max_connections(connections);
-    let server = Server::new(api.router(), limits).map_err(explained)?;
-    let listener = server.listen(&args.addr).await.map_err(explained)?;
+    let limits = args.serve_options().max_connections(files::connections(args.max_connections));
+    let serving = Serving::new(manager, options, auth, limits, recorder).await?;
+    let listener = serving.listen(&args.address()).await?;
     tracing::info!(addr = %listener.local_addr()?, prefix, "http server starting");
-    let streams = api.shutdown();
-    tokio::select! {
-        ended = serve_until(server, listener, &streams, &shutdown.stop) => ended?,
-        () = shutdown.now.cancelled() => {}
-        () = recorder.upkeep() => {}
-    }
-    Ok(())
-}
-
-/// Serves until the first signal. Streams end with it, or they would be waited for.
-async fn serve_until(
-    server: Server,
-    listener: TcpListener,
-    streams: &CancellationToken,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let reloads = reload_at_hangup(server.reloader());
-    let served = server.run(listener, stop.clone());
-    let streams = async {
-        stop.cancelled().await;
-        streams.cancel();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        served = served => served.map_err(explained),
-        error = reloads => error,
-        () = streams => Ok(()),
-    }
-}
-
-/// Reads the certificate again at each SIGHUP.
-async fn reload_at_hangup(reloader: Reloader) -> anyhow::Result<()> {
-    let mut hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    while hangups.recv().await.is_some() {
-        reloader.reload();
-    }
-    std::future::pending().await
-}
-
-/// What to do about it on the command line.
-fn explained(error: ServeError) -> anyhow::Error {
-    let advice = match &error {
-        ServeError::Unencrypted { .. } => {
-            "give --tls.cert and --tls.key, or --http.insecure if something in front of it encrypts"
-        }
-        ServeError::Open { .. } => "create a token first, with pgmill token create",
-        _ => return anyhow::Error::new(error),
-    };
-    anyhow!("{error}: {advice}")
+    serving.run(listener, shutdown).await
 }

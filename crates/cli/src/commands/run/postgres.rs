@@ -5,8 +5,8 @@ use crate::database::DatabaseArgs;
 /// Which database to serve.
 #[derive(Debug, clap::Args)]
 pub(super) struct PostgresArgs {
-    /// The database, as with `--url`.
-    #[arg(value_name = "URL", conflicts_with = "url")]
+    /// The database, in place of that of `--url` or `DATABASE_URL`.
+    #[arg(value_name = "URL")]
     address: Option<String>,
     #[command(flatten)]
     database: DatabaseArgs,

@@ -24,6 +24,7 @@ use self::watch::{Paused, watch_listening};
 use crate::database::{Database, DatabaseArgs};
 use crate::remote::AccessArgs;
 use crate::shutdown::Shutdown;
+use crate::traces::TraceArgs;
 use crate::{args, output};
 
 /// How much longer than a command may take to end it is waited for.
@@ -91,6 +92,8 @@ pub(crate) struct Args {
     /// Print nothing for the attempts that have ended.
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    pub(super) traces: TraceArgs,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -6,6 +6,7 @@
 
 #[path = "../../../../server/tests/it/differential/added.rs"]
 mod added;
+mod calls;
 mod differences;
 #[path = "../../../../server/tests/it/differential/json.rs"]
 mod json;

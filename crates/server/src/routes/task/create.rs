@@ -14,6 +14,7 @@ use crate::api::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::{Object, Read, invalid_body, object, read_body};
+use crate::layers::is_traced;
 use crate::openapi::{OneOrMany, OneOrManyNew};
 
 /// How many tasks one request can create.
@@ -76,8 +77,12 @@ fn new_tasks(text: &[u8]) -> Result<Vec<(String, TaskMeta)>, ApiError> {
     elements.into_iter().enumerate().map(read).collect()
 }
 
-/// The trace context of the request. One that cannot be used is ignored, as W3C wants it.
+/// The trace context of the request, unless it has a span, whose context its tasks take by themselves. One that cannot be
+/// used is ignored, as W3C wants it.
 fn traceparent(headers: &HeaderMap) -> Option<String> {
+    if is_traced() {
+        return None;
+    }
     let given = headers.get("traceparent")?.to_str().ok()?;
     let task = TaskMeta::raw(Json::null()).traceparent(given);
     task.validate(usize::MAX).ok()?;

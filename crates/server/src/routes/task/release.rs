@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use pgmill::{Attempted, Claim, Json, Outcome, ReleaseError, Released, Status, Task, duration_nanos};
-use pgmill_schema::openapi::{Any, DurationGiven, Time};
+use pgmill_schema::openapi::{Any, DelayGiven, LeaseGiven, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Answered};
@@ -19,16 +19,24 @@ use crate::metrics;
 pub(crate) struct Release {
     #[schema(value_type = Any, required = false)]
     result: Option<Json>,
+    /// The attempt failed: there is another, if the task has one left.
     fail: Option<bool>,
+    /// What the retain answered. It must be given if the retain asked for a lease.
+    #[schema(pattern = "^[0-9a-f]{24}$")]
     lease: Option<String>,
+    /// With `fail`: there is no other attempt.
     discard: Option<bool>,
+    /// With `fail`: the pause until the next attempt.
     #[serde(with = "duration_nanos::option")]
-    #[schema(value_type = Option<DurationGiven>)]
+    #[schema(value_type = Option<DelayGiven>)]
     retry_in: Option<Duration>,
+    /// The task goes to the next worker at once, and this attempt does not count.
     give_back: Option<bool>,
+    /// The task comes back after so long, and this attempt does not count.
     #[serde(with = "duration_nanos::option")]
-    #[schema(value_type = Option<DurationGiven>)]
+    #[schema(value_type = Option<DelayGiven>)]
     snooze: Option<Duration>,
+    /// The task is called off.
     cancel: Option<bool>,
 }
 
@@ -102,12 +110,14 @@ pub(crate) async fn release(
 }
 
 /// How an attempt goes on.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(default)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct Heartbeat {
+    /// What the retain answered.
+    #[schema(value_type = String, required, pattern = "^[0-9a-f]{24}$")]
     lease: Option<String>,
-    #[serde(with = "duration_nanos::option")]
-    #[schema(value_type = Option<DurationGiven>)]
+    /// For how long from now. Default: what the queue grants.
+    #[serde(default, with = "duration_nanos::option")]
+    #[schema(value_type = Option<LeaseGiven>)]
     extend: Option<Duration>,
 }
 

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pgmill::{Manager, QueueName, Retain, RetainError, Task, format_duration, seconds};
+use pgmill_schema::openapi::NameGiven;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -76,7 +77,7 @@ pub(crate) async fn from_any(
     path = "/task/{id}",
     operation_id = "retain_task_from",
     tag = "task",
-    params(("id" = String, Path, description = "The name of the queue."), RetainQuery),
+    params(("id" = inline(NameGiven), Path, description = "The name of the queue."), RetainQuery),
     responses((status = 201, description = "The task; where `n` is given, the list of tasks, which may be empty.", body = RetainedOneOrMany)),
 )]
 pub(crate) async fn from_one(
