@@ -34,10 +34,18 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    run(cli).unwrap_or_else(|error| {
+    let end = run(cli).unwrap_or_else(|error| {
         output::error(&error);
         ExitCode::FAILURE
-    })
+    });
+    // Done it is, but whoever reads the file learns nothing of it.
+    match output::unprinted() {
+        Some(error) => {
+            output::note(&format!("Error: standard output cannot be written: {error}"));
+            ExitCode::FAILURE
+        }
+        None => end,
+    }
 }
 
 fn run(cli: args::Cli) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! What people and scripts read: results on standard output, everything else on standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
@@ -14,12 +15,25 @@ const HTML: [(char, &str); 5] =
 /// Whether standard output takes no more.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Writes to standard output. Whoever closed it, as `head` does, wants no more, and that is no error.
+/// Why not, unless it was closed.
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes to standard output. Whoever closed it, as `head` does, wants no more, and that is no error. Anything else is, at the
+/// [end](unprinted) of the program.
 pub(crate) fn text(text: &str) {
     let mut out = io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         CLOSED.store(true, Ordering::Relaxed);
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            // The first is the one to tell.
+            let _ = FAILURE.set(error);
+        }
     }
+}
+
+/// Why not all that was to be printed could be, as on a full disk.
+pub(crate) fn unprinted() -> Option<&'static io::Error> {
+    FAILURE.get()
 }
 
 /// Whether nobody reads any more: a reason to end for what would go on for ever.

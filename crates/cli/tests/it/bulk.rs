@@ -3,10 +3,11 @@
 use std::process::Stdio;
 
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::net::TcpListener;
 
 use crate::served::Served;
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, output, pgmill, stderr};
 
 #[tokio::test]
 async fn each_line_of_a_file_becomes_a_task_in_their_order() {
@@ -84,4 +85,44 @@ async fn the_first_bad_line_ends_it_and_is_named_and_all_before_it_are_created()
     }
     let refusal = served.refusal(&["create-task", "jobs", "--file", "/no/such/file"]).await;
     assert!(refusal.starts_with("Error: /no/such/file cannot be read"), "{refusal}");
+}
+
+/// A server that created the tasks, and could not look one of them up afterwards, says so with the index of that one.
+#[tokio::test]
+async fn tasks_that_may_have_been_created_are_not_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let body = r#"{"code":503,"reason":"Service Unavailable: who knows","detail":{"id":3,"index":2},"error":"outcome_unknown"}"#;
+    let server = async {
+        let mut asked = 0;
+        loop {
+            let mut stream = BufStream::new(listener.accept().await.unwrap().0);
+            let (mut line, mut length) = (String::new(), 0);
+            while stream.read_line(&mut line).await.unwrap() > 2 {
+                let lower = line.to_ascii_lowercase();
+                length =
+                    lower.strip_prefix("content-length:").map_or(length, |it| it.trim().parse().unwrap());
+                line.clear();
+            }
+            stream.read_exact(&mut vec![0; length]).await.unwrap();
+            let head =
+                "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json";
+            let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            asked += 1;
+            assert_eq!(asked, 1, "the tasks are sent again");
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tasks.jsonl");
+    std::fs::write(&file, "1\n2\n3\n").unwrap();
+    let args = ["create-task", "jobs", "--http.addr", &address, "--file", file.to_str().unwrap()];
+    let refused = tokio::select! {
+        refused = async { output(&mut pgmill(&args)).await } => refused,
+        () = server => unreachable!("it goes on for ever"),
+    };
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("lines 1 to 3: "), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("may have been created all the same"), "{}", stderr(&refused));
 }

@@ -41,6 +41,15 @@ async fn commands_run_for_tasks_and_their_ends_are_recorded() {
 }
 
 #[tokio::test]
+async fn a_worker_may_run_more_commands_than_a_request_gives_it_tasks() {
+    let served = Served::new().await;
+    let id = served.bench.create("1").await;
+    let ended = output(&mut served.work(&["--until-empty", "--workers", "1500"], "cat")).await;
+    assert!(ended.status.success(), "{}", stderr(&ended));
+    assert_eq!(served.bench.task(id).await.status, Some(Status::Released));
+}
+
+#[tokio::test]
 async fn a_worker_that_waits_begins_a_task_as_it_is_created() {
     let served = Served::new().await;
     let mut worker = Program::start(&mut served.work(&["--debug"], "cat"));

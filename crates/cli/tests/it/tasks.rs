@@ -1,11 +1,13 @@
 //! Tasks, asked for through a server.
 
+use std::process::Stdio;
+
 use nix::sys::signal::Signal;
 use pgmill_testkit::{StopMode, TestServer};
 use serde_json::{Value, json};
 
 use crate::served::Served;
-use crate::support::{Bench, Program, output, stderr, stdout};
+use crate::support::{Bench, PATIENCE, Program, output, stderr, stdout};
 
 fn id(task: &Value) -> String {
     task["id"].to_string()
@@ -150,4 +152,21 @@ async fn a_server_that_cannot_reach_its_database_is_not_well() {
     let output = output(&mut health).await;
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), ""));
     assert!(stdout(&output).contains("\"unavailable\""));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_cannot_be_printed_is_an_error_unless_nobody_wants_to_read_it() {
+    let served = Served::new().await;
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    for (stdout, code, told) in
+        [(Stdio::from(full), 1, "Error: standard output cannot be written: "), (Stdio::from(closed), 0, "")]
+    {
+        let child = served.pgmill(&["queues"]).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{}", stderr(&ended));
+        assert!(stderr(&ended).starts_with(told), "{}", stderr(&ended));
+    }
 }

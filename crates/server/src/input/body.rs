@@ -68,6 +68,19 @@ pub(crate) async fn read_body(request: Request, app: &App) -> Result<Read, ApiEr
     }
 }
 
+/// Reads a body that does not matter to its end. While something of it is still to come, nobody sees that the client goes away.
+///
+/// # Errors
+/// As for [`read_body`], but for what it is.
+pub(crate) async fn skip_body(body: axum::body::Body, app: &App) -> Result<(), ApiError> {
+    let limit = app.options().body_limit();
+    let mut body = Limited::new(body, limit);
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|error| unread(&*error, limit))?;
+    }
+    Ok(())
+}
+
 fn is_late(error: &(dyn Error + 'static)) -> bool {
     error.is::<BodyLate>() || error.source().is_some_and(is_late)
 }

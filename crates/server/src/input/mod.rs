@@ -7,7 +7,7 @@ mod object;
 mod query;
 mod segment;
 
-pub(crate) use body::{Body, Read, invalid as invalid_body, read_body};
+pub(crate) use body::{Body, Read, invalid as invalid_body, read_body, skip_body};
 pub(crate) use media::accepts_only;
 pub(crate) use object::{Object, object};
 pub(crate) use query::{Page, Query, invalid as invalid_parameter};

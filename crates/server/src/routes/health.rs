@@ -126,6 +126,8 @@ impl Known {
     /// `None` if there is no answer in time.
     async fn look(&mut self, manager: &Manager) -> Option<Looked> {
         let manager = manager.clone();
+        // Whoever began it did not wait for its end, and nobody knows how long ago that was.
+        self.look.take_if(|look| look.is_finished());
         let look = self.look.get_or_insert_with(|| {
             tokio::spawn(async move { Migrator::new(manager.store()).missing().await })
         });

@@ -137,6 +137,24 @@ async fn a_client_that_goes_away_while_it_waits_leaves_at_once_and_takes_no_task
     assert_eq!(second.await.unwrap().json()["attempt"], 1);
 }
 
+/// What is not read of a body hides that the connection has ended behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_body_came_after_its_head_is_noticed_too_when_it_goes_away() {
+    let fixture = Fixture::with_queue().await;
+    let path = "/api/task/q?worker=w&wait=1m";
+    for (length, body) in [("Content-Length: 2", "{}"), ("Transfer-Encoding: chunked", "0\r\n\r\n")] {
+        let headers = format!("Expect: 100-continue\r\n{length}\r\n");
+        let mut first = Wire::open(fixture.http, "PUT", path, &headers).await;
+        first.until("100 Continue").await;
+        first.send(body).await;
+        fixture.until_somebody_waits().await;
+        first.hang_up().await;
+        let task = fixture.task(1).await;
+        let second = fixture.put(path).await.json();
+        assert_eq!((&second["id"], &second["attempt"]), (&task["id"], &json!(1)), "{length}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_was_retained_for_a_client_that_went_away_is_given_back() {
     let fixture = Fixture::with_queue().await;

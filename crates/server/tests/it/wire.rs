@@ -25,6 +25,11 @@ impl Wire {
         Self { stream, text: String::new() }
     }
 
+    /// Sends more.
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
     /// Reads until this came.
     pub(crate) async fn until(&mut self, part: &str) {
         let mut searched = 0;

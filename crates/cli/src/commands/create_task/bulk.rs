@@ -110,7 +110,9 @@ impl Bulk {
             *created += tasks.len() as u64;
             return Ok(());
         };
-        let fault = error.body().and_then(|body| serde_json::from_str(body).ok());
+        // Of tasks that may be there, none is sent again.
+        let refused = error.body().filter(|_| !error.is_outcome_unknown());
+        let fault = refused.and_then(|body| serde_json::from_str(body).ok());
         let fault = fault.map(|Refusal { detail }| detail.index);
         if let Some((index, line)) = fault.and_then(|index| Some((index, lines.get(index)?))) {
             // The lines before it are as good as those of an earlier request.

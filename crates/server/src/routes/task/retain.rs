@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +17,7 @@ use crate::answer::Answer;
 use crate::api::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::input::{Query, Segment, invalid_parameter};
+use crate::input::{Query, Segment, invalid_parameter, skip_body};
 use crate::layers::TimeLimit;
 use crate::metrics;
 use crate::openapi::{RetainQuery, RetainedOneOrMany};
@@ -65,8 +66,9 @@ pub(crate) async fn from_any(
     limit: TimeLimit,
     caller: Caller,
     query: Query,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    retain(&app, &limit, &caller, &query, Vec::new()).await
+    retain(&app, &limit, &caller, &query, Vec::new(), body).await
 }
 
 /// From this queue, and those that the query names.
@@ -84,8 +86,9 @@ pub(crate) async fn from_one(
     caller: Caller,
     Segment(name): Segment,
     query: Query,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    retain(&app, &limit, &caller, &query, vec![queue_name(&name)?]).await
+    retain(&app, &limit, &caller, &query, vec![queue_name(&name)?], body).await
 }
 
 async fn retain(
@@ -94,6 +97,7 @@ async fn retain(
     caller: &Caller,
     query: &Query,
     mut queues: Vec<QueueName>,
+    body: Body,
 ) -> Result<Response, ApiError> {
     for name in query.all("queue").filter(|name| !name.is_empty()) {
         queues.push(queue_name(name)?);
@@ -110,6 +114,8 @@ async fn retain(
     let found = match wait(query)? {
         Duration::ZERO => wanted.look().await?,
         wait => {
+            // Before the limit is extended: it begins anew with the end of a body.
+            skip_body(body, app).await?;
             limit.extend(wait);
             wanted.look_until(app, Instant::now() + wait).await?
         }

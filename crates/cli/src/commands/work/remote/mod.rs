@@ -29,6 +29,8 @@ use crate::{args, output};
 const LONG_POLL: Duration = Duration::from_secs(30);
 /// The same when it is looked in between whether tasks wait at all.
 const SHORT_POLL: Duration = Duration::from_secs(1);
+/// How many tasks one retain can ask for.
+const AT_ONCE: usize = 1_000;
 /// How long the last releases may take.
 const FLUSH: Duration = Duration::from_secs(10);
 
@@ -141,7 +143,7 @@ impl Worker {
     async fn claim(&self, count: usize) -> Result<Vec<RetainedTask>, Error> {
         let wait = if self.until_empty { SHORT_POLL } else { LONG_POLL };
         let queues = self.queues.iter().map(QueueName::as_str);
-        let retain = Retain::new(&self.keeper.worker).queues(queues).count(count);
+        let retain = Retain::new(&self.keeper.worker).queues(queues).count(count.min(AT_ONCE));
         self.client.retain_tasks(&retain.wait(wait).lease(self.keeper.lease)).await
     }
 
