@@ -15,15 +15,39 @@ function kind(schema) {
   if (!schema) return "any";
   if (schema.$ref) return schema.$ref.split("/").pop();
   const choices = schema.oneOf ?? schema.anyOf;
-  if (choices) return choices.map(kind).join(" or ");
+  if (choices && !schema.type) return [...new Set(choices.map(kind))].join(" or ");
   if (schema.type === "array") return `array of ${kind(schema.items)}`;
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   return [schema.type ?? "any"].flat().join(" or ");
 }
 
-/** The object that a schema stands for, a reference or the page of a list. */
+/** What a schema stands for that may be a reference. */
 function resolved(schema, spec) {
   return schema?.$ref ? spec.components.schemas[kind(schema)] : schema;
+}
+
+/** The keys of an object, with those of all that it is made of: of two with one name the latter says more. */
+function object(schema, spec) {
+  const own = resolved(schema, spec);
+  const parts = [...(own?.allOf ?? []).map((it) => object(it, spec)), own];
+  return {
+    properties: Object.assign({}, ...parts.map((it) => it?.properties ?? {})),
+    required: new Set(parts.flatMap((it) => [...(it?.required ?? [])])),
+  };
+}
+
+/** What is said of a key, where it is said: beside its type, or at the one of its types that is not null. */
+function prose(schema) {
+  return schema.description ?? (schema.oneOf ?? schema.anyOf ?? []).map((it) => it.description).find(Boolean) ?? "";
+}
+
+/** What is allowed for a value, where that is numbers or a pattern. */
+function bounds(schema, spec) {
+  const own = resolved(schema, spec) ?? {};
+  const within = (own.oneOf ?? own.anyOf ?? []).map((it) => bounds(it, spec)).filter(Boolean);
+  const { minimum: least, maximum: most } = own;
+  const range = least !== undefined && most !== undefined ? `${least} to ${most}` : most !== undefined ? `at most ${most}` : "";
+  return [...new Set([range, ...within])].filter(Boolean).join(", ");
 }
 
 function rows(cells) {
@@ -31,18 +55,25 @@ function rows(cells) {
 }
 
 function fields(schema, spec) {
-  const object = resolved(schema, spec);
-  const properties = Object.entries(object?.properties ?? {});
-  if (properties.length === 0) return element("p", {}, kind(schema));
-  const required = new Set(object.required ?? []);
-  return rows(properties.map(([name, it]) => [
-    element("code", {}, name), kind(it) + (required.has(name) ? ", always" : ""), it.description ?? "",
+  const { properties, required } = object(schema, spec);
+  return rows(Object.entries(properties).map(([name, it]) => [
+    element("code", {}, name), [kind(it), required.has(name) ? "always" : "", bounds(it, spec)].filter(Boolean).join(", "), prose(it),
   ]));
+}
+
+/** The objects that a schema offers: itself, or each of its choices, and what a list is of. */
+function objects(schema, spec) {
+  const own = resolved(schema, spec);
+  if (own?.items) return objects(own.items, spec);
+  if (own?.oneOf) return [...new Map(own.oneOf.flatMap((it) => objects(it, spec)).map((it) => [kind(it), it])).values()];
+  const found = Object.keys(object(schema, spec).properties).length > 0 ? [schema] : [];
+  return own?.properties?.body?.items ? [...found, ...objects(own.properties.body.items, spec)] : found;
 }
 
 function content(title, media, spec) {
   return Object.entries(media ?? {}).flatMap(([type, it]) => [
-    element("h4", {}, `${title}: ${kind(it.schema)} (${type})`), fields(it.schema, spec),
+    element("h4", {}, `${title}: ${it.schema ? kind(it.schema) : "a stream"} (${type})`),
+    ...objects(it.schema, spec).flatMap((found) => [found === it.schema ? undefined : element("h5", {}, found.$ref ? kind(found) : "Each of them"), fields(found, spec)]).filter(Boolean),
   ]);
 }
 

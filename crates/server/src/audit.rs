@@ -150,7 +150,8 @@ impl Caller {
         ApiError: From<E>,
     {
         let both = async move {
-            let changed = operation(self.manager.clone()).await?;
+            let changed = operation(self.manager.clone()).await;
+            let changed = changed.map_err(|error| ApiError::from(error).of_change())?;
             record(&self.manager, self.entry(change, &changed)).await;
             Ok(changed)
         };

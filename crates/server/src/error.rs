@@ -25,6 +25,8 @@ pub(crate) struct ApiError {
     /// In how many seconds trying again may help.
     retry_after: Option<u32>,
     cause: Option<Arc<Cause>>,
+    /// Whether the answer of the database was lost.
+    lost: bool,
 }
 
 /// Why a request failed though nothing was wrong with it: for the log alone.
@@ -53,7 +55,7 @@ impl ApiError {
     /// An error with a status, a message that follows the status in `reason`, and its stable name.
     pub(crate) fn new(status: StatusCode, name: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let message = Some(message.into()).filter(|message| !message.is_empty());
-        Self { status, message, detail: None, name, retry_after: None, cause: None }
+        Self { status, message, detail: None, name, retry_after: None, cause: None, lost: false }
     }
 
     /// 400.
@@ -75,6 +77,22 @@ impl ApiError {
     pub(crate) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "try again later");
         Self { retry_after: Some(1), cause: Some(Arc::new(Cause(cause.into()))), ..error }
+    }
+
+    /// 503: the connection to the database was lost over it.
+    pub(crate) fn lost(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { lost: true, ..Self::unavailable(cause) }
+    }
+
+    /// The same of something that changes what it is asked for: where the connection was lost, it may have been done.
+    #[must_use]
+    pub(crate) fn of_change(self) -> Self {
+        if !self.lost {
+            return self;
+        }
+        let message = "it is not known whether this was done: look before trying again";
+        let unknown = Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message);
+        Self { cause: self.cause, ..unknown }
     }
 
     /// 503: what was asked for may have been done.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::Feed;
+use super::audience::Audience;
 use crate::telemetry::{self, Level};
 
 /// How long changes are held, so that they can be sorted: what happened first may be told last.
@@ -34,7 +35,6 @@ pub(super) enum Item {
 
 /// One who watches.
 pub(super) struct Subscriber {
-    pub(super) filter: EventFilter,
     pub(super) items: Sender<Item>,
     /// It did not fetch what there was for it.
     pub(super) dropped: Arc<AtomicBool>,
@@ -64,7 +64,7 @@ pub(super) struct Desk {
 
 #[derive(Default)]
 struct State {
-    subscribers: HashMap<Namespace, HashMap<u64, (Subscriber, Level)>>,
+    subscribers: HashMap<Namespace, Audience<(Subscriber, Level)>>,
     next: u64,
     /// In the order they came in.
     held: Vec<Held>,
@@ -101,7 +101,12 @@ impl Desk {
     }
 
     /// The number it has here; and whether nobody keeps watch yet, which is then to be begun. Nothing once it is closed.
-    pub(super) fn subscribe(&self, namespace: &Namespace, subscriber: Subscriber) -> Option<(u64, bool)> {
+    pub(super) fn subscribe(
+        &self,
+        namespace: &Namespace,
+        filter: EventFilter,
+        subscriber: Subscriber,
+    ) -> Option<(u64, bool)> {
         let mut state = self.state();
         if state.closed {
             return None;
@@ -109,7 +114,7 @@ impl Desk {
         state.next += 1;
         let number = state.next;
         let one = (subscriber, Level::new(&self.watchers, 1.0));
-        state.subscribers.entry(namespace.clone()).or_default().insert(number, one);
+        state.subscribers.entry(namespace.clone()).or_default().insert(number, filter, one);
         let begin = !std::mem::replace(&mut state.keeping, true);
         self.recount(&state);
         Some((number, begin))
@@ -119,7 +124,7 @@ impl Desk {
         let mut state = self.state();
         let State { subscribers, .. } = &mut *state;
         if let Some(those) = subscribers.get_mut(namespace) {
-            those.remove(&number);
+            those.remove(number);
         }
         self.tidy(&mut state);
     }
@@ -232,12 +237,18 @@ impl Desk {
         let mut tidy = false;
         for (namespace, item) in due {
             let Some(those) = state.subscribers.get_mut(namespace) else { continue };
-            let before = those.len();
-            those.retain(|_, (subscriber, _)| match item {
-                Item::Event(event) if !subscriber.filter.matches(event) => true,
-                item => subscriber.hand(item.clone(), &self.dropped),
-            });
-            tidy |= those.len() < before;
+            let change = match item {
+                Item::Event(event) => Some(&**event),
+                Item::Lost(_) => None,
+            };
+            for number in those.numbers(change) {
+                let handed =
+                    |(subscriber, _): &(Subscriber, Level)| subscriber.hand(item.clone(), &self.dropped);
+                if !those.get(number).is_some_and(handed) {
+                    those.remove(number);
+                    tidy = true;
+                }
+            }
         }
         if tidy {
             self.tidy(&mut state);
@@ -251,7 +262,7 @@ impl Desk {
     }
 
     fn recount(&self, state: &State) {
-        self.count.store(state.subscribers.values().map(HashMap::len).sum(), Ordering::Release);
+        self.count.store(state.subscribers.values().map(Audience::len).sum(), Ordering::Release);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -319,8 +330,8 @@ mod tests {
 
     fn watch(desk: &Desk) -> Receiver<Item> {
         let (sender, items) = mpsc::channel(10);
-        let subscriber = Subscriber { filter: EventFilter::new(), items: sender, dropped: Arc::default() };
-        desk.subscribe(&Namespace::new("app").unwrap(), subscriber).unwrap();
+        let subscriber = Subscriber { items: sender, dropped: Arc::default() };
+        desk.subscribe(&Namespace::new("app").unwrap(), EventFilter::new(), subscriber).unwrap();
         items
     }
 

@@ -19,6 +19,7 @@
 //! ```
 //!
 //! - `desk`: who watches in this process, and what. It hands out; who does not fetch in time is dropped, and harms nobody.
+//! - `audience`: those who watch one namespace, filed by what they want.
 //! - `outbox`: tells other processes, by a statement of its own after the commit (see `wakes` for why), of namespaces that
 //!   they watch, which each answer tells for a second. While nothing changes no statement is sent.
 //! - `watching`: keeps a `watcher` row for each namespace that is watched here, and knows whether others tell of theirs.
@@ -32,6 +33,7 @@
 //! **Order.** The changes of one task are told in order, if what told of them took less than 50 ms longer for one than for the
 //! other. For its two latest statements may have been answered to two threads, or to two processes.
 
+mod audience;
 mod desk;
 mod outbox;
 mod subscriber;

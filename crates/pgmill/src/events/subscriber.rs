@@ -80,8 +80,8 @@ impl Manager {
         shared.listening.begin(&shared.wakes);
         let (sender, items) = mpsc::channel(buffer.max(1));
         let dropped = Arc::new(AtomicBool::new(false));
-        let subscriber = Subscriber { filter, items: sender, dropped: Arc::clone(&dropped) };
-        let subscribed = shared.events.desk.subscribe(&self.namespace, subscriber);
+        let subscriber = Subscriber { items: sender, dropped: Arc::clone(&dropped) };
+        let subscribed = shared.events.desk.subscribe(&self.namespace, filter, subscriber);
         if let Some((_, begin)) = subscribed {
             if begin {
                 shared.events.keep_watch();

@@ -13,6 +13,7 @@ use super::ApiError;
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
+            error @ StoreError::Lost(_) => Self::lost(error),
             error if error.is_transient() => Self::unavailable(error),
             // The database looks at data once more than we do. It is the caller's data that it refused.
             StoreError::Refused(_) => Self::bad("invalid_parameter", "the data cannot be stored"),

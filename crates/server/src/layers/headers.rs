@@ -12,8 +12,13 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// How many are added at most.
+const MOST: usize = 6;
+
 /// Adds them where the route has not set them itself.
 pub(super) fn secure(headers: &mut HeaderMap, encrypted: bool) {
+    // The map would grow twice otherwise, for each request.
+    headers.reserve(MOST);
     let is_page = headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"text/html"));
     let mut add = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

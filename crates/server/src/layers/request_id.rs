@@ -42,9 +42,10 @@ fn sane(value: &HeaderValue) -> Option<&str> {
 }
 
 fn made() -> Arc<str> {
+    let mut random = [0; 16];
     // Without randomness ids are all the same, which is no reason to refuse a request.
-    let (high, low) = (getrandom::u64().unwrap_or_default(), getrandom::u64().unwrap_or_default());
-    format!("{high:016x}{low:016x}").into()
+    let _ = getrandom::fill(&mut random);
+    format!("{:032x}", u128::from_ne_bytes(random)).into()
 }
 
 #[cfg(test)]

@@ -25,7 +25,13 @@ impl Fixture {
     }
 
     pub(crate) async fn on(database: TestDatabase, options: Options) -> Self {
-        let manager = Manager::connect(database.url()).namespace("default").await.unwrap();
+        let url = database.url().to_owned();
+        Self::by(database, &url, options).await
+    }
+
+    /// On this database, which is reached by a way of its own.
+    pub(crate) async fn by(database: TestDatabase, url: &str, options: Options) -> Self {
+        let manager = Manager::connect(url).namespace("default").await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = Http::new(listener.local_addr().unwrap());
         let api = Api::new(manager.clone(), options);

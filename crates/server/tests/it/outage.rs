@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pgmill_server::Options;
-use pgmill_testkit::{StopMode, TestDatabase, TestServer, wait_until};
+use pgmill_testkit::{ChaosProxy, CutPoint, StopMode, TestDatabase, TestServer, wait_until};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -81,4 +81,24 @@ async fn while_postgresql_is_away_every_route_answers_503_and_after_that_it_work
     let found = fixture.put("/api/task/q?worker=w&wait=1m").await.json();
     let path = format!("/api/task/{}", found["id"]);
     assert_eq!(fixture.patch(&path, &json!({ "lease": found["lease"] })).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_answer_is_lost_is_not_told_as_not_made_and_a_look_is_repeated() {
+    let database = TestDatabase::create().await;
+    let proxy = ChaosProxy::start(database.url()).await;
+    let url = proxy.url_for(database.url());
+    let fixture = Fixture::by(database, &url, Options::new()).await;
+    fixture.queue(json!({ "queue": "q" })).await;
+
+    let cut = proxy.arm(CutPoint::BeforeAnswer, "SET paused_at");
+    let changed = fixture.send("POST", "/api/queue/q/pause", "").await;
+    cut.await;
+    assert_eq!((changed.status, changed.error().as_str()), (503, "outcome_unknown"), "{}", changed.body);
+    assert_eq!(changed.header("retry-after"), None);
+
+    let cut = proxy.arm(CutPoint::BeforeAnswer, "SELECT id, ns, queue, ttl");
+    let looked = fixture.get("/api/queue/q").await;
+    cut.await;
+    assert_eq!(looked.status, 200, "{}", looked.body);
 }
