@@ -12,6 +12,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::output;
 use crate::traces::TraceLayer;
 
 /// Whose logs they are.
@@ -53,7 +54,7 @@ where
     if as_json {
         return lines.event_format(JsonLines).boxed();
     }
-    lines.with_target(debug).with_ansi(terminal).boxed()
+    lines.with_target(debug).with_ansi(terminal && output::wants_colours()).boxed()
 }
 
 /// An event on a line, as `time`, `level`, `msg` and its fields.

@@ -77,10 +77,15 @@ pub(crate) fn is_for_people() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether colours are wanted where they can be shown: <https://no-color.org>.
+/// Whether standard output is shown in colours.
 pub(crate) fn has_colours() -> bool {
+    is_for_people() && wants_colours()
+}
+
+/// Whether colours are wanted where they can be shown: <https://no-color.org>.
+pub(crate) fn wants_colours() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    is_for_people() && !refused && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+    !refused && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// A remark for whoever watches.

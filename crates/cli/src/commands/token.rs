@@ -111,7 +111,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         }
         // Alone, for `TOKEN=$(pgmill token create …)`.
         output::line(new.secret.expose());
-        output::note(&format!("pgmill: {} is shown this once", new.token.name));
+        output::note(&format!("pgmill: the token {} is shown this once: keep it", new.token.name));
         Ok(())
     };
     args.common.within(create).await

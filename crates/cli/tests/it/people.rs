@@ -109,6 +109,21 @@ async fn statuses_are_coloured_unless_that_is_not_wanted() {
 }
 
 #[tokio::test]
+async fn logs_are_coloured_unless_that_is_not_wanted() {
+    let served = Served::new().await;
+    let database = ("DATABASE_URL", served.bench.database.url());
+    for (variables, coloured) in [
+        (&[database][..], true),
+        (&[database, ("NO_COLOR", "1")], false),
+        (&[database, ("TERM", "dumb")], false),
+    ] {
+        let (shown, _) = Terminal::open(&served, "run --http.addr nohost", variables).end().await;
+        assert!(shown.contains("pgmill@"), "{shown:?}");
+        assert_eq!(shown.contains('\x1b'), coloured, "{shown:?}");
+    }
+}
+
+#[tokio::test]
 async fn errors_say_what_to_do_next() {
     let served = Served::new().await;
     for (line, message, next) in [

@@ -21,7 +21,7 @@ async fn a_token_is_created_shown_once_listed_and_revoked() {
         .await;
     assert!(created.status.success(), "{}", stderr(&created));
     let secret = stdout(&created).trim_end().to_owned();
-    assert_eq!(stderr(&created), "pgmill: deploy is shown this once\n");
+    assert_eq!(stderr(&created), "pgmill: the token deploy is shown this once: keep it\n");
     let token = bench.manager.verify_token(&secret).await.unwrap().expect("it opens");
     assert_eq!((token.name.as_str(), token.created_by.as_str()), ("deploy", "cli"));
     assert_eq!(token.expires_at.unwrap().duration_since(token.created_at).as_hours(), 24);

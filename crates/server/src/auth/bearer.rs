@@ -1,5 +1,6 @@
 //! The token of a request: `Authorization: Bearer`, or the password of `Authorization: Basic`, for clients that can only be
-//! given a URL.
+//! given a URL. Without a password it is the user, for those that can only be given an address: the command line of the
+//! reference takes `TOKEN@host:port`, but no second colon.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -22,8 +23,7 @@ pub(crate) fn take(headers: &mut HeaderMap) -> Presented {
     let presented = match (values.next(), values.next()) {
         (None, _) => Presented::Nothing,
         (Some(value), None) => {
-            let secret =
-                value.to_str().ok().and_then(password).and_then(|text| TokenSecret::parse(&text).ok());
+            let secret = value.to_str().ok().and_then(token).and_then(|text| TokenSecret::parse(&text).ok());
             secret.map_or(Presented::Garbage, Presented::Secret)
         }
         // Who reads the first and who reads the last would let in different people.
@@ -33,7 +33,7 @@ pub(crate) fn take(headers: &mut HeaderMap) -> Presented {
     presented
 }
 
-fn password(value: &str) -> Option<String> {
+fn token(value: &str) -> Option<String> {
     let (scheme, rest) = value.trim().split_once(' ')?;
     let rest = rest.trim_start();
     if scheme.eq_ignore_ascii_case("bearer") {
@@ -43,7 +43,8 @@ fn password(value: &str) -> Option<String> {
         return None;
     }
     let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
-    pair.split_once(':').map(|(_, password)| password.to_owned())
+    let (user, password) = pair.split_once(':')?;
+    Some(if password.is_empty() { user } else { password }.to_owned())
 }
 
 #[cfg(test)]
@@ -67,9 +68,15 @@ mod tests {
         let secret = TokenSecret::new(7, [0xab; 32]);
         let token = secret.expose();
         let basic = |user: &str| format!("basic {}", STANDARD.encode(format!("{user}:{token}")));
-        for value in
-            [format!("Bearer {token}"), format!("bEaReR  {token} "), basic(""), basic("who ever"), basic("ä")]
-        {
+        let user = format!("Basic {}", STANDARD.encode(format!("{token}:")));
+        for value in [
+            format!("Bearer {token}"),
+            format!("bEaReR  {token} "),
+            basic(""),
+            basic("who ever"),
+            basic("ä"),
+            user,
+        ] {
             match presented(&[&value]) {
                 Presented::Secret(read) => assert_eq!(read.expose(), token),
                 other => panic!("{value}: {other:?}"),

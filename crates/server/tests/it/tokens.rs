@@ -21,8 +21,13 @@ async fn only_a_token_that_is_good_opens_the_server() {
     let fixture = Fixture::guarded(Options::new()).await;
     let NewToken { secret, token } = fixture.token(Role::Viewer).await;
     let good = secret.expose();
-    for value in [format!("Bearer {good}"), format!("bearer {good}"), basic("anybody", good), basic("", good)]
-    {
+    for value in [
+        format!("Bearer {good}"),
+        format!("bearer {good}"),
+        basic("anybody", good),
+        basic("", good),
+        basic(good, ""),
+    ] {
         assert_eq!(fixture.authorized(&value).await.status, 200, "{value}");
     }
     let nobody = fixture.get("/api/queue").await;
