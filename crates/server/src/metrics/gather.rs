@@ -6,28 +6,44 @@ use std::time::Duration;
 
 use pgmill::{DatabaseHealth, Manager, PoolUsage, QueueName, QueueStatus};
 
+use tokio::time::timeout;
+
 use super::exposition::Exposition;
 use super::recorder::Recorder;
 
+/// How long the database may take to answer. A scrape is given up after 10 s by default, and is to tell of it before that.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Everything, as text. What the process counted is there also while the database is away, which `pgmill_database_up` tells.
-pub(crate) async fn gather(manager: &Manager, recorder: Option<&Recorder>) -> String {
+///
+/// What is of the process and of the server of the database is only for those who may see all namespaces (`everywhere`).
+pub(crate) async fn gather(manager: &Manager, recorder: Option<&Recorder>, everywhere: bool) -> String {
     let mut exposition = Exposition::default();
-    let asked = ask(manager, &mut exposition).await;
+    let asked = timeout(PATIENCE, ask(manager, everywhere, &mut exposition)).await;
+    let asked = asked.unwrap_or_else(|late| Err(late.into()));
     if let Err(error) = &asked {
         // An outage is told once, by who has work to do. Here it would be told at each scrape.
         tracing::debug!(error = &**error as &dyn Error, "the database cannot be asked for metrics");
     }
-    connections(manager.pool_usage(), &mut exposition);
+    if everywhere {
+        connections(manager.pool_usage(), &mut exposition);
+    }
     let up = Some(if asked.is_ok() { 1.0 } else { 0.0 });
     exposition.single("pgmill_database_up", "Whether the database answered this scrape.", up);
-    let recorded = recorder.map(Recorder::render).unwrap_or_default();
+    let recorded = recorder.filter(|_| everywhere).map(Recorder::render).unwrap_or_default();
     exposition.into_text() + &recorded
 }
 
-async fn ask(manager: &Manager, exposition: &mut Exposition) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn ask(
+    manager: &Manager,
+    everywhere: bool,
+    exposition: &mut Exposition,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     tasks(&manager.list_queue_statuses().await?, exposition);
     waiting(manager, &manager.oldest_waiting().await?, exposition);
-    database(&manager.database_health().await?, exposition);
+    if everywhere {
+        database(&manager.database_health().await?, exposition);
+    }
     Ok(())
 }
 

@@ -62,8 +62,8 @@ pub(crate) struct RetainQuery {
     /// The label of the worker: 1 to 255 characters.
     #[param(inline, value_type = pgmill::WorkerName)]
     worker: String,
-    /// A queue to take tasks from, as often as there are queues. Default: any.
-    #[param(inline, value_type = Option<Vec<NameOrNothing>>)]
+    /// A queue to take tasks from, as often as there are queues, up to 100. Default: any.
+    #[param(inline, max_items = 100, value_type = Option<Vec<NameOrNothing>>)]
     queue: Option<Vec<String>>,
     /// How many tasks at most. The answer is then a list.
     #[param(minimum = 1, maximum = 1000)]

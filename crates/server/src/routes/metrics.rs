@@ -30,9 +30,7 @@ pub(crate) fn routes() -> Routes {
     responses((status = 200, description = "The text format of Prometheus.", body = String, content_type = "text/plain")),
 )]
 pub(crate) async fn scrape(caller: Caller, State(app): State<App>, headers: HeaderMap) -> Response {
-    // What the process counts is of all namespaces.
-    let recorder = app.options().shown_recorder().filter(|_| caller.is_everywhere());
-    let text = gather(&caller.manager, recorder).await;
+    let text = gather(&caller.manager, app.options().shown_recorder(), caller.is_everywhere()).await;
     if takes_gzip(&headers)
         && let Ok(packed) = packed(text.as_bytes())
     {

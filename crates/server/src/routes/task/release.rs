@@ -81,7 +81,8 @@ struct Ended {
     status: Status,
 }
 
-/// Ends an attempt: the one that the lease stands for; without one, whatever attempt runs.
+/// Ends an attempt: the one that the lease stands for; without one, whatever attempt runs. With a lease, the answer has no
+/// payload: whoever retained the task has it.
 #[utoipa::path(
     patch,
     path = "/task/{id}",

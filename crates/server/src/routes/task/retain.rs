@@ -24,6 +24,8 @@ use crate::openapi::{RetainQuery, RetainedOneOrMany};
 
 /// How many tasks one request can retain.
 const COUNTS: RangeInclusive<u64> = 1..=1_000;
+/// How many queues one request can name.
+const MOST_QUEUES: usize = 100;
 /// How long a request can wait for a task.
 const LONGEST_WAIT: Duration = seconds(60);
 
@@ -99,6 +101,9 @@ async fn retain(
     mut queues: Vec<QueueName>,
     body: Body,
 ) -> Result<Response, ApiError> {
+    if query.all("queue").count() > MOST_QUEUES {
+        return Err(invalid_parameter("queue", &format!("at most {MOST_QUEUES} queues are allowed")));
+    }
     for name in query.all("queue").filter(|name| !name.is_empty()) {
         queues.push(queue_name(name)?);
     }
