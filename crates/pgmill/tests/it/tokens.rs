@@ -162,8 +162,10 @@ async fn what_was_done_is_recorded_for_all_namespaces_and_read_from_any() {
 #[tokio::test]
 async fn the_prune_job_removes_what_is_older_than_90_days() {
     let fixture = Fixture::new().await;
-    let NewToken { token, .. } = fixture.token("deploy").await;
-    fixture.manager.revoke_token(token.id).await.unwrap();
+    for name in ["deploy", "last"] {
+        let NewToken { token, .. } = fixture.token(name).await;
+        fixture.manager.revoke_token(token.id).await.unwrap();
+    }
     fixture.manager.record_audit(AuditMeta::new("cli", "revoke_token", "deploy")).await.unwrap();
     let done = fixture.manager.prune().await.unwrap();
     assert_eq!((done.audit, done.tokens), (0, 0));
@@ -176,5 +178,7 @@ async fn the_prune_job_removes_what_is_older_than_90_days() {
         .await;
     let done = fixture.manager.prune().await.unwrap();
     assert_eq!((done.audit, done.tokens), (12_000, 1), "in steps, until there is no more");
+    let left = fixture.manager.list_tokens(ListRequest::new()).await.unwrap();
+    assert_eq!(left.body[0].name.as_str(), "last", "by which a server knows that it is to ask for tokens");
     assert_eq!(fixture.manager.list_audit(AuditFilter::new()).await.unwrap().count, 1);
 }
