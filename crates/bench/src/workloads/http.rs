@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::backlog;
 use crate::args::{Plan, Workload};
 use crate::bench::Bench;
-use crate::figure::{Bar, Figure, Limit};
+use crate::figure::{Figure, Limit};
 use crate::http::{Answer, Http};
 use crate::measure::{Caller, Calls, Until, closed_loop, per_second};
 use crate::served::Served;
@@ -25,7 +25,6 @@ const WARM_UP: u64 = 256;
 const WARM_UP_PART: u64 = 4;
 /// After how long a task that waits is taken for lost.
 const LOST: Duration = Duration::from_secs(10);
-const BAR: Bar = Bar::Ratio(0.5);
 
 #[derive(Debug, Clone, Copy)]
 enum Operation {
@@ -248,7 +247,7 @@ async fn compare(
         server_cpu_percent: (busy > Duration::ZERO).then(|| 100.0 * cpu / busy.as_secs_f64()),
         ..Figure::new(Workload::Http, format!("{}, {CALLERS} connections", operation.route()), http.n)
     };
-    Ok((figure.against(limit).with_bar(BAR), made))
+    Ok((figure.against(limit), made))
 }
 
 fn name(operation: Operation, library: &Calls) -> String {
