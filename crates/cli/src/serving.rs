@@ -30,10 +30,10 @@ impl Serving {
         let has_tokens = manager.has_tokens().await?;
         // Tokens that were revoked or have expired count too: where the last one ends, nobody gets in, rather than everybody.
         let had_tokens = manager.list_tokens(ListRequest::new().limit(0)).await?.count > 0;
-        if auth && !has_tokens {
+        let wants_tokens = auth || had_tokens;
+        if wants_tokens && !has_tokens {
             tracing::warn!("no token opens anything: make one with `pgmill token create NAME --role admin`");
         }
-        let wants_tokens = auth || had_tokens;
         let api = Api::new(manager.clone(), options.recorder(recorder.clone()).auth(wants_tokens));
         let server = Server::new(api.router(), limits.authenticated(has_tokens)).map_err(explained)?;
         Ok(Self { api, server, recorder, wants_tokens })

@@ -36,7 +36,9 @@ impl Default for ServeOptions {
         Self {
             header_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
-            request_time: Duration::from_secs(30),
+            // Longer than a statement may take, which ends then with its connection: a request that is given up before leaves
+            // its statement to whoever gets the connection next.
+            request_time: Duration::from_secs(40),
             idle_time: Duration::from_secs(120),
             write_time: Duration::from_secs(30),
             max_header_bytes: 32 << 10,
@@ -77,7 +79,7 @@ impl ServeOptions {
 
     /// How long a request may take until its answer begins, not counting the time that its body takes. Then it is
     /// answered 503. A request that is to wait for something may wait as long as it asked for besides; streams, once
-    /// begun, may go on for ever. Default 30 s.
+    /// begun, may go on for ever. Default 40 s, which is longer than a statement may take.
     #[must_use]
     pub fn request_time(mut self, time: Duration) -> Self {
         self.request_time = time;

@@ -58,7 +58,7 @@ pub(super) struct HttpArgs {
     /// How long the body of a request may take. Default: 1m.
     #[arg(long = "http.body-time", value_name = "DURATION", value_parser = args::timeout)]
     body_time: Option<Duration>,
-    /// How long a request may take until its answer begins; what it asks to wait for is not counted. Default: 30s.
+    /// How long a request may take until its answer begins; what it asks to wait for is not counted. Default: 40s.
     #[arg(long = "http.request-time", value_name = "DURATION", value_parser = args::timeout)]
     request_time: Option<Duration>,
     /// How long a connection may be open without a request. Default: 2m.

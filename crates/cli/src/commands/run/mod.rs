@@ -85,6 +85,7 @@ async fn serve(
     let limits = args.serve_options().max_connections(files::connections(args.max_connections));
     let serving = Serving::new(manager, options, auth, limits, recorder).await?;
     let listener = serving.listen(&args.address()).await?;
-    tracing::info!(addr = %listener.local_addr()?, prefix, "http server starting");
+    let tokens = if serving.wants_tokens() { "needed" } else { "not needed" };
+    tracing::info!(addr = %listener.local_addr()?, prefix, tokens, "http server starting");
     serving.run(listener, shutdown).await
 }
