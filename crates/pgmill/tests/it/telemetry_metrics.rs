@@ -222,10 +222,11 @@ async fn a_task_that_nobody_told_of_is_counted_as_missed_and_one_that_was_told_i
     running.stop().await;
 }
 
-/// The cells of the table in the page: type, unit and labels, by name.
+/// The cells of the table of the library in the page: type, unit and labels, by name.
 fn documented() -> BTreeMap<String, [String; 3]> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/telemetry.md");
     let page = std::fs::read_to_string(page).unwrap();
+    let (page, _) = page.split_once("\n## Metrics of the server\n").unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| `pgmill_"));
     rows.map(|row| {
         let mut cells = row.split('|').skip(1).map(|cell| cell.trim().replace('`', ""));
