@@ -1,11 +1,11 @@
 //! What an error tells.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use pgmill_client::{Client, Lease};
 use pgmill_schema::Outcome;
 use serde_json::json;
+use tokio::net::TcpSocket;
 
 use crate::stub::{Reply, Stub};
 
@@ -74,7 +74,10 @@ async fn whether_something_may_have_happened_is_told() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_no_connection() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // A socket that is bound and does not listen: connections are refused, and nobody else gets its port.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let free = deaf.local_addr().unwrap();
     let client = Client::builder(format!("http://{free}/api")).retries(1).build().unwrap();
     let error = client.delete_queue("q").await.unwrap_err();
     assert!(error.is_connect() && error.is_transient() && !error.is_outcome_unknown(), "{error}");
