@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use pgmill::{Context, Manager, Outcome, QueueMeta, QueueOptions, TickerMeta, WorkerPool, hours, seconds};
 use pgmill_testkit::{CutPoint, wait_until};
@@ -209,6 +210,8 @@ async fn a_task_that_nobody_told_of_is_counted_as_missed_and_one_that_was_told_i
     // One that comes just when the pool asks what is due is seen then, and so is not missed; after it the looks are close again.
     for task_number in 2..8 {
         quiet(if task_number == 2 { 1 } else { 9 }).await;
+        // The pool asks right after a look, and then waits for a second and more.
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let transaction = fixture.client.transaction().await.unwrap();
         let (_, unsent) = fixture.manager.create_task_in(&transaction, QUEUE, task(2)).await.unwrap();
         transaction.commit().await.unwrap();
