@@ -166,17 +166,22 @@ impl<F: Flight> Inner<F> {
             // As a whole: its parts alone would be moved in otherwise.
             let mut landing = landing;
             while let Some(calls) = landing.inner.take() {
-                let alone = calls.len() == 1;
                 outlive_panics(landing.inner.flight.fly(calls)).await;
                 // Those who were just answered get to run, and may hand over their next call, before this flight leaves
-                // again: at 64 callers this alone is half as much again. One alone gets a flight of its own as quickly, and
-                // another thread would be woken to go on with this one, just when it is wanted elsewhere.
-                for _ in 0..if alone { 0 } else { TURNAROUND } {
+                // again: at 64 callers this alone is half as much again. A flight that is alone has nobody to wait for, and
+                // another thread would be woken to go on with it, just when it is wanted elsewhere.
+                for _ in 0..if landing.inner.is_alone() { 0 } else { TURNAROUND } {
                     breathe().await;
                 }
             }
             landing.landed = true;
         });
+    }
+
+    /// Whether nothing else is in the air, and nothing waits.
+    fn is_alone(&self) -> bool {
+        let state = self.state();
+        state.flying == 1 && state.waiting.is_empty()
     }
 
     /// The calls that leave with the next statement; `None` where there are none.
