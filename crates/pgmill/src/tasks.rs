@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pgmill_schema::{
-    Claim, List, NameError, Outcome, QueueName, Status, Task, TaskFilter, WorkerName, days, seconds,
+    Claim, Json, List, NameError, Outcome, QueueName, Status, Task, TaskFilter, WorkerName, days, seconds,
     to_micros,
 };
 use pgmill_store::{Demand, Ending, Fence};
@@ -79,8 +79,9 @@ impl Retain {
 #[derive(Debug, Clone)]
 pub struct Attempted {
     fence: Result<Fence, u64>,
-    /// The task as it was retained, where it is known.
-    task: Option<Task>,
+    /// Of the task as it was retained, where that is known: what the answer to a release leaves out.
+    payload: Option<Json>,
+    traceparent: Option<String>,
 }
 
 impl From<&Task> for Attempted {
@@ -90,14 +91,14 @@ impl From<&Task> for Attempted {
             Some(claim) => Ok(Fence::Claim(claim)),
             None => open_fence(task.id),
         };
-        Self { fence, task: Some(task.clone()) }
+        Self { fence, payload: task.payload.clone(), traceparent: task.traceparent.clone() }
     }
 }
 
 impl From<Claim> for Attempted {
     /// The attempt this claim stands for, and no other.
     fn from(claim: Claim) -> Self {
-        Self { fence: Ok(Fence::Claim(claim)), task: None }
+        Self { fence: Ok(Fence::Claim(claim)), payload: None, traceparent: None }
     }
 }
 
@@ -105,7 +106,7 @@ impl From<u64> for Attempted {
     /// Whatever attempt of the task with this id runs, unless it was retained [fenced](Retain::fenced). Nothing then protects a task whose lease lapsed from the worker that
     /// had it before: use the task, where there is one.
     fn from(id: u64) -> Self {
-        Self { fence: open_fence(id), task: None }
+        Self { fence: open_fence(id), payload: None, traceparent: None }
     }
 }
 
@@ -201,7 +202,7 @@ impl Manager {
         attempted: impl Into<Attempted>,
         outcome: Outcome,
     ) -> Result<Released, ReleaseError> {
-        let Attempted { fence, task } = attempted.into();
+        let Attempted { fence, payload, traceparent } = attempted.into();
         let fence = fence.map_err(|id| ReleaseError::Id { id })?;
         outcome.validate(self.shared.max_payload)?;
         let chosen = Fate::chosen(&outcome);
@@ -219,14 +220,13 @@ impl Manager {
         let id = u64::try_from(fence.id()).unwrap_or_default();
         match answer {
             ReleaseAnswer::Task(mut now) => {
-                if let Some(task) = task {
-                    now.payload = now.payload.or(task.payload);
-                    now.traceparent = task.traceparent;
-                }
+                now.payload = now.payload.or(payload);
+                now.traceparent = now.traceparent.or(traceparent);
                 Ok(Released { id, status: now.status.unwrap_or(Status::Released), task: Some(*now) })
             }
             ReleaseAnswer::Settled(status) => {
-                let task = self.shared.store.get_task(&self.namespace, fence.id()).await;
+                // In a box, for the future of every release is as large as what it may ever wait for.
+                let task = Box::pin(self.shared.store.get_task(&self.namespace, fence.id())).await;
                 // The release is known to be done. That it cannot be looked at just now is no reason to say otherwise.
                 Ok(Released { id, status, task: task.ok().flatten() })
             }

@@ -30,7 +30,7 @@ impl Store {
         let rows =
             self.query_again(&SLEEP, &[&process, &demand.namespace.as_str(), &queues, &told_for]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("sleep answered nothing"))?;
-        let due_in: Option<i64> = Reader(row).get("sleep_v1")?;
+        let due_in: Option<i64> = Reader::of(row).get("sleep_v1")?;
         Ok(due_in.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))))
     }
 
@@ -44,6 +44,6 @@ impl Store {
         let queues: Vec<&str> = arrivals.iter().map(|(_, queue, _)| queue.as_str()).collect();
         let due: Vec<i64> = arrivals.iter().map(|(.., due_in)| to_micros(*due_in)).collect();
         let rows = self.query(&WAKE, &[&process, &namespaces, &queues, &due]).await?;
-        rows.first().map_or(Ok(0), |row| Reader(row).count("wake_v1"))
+        rows.first().map_or(Ok(0), |row| Reader::of(row).count("wake_v1"))
     }
 }
