@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench schemathesis prerequisites prerequisites-tests
+.PHONY: help run test test-long check fmt clippy doc bench guard schemathesis prerequisites prerequisites-tests prerequisites-guard
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
@@ -12,6 +12,7 @@ help:
 	@echo 'make check      formatting, lints and documentation'
 	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
 	@echo 'make bench      measure, on a PostgreSQL of its own'
+	@echo 'make guard      hold what a task costs, in instructions, WAL and statements (UPDATE_GUARD=1 to accept what it costs now)'
 
 run: prerequisites
 	cargo run --release --locked -p pgmill-cli -- demo --serve $(DEMO)
@@ -52,11 +53,19 @@ bench: prerequisites
 	cargo build --release --locked -p pgmill-cli -p pgmill-bench
 	$${CARGO_TARGET_DIR:-target}/release/pgmill-bench --quick $(BENCH)
 
+# What is counted is what is shipped: the same profile.
+guard: prerequisites-guard
+	cargo build --release --locked -p pgmill-bench --bin pgmill-guard
+	$${CARGO_TARGET_DIR:-target}/release/pgmill-guard $(if $(UPDATE_GUARD),--accept)
+
 prerequisites:
 	@scripts/prerequisites
 
 prerequisites-tests:
 	@scripts/prerequisites tests
+
+prerequisites-guard:
+	@scripts/prerequisites guard
 
 # The examples in TypeScript, as JavaScript.
 examples/typescript/dist: $(wildcard examples/typescript/*.ts examples/typescript/*.json)

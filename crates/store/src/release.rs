@@ -264,6 +264,7 @@ fn released(row: &Reader<'_>, queue: QueueName, ending: &Ending) -> Result<Ended
         holder: None,
         attempts: Vec::new(),
     };
-    let due_in = Duration::try_from(run_at.duration_since(ended_at)).unwrap_or_default();
+    // A task that is over was due before it ended.
+    let due_in = if run_at > ended_at { run_at.duration_since(ended_at).unsigned_abs() } else { Duration::ZERO };
     Ok(Ended::Released { task: Box::new(task), due_in, ended_at })
 }
