@@ -84,6 +84,13 @@ pub(crate) enum Workload {
     Connections,
 }
 
+impl Workload {
+    /// As it is named on the command line and in results.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 /// How much of each workload is run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {

@@ -3,12 +3,16 @@
 mod args;
 mod bench;
 mod child;
+mod costs;
+mod cpu;
 mod figure;
 mod http;
 mod limits;
 mod measure;
 mod process;
 mod report;
+mod sampler;
+mod series;
 mod served;
 mod server;
 mod workloads;

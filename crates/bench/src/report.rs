@@ -7,21 +7,32 @@ use serde::Serialize;
 
 use crate::figure::Figure;
 
-const HEADER: [&str; 12] = [
-    "workload",
-    "",
-    "n",
-    "per second",
-    "p50 ms",
-    "p99 ms",
-    "WAL B/task",
-    "server CPU %",
-    "B/connection",
-    "limit",
-    "ratio",
-    "bar",
+/// The title of a column, whether it holds numbers, and what a figure has there.
+type Column = (&'static str, bool, fn(&Figure) -> String);
+
+const COLUMNS: [Column; 19] = [
+    ("workload", false, |it| it.workload.name()),
+    ("", false, |it| it.config.clone()),
+    ("n", true, |it| it.n.to_string()),
+    ("per second", true, |it| number(it.per_second, 0)),
+    ("p50 ms", true, |it| number(it.p50_ms, 2)),
+    ("p99 ms", true, |it| number(it.p99_ms, 2)),
+    ("p99.9 ms", true, |it| number(it.p999_ms, 2)),
+    ("WAL B/task", true, |it| number(it.wal_bytes_per_task, 0)),
+    ("commits/task", true, |it| number(it.commits_per_task, 3)),
+    ("dead/task", true, |it| number(it.dead_per_task, 2)),
+    ("HOT %", true, |it| number(it.hot_share.map(|share| share * 100.0), 0)),
+    ("server CPU s/M", true, |it| number(it.server_cpu_s_per_million, 1)),
+    ("client CPU s/M", true, |it| number(it.client_cpu_s_per_million, 1)),
+    ("waits", false, waits),
+    ("server CPU %", true, |it| number(it.server_cpu_percent, 0)),
+    ("B/connection", true, |it| number(it.bytes_per_connection, 0)),
+    ("limit", false, limit),
+    ("ratio", true, |it| number(it.ratio, 2)),
+    ("bar", false, bar),
 ];
-const NUMBERS: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 10];
+/// How many of the waits a table shows, those that are the most.
+const WAITS: usize = 3;
 
 /// A remark for whoever watches.
 pub(crate) fn note(text: &str) {
@@ -54,49 +65,45 @@ pub(crate) fn json(figures: &[Figure]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The machine, and a table.
+/// The machine, and a table. Columns that are empty for all are left out.
 pub(crate) fn table(machine: &str, figures: &[Figure]) -> anyhow::Result<()> {
+    let columns: Vec<&Column> =
+        COLUMNS.iter().filter(|(.., text)| figures.iter().any(|figure| !text(figure).is_empty())).collect();
     let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(HEADER);
-    for index in NUMBERS {
-        if let Some(column) = table.column_mut(index) {
+    table.load_style(presets::ASCII_MARKDOWN).set_header(columns.iter().map(|(title, ..)| *title));
+    for (index, (_, is_number, _)) in columns.iter().enumerate() {
+        if let (true, Some(column)) = (is_number, table.column_mut(index)) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     for figure in figures {
-        table.add_row(row(figure));
+        table.add_row(columns.iter().map(|(.., text)| text(figure)));
     }
     writeln!(io::stdout().lock(), "{machine}\n\n{table}")?;
     Ok(())
 }
 
-fn row(figure: &Figure) -> [String; 12] {
-    let number =
-        |value: Option<f64>, digits: usize| value.map_or(String::new(), |value| format!("{value:.digits$}"));
-    let limit = figure
-        .limit
-        .as_ref()
-        .map_or(String::new(), |limit| format!("{:.0} {}", limit.per_second, limit.name));
-    let bar = match (figure.bar, figure.meets_bar()) {
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or(String::new(), |value| format!("{value:.digits$}"))
+}
+
+fn waits(figure: &Figure) -> String {
+    let mut waits: Vec<(&String, &f64)> = figure.waits.iter().flatten().collect();
+    waits.sort_by(|a, b| b.1.total_cmp(a.1));
+    let short = |wait: &str| wait.rsplit(':').next().unwrap_or(wait).to_owned();
+    let shares =
+        waits.iter().take(WAITS).map(|(wait, share)| format!("{} {:.0}%", short(wait), **share * 100.0));
+    shares.collect::<Vec<_>>().join(", ")
+}
+
+fn limit(figure: &Figure) -> String {
+    figure.limit.as_ref().map_or(String::new(), |limit| format!("{:.0} {}", limit.per_second, limit.name))
+}
+
+fn bar(figure: &Figure) -> String {
+    match (figure.bar, figure.meets_bar()) {
         (Some(bar), Some(true)) => format!("met: {bar}"),
         (Some(bar), _) => format!("NOT MET: {bar}"),
         (None, _) => String::new(),
-    };
-    [
-        serde_json::to_value(figure.workload)
-            .ok()
-            .and_then(|name| name.as_str().map(str::to_owned))
-            .unwrap_or_default(),
-        figure.config.clone(),
-        figure.n.to_string(),
-        number(figure.per_second, 0),
-        number(figure.p50_ms, 2),
-        number(figure.p99_ms, 2),
-        number(figure.wal_bytes_per_task, 0),
-        number(figure.server_cpu_percent, 0),
-        number(figure.bytes_per_connection, 0),
-        limit,
-        number(figure.ratio, 2),
-        bar,
-    ]
+    }
 }

@@ -32,7 +32,8 @@ async fn create(bench: &Bench, call: u32) -> anyhow::Result<Figure> {
     let queue = format!("bulk-{call}");
     bench.queue(&queue).await?;
     bench.checkpoint().await;
-    let before = bench.wal_position().await?;
+    let meter = bench.meter().await?;
+    let progress = meter.progress();
     let mut latencies = Vec::new();
     let mut left = tasks;
     while left > 0 {
@@ -41,19 +42,18 @@ async fn create(bench: &Bench, call: u32) -> anyhow::Result<Figure> {
         let called = Instant::now();
         bench.manager.create_tasks(&queue, metas).await?;
         latencies.push(called.elapsed());
+        progress.add(count.into());
         left -= count;
     }
-    let wal = bench.wal_position().await? - before;
+    let costs = meter.stop(tasks.into()).await?;
     bench.verify(&queue, Status::New, tasks.into()).await?;
     bench.clean().await?;
     let took: Duration = latencies.iter().sum();
     let latencies = Latencies::new(latencies);
-    Ok(Figure {
+    let figure = Figure {
         seconds: Some(took.as_secs_f64()),
         per_second: Some(per_second(tasks.into(), took)),
-        p50_ms: latencies.percentile(50),
-        p99_ms: latencies.percentile(99),
-        wal_bytes_per_task: Some(wal as f64 / f64::from(tasks)),
         ..Figure::new(Workload::EnqueueBulk, format!("{call} a call"), tasks.into())
-    })
+    };
+    Ok(figure.timing(&latencies).costing(costs))
 }

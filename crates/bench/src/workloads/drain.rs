@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::backlog::backlog;
 use crate::args::Workload;
 use crate::bench::Bench;
+use crate::costs::{Costs, Progress};
 use crate::figure::{Bar, Figure};
 use crate::limits;
 use crate::measure::per_second;
@@ -31,11 +32,18 @@ const WAL_BAR: Bar = Bar::Wal(1_000.0);
 /// The payload that the bar for WAL is meant for.
 const WAL_BAR_PAYLOAD: usize = 100;
 
-/// What a drain took, in bytes of WAL for each task.
 struct Drained {
     took: Duration,
+    /// In bytes for each task.
     created_wal: f64,
-    drained_wal: f64,
+    costs: Costs,
+}
+
+impl Drained {
+    /// From the creation of a task to its end, in bytes.
+    fn wal(&self) -> Option<f64> {
+        Some(self.created_wal + self.costs.wal_bytes_per_task?)
+    }
 }
 
 pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
@@ -45,20 +53,20 @@ pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let figure = Figure {
         seconds: Some(drained.took.as_secs_f64()),
         per_second: Some(per_second(n, drained.took)),
-        wal_bytes_per_task: Some(drained.drained_wal),
         ..Figure::new(Workload::Drain, "no-op tasks", n)
     };
     let wal = Figure {
-        wal_bytes_per_task: Some(drained.created_wal + drained.drained_wal),
+        wal_bytes_per_task: drained.wal(),
         ..Figure::new(Workload::Drain, "WAL, created to finished", n)
     };
+    let figure = figure.costing(drained.costs);
     let fair = bench.plan.payload(0).len() == WAL_BAR_PAYLOAD;
     let mut figures =
         vec![figure.against(limit).with_bar(BAR), if fair { wal.with_bar(WAL_BAR) } else { wal }];
     if bench.checkpoint().await {
         let drained = drain(bench, true).await?;
         figures.push(Figure {
-            wal_bytes_per_task: Some(drained.created_wal + drained.drained_wal),
+            wal_bytes_per_task: drained.wal(),
             ..Figure::new(Workload::Drain, "WAL, a checkpoint between", n)
         });
     }
@@ -75,17 +83,17 @@ async fn drain(bench: &Bench, checkpoint_between: bool) -> anyhow::Result<Draine
     if checkpoint_between {
         bench.checkpoint().await;
     }
-    let before = bench.wal_position().await?;
+    let meter = bench.meter().await?;
     let started = Instant::now();
-    run(&bench.manager, queue, tasks).await?;
+    run(&bench.manager, queue, tasks, &meter.progress()).await?;
     let took = started.elapsed();
-    let wal = bench.wal_position().await? - before;
+    let costs = meter.stop(tasks.into()).await?;
     bench.verify(queue, Status::Released, tasks.into()).await?;
     bench.clean().await?;
-    Ok(Drained { took, created_wal, drained_wal: wal as f64 / f64::from(tasks) })
+    Ok(Drained { took, created_wal, costs })
 }
 
-async fn run(manager: &Manager, queue: &str, tasks: u32) -> anyhow::Result<()> {
+async fn run(manager: &Manager, queue: &str, tasks: u32, progress: &Progress) -> anyhow::Result<()> {
     let slots = Arc::new(Semaphore::new(SLOTS));
     let mut running = JoinSet::new();
     let mut left = tasks as usize;
@@ -103,10 +111,11 @@ async fn run(manager: &Manager, queue: &str, tasks: u32) -> anyhow::Result<()> {
         left = left.checked_sub(found.len()).context("wrong count: more tasks were retained than created")?;
         for task in found {
             let slot = free.split(1);
-            let manager = manager.clone();
+            let (manager, progress) = (manager.clone(), progress.clone());
             running.spawn(async move {
                 let released = manager.release_task(&task, Outcome::done_empty()).await;
                 drop(slot);
+                progress.add(1);
                 released
             });
         }

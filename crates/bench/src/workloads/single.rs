@@ -6,6 +6,7 @@ use pgmill::{Manager, Status, TaskMeta};
 
 use crate::args::{Plan, Workload};
 use crate::bench::Bench;
+use crate::costs::Progress;
 use crate::figure::{Bar, Figure};
 use crate::limits;
 use crate::measure::{Caller, Until, closed_loop};
@@ -20,6 +21,7 @@ struct Creator {
     queue: String,
     plan: Plan,
     created: usize,
+    progress: Progress,
 }
 
 impl Caller for Creator {
@@ -27,6 +29,7 @@ impl Caller for Creator {
         self.created += 1;
         let task = TaskMeta::raw(self.plan.payload(self.created).clone());
         self.manager.create_task(&self.queue, task).await?;
+        self.progress.add(1);
         Ok(())
     }
 }
@@ -46,30 +49,29 @@ async fn create(bench: &Bench, callers: usize) -> anyhow::Result<Figure> {
     let (warm, queue) = (format!("warm-{callers}"), format!("single-{callers}"));
     bench.queue(&warm).await?;
     bench.queue(&queue).await?;
-    let creators = |queue: &str| {
+    let creators = |queue: &str, progress: &Progress| {
         let creator = |caller| Creator {
             manager: bench.manager.clone(),
             queue: queue.to_owned(),
             plan: bench.plan.clone(),
             created: caller,
+            progress: progress.clone(),
         };
         (0..callers).map(creator).collect::<Vec<_>>()
     };
-    closed_loop(creators(&warm), WARM_UP).await?;
+    closed_loop(creators(&warm, &Progress::default()), WARM_UP).await?;
     bench.checkpoint().await;
-    let before = bench.wal_position().await?;
+    let meter = bench.meter().await?;
     let until = Until { calls: bench.plan.tasks.into(), window: bench.plan.window };
-    let calls = closed_loop(creators(&queue), until).await?;
-    let wal = bench.wal_position().await? - before;
+    let calls = closed_loop(creators(&queue, &meter.progress()), until).await?;
+    let costs = meter.stop(calls.n).await?;
     bench.verify(&queue, Status::New, calls.n).await?;
     bench.clean().await?;
     let config = if callers == 1 { "1 caller".to_owned() } else { format!("{callers} callers") };
-    Ok(Figure {
+    let figure = Figure {
         seconds: Some(calls.took.as_secs_f64()),
         per_second: Some(calls.per_second()),
-        p50_ms: calls.latencies.percentile(50),
-        p99_ms: calls.latencies.percentile(99),
-        wal_bytes_per_task: Some(wal as f64 / calls.n as f64),
         ..Figure::new(Workload::EnqueueSingle, config, calls.n)
-    })
+    };
+    Ok(figure.timing(&calls.latencies).costing(costs))
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use pgmill_testkit::TestDatabase;
 use serde_json::Value;
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 22] = [
     "workload",
     "config",
     "n",
@@ -15,7 +15,15 @@ const KEYS: [&str; 14] = [
     "per_second",
     "p50_ms",
     "p99_ms",
+    "p999_ms",
     "wal_bytes_per_task",
+    "commits_per_task",
+    "dead_per_task",
+    "hot_share",
+    "server_cpu_s_per_million",
+    "client_cpu_s_per_million",
+    "waits",
+    "series",
     "server_cpu_percent",
     "bytes_per_connection",
     "limit",
