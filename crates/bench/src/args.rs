@@ -1,5 +1,6 @@
 //! What the command line asks for, and what follows from it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,6 +19,14 @@ pub(crate) struct Args {
     /// The database, as a URL or as name=value pairs; without it, an embedded PostgreSQL that is removed at the end
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
+
+    /// The folder of `initdb` and `postgres` for the embedded PostgreSQL; without it, the newest that is installed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bin_dir: Option<PathBuf>,
+
+    /// A setting of the embedded PostgreSQL, as in postgresql.conf; may be given repeatedly
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
 
     /// The workloads to run; without it, all of them
     #[arg(long, value_enum, value_name = "NAME", num_args = 1..)]
@@ -160,6 +169,11 @@ impl Args {
         let wanted = |workload: &Workload| self.workload.is_empty() || self.workload.contains(workload);
         Workload::value_variants().iter().filter(|workload| wanted(workload)).copied().collect()
     }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// A JSON string of so many bytes. Its characters are random, for the server compresses long values.

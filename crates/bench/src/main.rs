@@ -46,7 +46,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         if let Some(args::Command::Child(child)) = &args.command {
             return child::run(child, args.url.as_deref()).await;
         }
-        let server = Server::open(args.url.as_deref()).await?;
+        let server = Server::open(args).await?;
         let measured = measure(args, &server).await;
         // What went wrong first is what is reported.
         let closed = server.close().await;
