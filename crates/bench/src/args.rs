@@ -77,7 +77,7 @@ pub(crate) enum Workload {
     EnqueueSingle,
     /// One caller that creates many tasks at once
     EnqueueBulk,
-    /// One process that retains and releases a backlog of no-op tasks
+    /// Processes that retain and release a backlog of no-op tasks
     Drain,
     /// The time from the commit of a task to its arrival at an idle worker, in this process and in another one
     Latency,
@@ -103,6 +103,8 @@ impl Workload {
 /// How much of each workload is run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
+    /// Whether variants are left out that tell little more.
+    pub(crate) quick: bool,
     pub(crate) rounds: u32,
     pub(crate) tasks: u32,
     /// How long callers create tasks one by one, or until `tasks` are created.
@@ -133,6 +135,7 @@ impl Args {
         let payloads = (0..PAYLOADS).map(|_| payload(self.payload)).collect::<anyhow::Result<_>>()?;
         let plan = if self.quick {
             Plan {
+                quick: true,
                 rounds: 1,
                 tasks: 30_000,
                 window: Duration::from_millis(1_500),
@@ -146,6 +149,7 @@ impl Args {
             }
         } else {
             Plan {
+                quick: false,
                 rounds: 3,
                 tasks: 100_000,
                 window: Duration::from_secs(5),

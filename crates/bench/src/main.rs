@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod child;
 mod costs;
+mod counter;
 mod cpu;
 mod figure;
 mod http;

@@ -86,7 +86,7 @@ async fn every_workload_is_one_json_line_a_result() {
     let counts: Vec<(&str, usize)> =
         seen.iter().map(|(name, results)| (name.as_str(), results.len())).collect();
     let expected = [
-        ("drain", 3),
+        ("drain", 6),
         ("enqueue_bulk", 2),
         ("enqueue_single", 3),
         ("idle", 2),
