@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use pgmill::Json;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::child::ChildArgs;
 
@@ -53,15 +53,45 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Writes the same to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Writes a report with plots: one file of HTML that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Makes a report of the results of earlier runs
+    Report(ReportArgs),
+    /// Prints what results say of the bars, as a table in Markdown
+    Bars(BarsArgs),
     /// What this program starts as its other processes
     #[command(hide = true)]
     Child(ChildArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// Files written by --json or --save
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The report: one file of HTML that needs nothing else
+    #[arg(long, value_name = "OUT")]
+    pub(crate) html: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BarsArgs {
+    /// Files written by --json or --save
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// How many different payloads there are: more than rows on a page, for the server compresses pages that it puts into
@@ -69,7 +99,7 @@ pub(crate) enum Command {
 pub(crate) const PAYLOADS: usize = 256;
 
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Workload {

@@ -73,13 +73,11 @@ async fn drain(bench: &Bench, shape: &Shape) -> anyhow::Result<Figure> {
     bench.verify(QUEUE, Status::Released, tasks.into()).await?;
     bench.clean().await?;
     let took = Duration::from_nanos(ended.saturating_sub(started));
-    let count =
-        |n: u32, one: &str, many: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {many}") };
-    let config = format!(
-        "pool, {}, {}",
-        count(shape.processes, "process", "processes"),
-        count(shape.workers, "worker", "workers each")
-    );
+    let config = match (shape.processes, shape.workers) {
+        (1, 1) => "pool, 1 process, 1 worker".to_owned(),
+        (1, workers) => format!("pool, 1 process, {workers} workers"),
+        (processes, workers) => format!("pool, {processes} processes, {workers} workers each"),
+    };
     let figure = Figure {
         seconds: Some(took.as_secs_f64()),
         per_second: Some(per_second(tasks.into(), took)),
