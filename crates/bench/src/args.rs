@@ -32,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "NAME", num_args = 1..)]
     pub(crate) workload: Vec<Workload>,
 
+    /// Runs every workload, also those that take long
+    #[arg(long, conflicts_with = "workload")]
+    pub(crate) all: bool,
+
     /// The length of each payload as JSON text, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=1_048_576))]
     payload: u32,
@@ -45,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
 
-    /// Ends within three minutes: one round, short and small
+    /// Takes some five minutes: one round, short and small
     #[arg(long)]
     quick: bool,
 
@@ -200,7 +204,8 @@ impl Args {
     }
 
     pub(crate) fn workloads(&self) -> Vec<Workload> {
-        let wanted = |workload: &Workload| self.workload.is_empty() || self.workload.contains(workload);
+        let wanted =
+            |workload: &Workload| self.all || self.workload.is_empty() || self.workload.contains(workload);
         Workload::value_variants().iter().filter(|workload| wanted(workload)).copied().collect()
     }
 }
