@@ -1,11 +1,12 @@
 //! What the command line asks for, and what follows from it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use pgmill::Json;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::child::ChildArgs;
 
@@ -19,9 +20,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
 
+    /// The folder of `initdb` and `postgres` for the embedded PostgreSQL; without it, the newest that is installed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bin_dir: Option<PathBuf>,
+
+    /// A setting of the embedded PostgreSQL, as in postgresql.conf; may be given repeatedly
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
+
     /// The workloads to run; without it, all of them
     #[arg(long, value_enum, value_name = "NAME", num_args = 1..)]
     pub(crate) workload: Vec<Workload>,
+
+    /// Runs every workload, also those that take long
+    #[arg(long, conflicts_with = "workload")]
+    pub(crate) all: bool,
 
     /// The length of each payload as JSON text, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=1_048_576))]
@@ -36,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
 
-    /// Ends within three minutes: one round, short and small
+    /// Takes some five minutes: one round, short and small
     #[arg(long)]
     quick: bool,
 
@@ -44,15 +57,45 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Writes the same to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Writes a report with plots: one file of HTML that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Makes a report of the results of earlier runs
+    Report(ReportArgs),
+    /// Prints what results say of the bars, as a table in Markdown
+    Bars(BarsArgs),
     /// What this program starts as its other processes
     #[command(hide = true)]
     Child(ChildArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// Files written by --json or --save
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The report: one file of HTML that needs nothing else
+    #[arg(long, value_name = "OUT")]
+    pub(crate) html: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BarsArgs {
+    /// Files written by --json or --save
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// How many different payloads there are: more than rows on a page, for the server compresses pages that it puts into
@@ -60,7 +103,7 @@ pub(crate) enum Command {
 pub(crate) const PAYLOADS: usize = 256;
 
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Workload {
@@ -68,7 +111,7 @@ pub(crate) enum Workload {
     EnqueueSingle,
     /// One caller that creates many tasks at once
     EnqueueBulk,
-    /// One process that retains and releases a backlog of no-op tasks
+    /// Processes that retain and release a backlog of no-op tasks
     Drain,
     /// The time from the commit of a task to its arrival at an idle worker, in this process and in another one
     Latency,
@@ -84,9 +127,18 @@ pub(crate) enum Workload {
     Connections,
 }
 
+impl Workload {
+    /// As it is named on the command line and in results.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 /// How much of each workload is run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
+    /// Whether variants are left out that tell little more.
+    pub(crate) quick: bool,
     pub(crate) rounds: u32,
     pub(crate) tasks: u32,
     /// How long callers create tasks one by one, or until `tasks` are created.
@@ -117,6 +169,7 @@ impl Args {
         let payloads = (0..PAYLOADS).map(|_| payload(self.payload)).collect::<anyhow::Result<_>>()?;
         let plan = if self.quick {
             Plan {
+                quick: true,
                 rounds: 1,
                 tasks: 30_000,
                 window: Duration::from_millis(1_500),
@@ -130,6 +183,7 @@ impl Args {
             }
         } else {
             Plan {
+                quick: false,
                 rounds: 3,
                 tasks: 100_000,
                 window: Duration::from_secs(5),
@@ -150,9 +204,15 @@ impl Args {
     }
 
     pub(crate) fn workloads(&self) -> Vec<Workload> {
-        let wanted = |workload: &Workload| self.workload.is_empty() || self.workload.contains(workload);
+        let wanted =
+            |workload: &Workload| self.all || self.workload.is_empty() || self.workload.contains(workload);
         Workload::value_variants().iter().filter(|workload| wanted(workload)).copied().collect()
     }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// A JSON string of so many bytes. Its characters are random, for the server compresses long values.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pgmill_schema::{
-    Claim, Json, List, NameError, Outcome, QueueName, Status, Task, TaskFilter, WorkerName, days, seconds,
+    Claim, List, NameError, Outcome, QueueName, Status, Task, TaskFilter, WorkerName, days, seconds,
     to_micros,
 };
 use pgmill_store::{Demand, Ending, Fence};
@@ -79,9 +79,8 @@ impl Retain {
 #[derive(Debug, Clone)]
 pub struct Attempted {
     fence: Result<Fence, u64>,
-    /// Of the task as it was retained, where that is known: what the answer to a release leaves out.
-    payload: Option<Json>,
-    traceparent: Option<String>,
+    /// The task as it was retained, where it is known.
+    task: Option<Box<Task>>,
 }
 
 impl From<&Task> for Attempted {
@@ -91,14 +90,14 @@ impl From<&Task> for Attempted {
             Some(claim) => Ok(Fence::Claim(claim)),
             None => open_fence(task.id),
         };
-        Self { fence, payload: task.payload.clone(), traceparent: task.traceparent.clone() }
+        Self { fence, task: Some(Box::new(task.clone())) }
     }
 }
 
 impl From<Claim> for Attempted {
     /// The attempt this claim stands for, and no other.
     fn from(claim: Claim) -> Self {
-        Self { fence: Ok(Fence::Claim(claim)), payload: None, traceparent: None }
+        Self { fence: Ok(Fence::Claim(claim)), task: None }
     }
 }
 
@@ -106,7 +105,7 @@ impl From<u64> for Attempted {
     /// Whatever attempt of the task with this id runs, unless it was retained [fenced](Retain::fenced). Nothing then protects a task whose lease lapsed from the worker that
     /// had it before: use the task, where there is one.
     fn from(id: u64) -> Self {
-        Self { fence: open_fence(id), payload: None, traceparent: None }
+        Self { fence: open_fence(id), task: None }
     }
 }
 
@@ -202,11 +201,11 @@ impl Manager {
         attempted: impl Into<Attempted>,
         outcome: Outcome,
     ) -> Result<Released, ReleaseError> {
-        let Attempted { fence, payload, traceparent } = attempted.into();
+        let Attempted { fence, task } = attempted.into();
         let fence = fence.map_err(|id| ReleaseError::Id { id })?;
         outcome.validate(self.shared.max_payload)?;
         let chosen = Fate::chosen(&outcome);
-        let ending = Ending { namespace: self.namespace.clone(), fence, outcome };
+        let ending = Ending { namespace: self.namespace.clone(), fence, outcome, task };
         let operation = telemetry::releasing(&self.namespace, fence.id());
         let answer = operation.within(self.release(ending)).await?;
         if let ReleaseAnswer::Task(now) = &answer {
@@ -219,9 +218,7 @@ impl Manager {
         operation.done();
         let id = u64::try_from(fence.id()).unwrap_or_default();
         match answer {
-            ReleaseAnswer::Task(mut now) => {
-                now.payload = now.payload.or(payload);
-                now.traceparent = now.traceparent.or(traceparent);
+            ReleaseAnswer::Task(now) => {
                 Ok(Released { id, status: now.status.unwrap_or(Status::Released), task: Some(*now) })
             }
             ReleaseAnswer::Settled(status) => {

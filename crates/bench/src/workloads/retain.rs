@@ -110,9 +110,8 @@ fn figure(config: String, n: u64, took: Vec<Duration>, empty: Vec<Duration>) -> 
     let limit = Limit { name, per_second: empty.percentile(50).map_or(0.0, per_second) };
     let figure = Figure {
         per_second: took.percentile(50).map(per_second),
-        p50_ms: took.percentile(50),
-        p99_ms: took.percentile(99),
         ..Figure::new(Workload::Retain, config, n)
     };
-    figure.against(limit)
+    let beside = empty.curve().map(|curve| curve.named("an empty queue"));
+    figure.timing(&took).with_series(beside).against(limit)
 }
