@@ -85,7 +85,8 @@ impl StatementClient {
     /// Retains and releases until all clients together have released so many tasks.
     async fn run(mut self, released: &AtomicU64, tasks: u64) -> anyhow::Result<()> {
         while released.load(Ordering::Relaxed) < tasks {
-            self.holder += 1;
+            // The last bit is set of what is retained fenced.
+            self.holder += 2;
             let rows = self
                 .client
                 .query(&self.retain, &[&self.namespace, &self.queue, &self.holder, &BATCH])
