@@ -4,11 +4,12 @@
 //! which is that of its parent too. It ends when its standard input does, so that none outlives its parent.
 
 use std::io::{self, Read, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use pgmill::{Context, Manager, Outcome, QueueOptions, TickerLoop, WorkerPool};
+use futures_util::future::try_join_all;
+use pgmill::{Context, Manager, Outcome, QueueOptions, Retain, TickerLoop, WorkerPool};
 use tokio_util::sync::CancellationToken;
 
 /// What is asked of a child. Its database is `--url`, by the environment, where others do not read it.
@@ -29,6 +30,8 @@ pub(crate) enum Role {
     Loop,
     /// A loop that takes ticks.
     Ticker,
+    /// Takes as many tasks as it can get, and says how many it has released.
+    Drainer,
 }
 
 impl Role {
@@ -39,6 +42,7 @@ impl Role {
             Self::Maintainer => "maintainer",
             Self::Loop => "loop",
             Self::Ticker => "ticker",
+            Self::Drainer => "drainer",
         }
     }
 }
@@ -53,6 +57,7 @@ pub(crate) async fn run(child: &ChildArgs, url: Option<&str>) -> anyhow::Result<
         Role::Maintainer => pool(&manager, true, over).await?,
         Role::Loop => take_tasks(&manager, over).await?,
         Role::Ticker => take_ticks(&manager, over).await?,
+        Role::Drainer => drain(&manager, over).await?,
     }
     manager.close().await;
     Ok(())
@@ -88,6 +93,20 @@ async fn take_ticks(manager: &Manager, over: CancellationToken) -> anyhow::Resul
         let tick = tick?;
         let due = tick.timestamp.context("a tick has a time")?.as_microsecond();
         tell(&format!("{} {due}", tick.ticker), now());
+    }
+    Ok(())
+}
+
+async fn drain(manager: &Manager, over: CancellationToken) -> anyhow::Result<()> {
+    say("ready");
+    while !over.is_cancelled() {
+        let tasks = manager.next_tasks("bench", &[], Retain::new().count(256)).await?;
+        if tasks.is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            continue;
+        }
+        try_join_all(tasks.iter().map(|task| manager.release_task(task, Outcome::done_empty()))).await?;
+        say(&tasks.len().to_string());
     }
     Ok(())
 }

@@ -28,6 +28,12 @@ pub(crate) enum Kind {
     Latency,
     /// Milliseconds, over the size of something that grows: tasks waiting, queues, bytes.
     Growth,
+    /// Milliseconds, over seconds.
+    Delay,
+    /// Tasks a second, over the size of something that grows.
+    Capacity,
+    /// Bytes of WAL for each task, over the size of something that grows.
+    Weight,
 }
 
 impl Series {

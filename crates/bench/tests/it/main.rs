@@ -91,7 +91,7 @@ async fn every_workload_is_one_json_line_a_result() {
         ("enqueue_single", 3),
         ("idle", 2),
         ("latency", 3),
-        ("retain", 2),
+        ("retain", 4),
         ("tickers", 1),
     ];
     assert_eq!(counts, expected);

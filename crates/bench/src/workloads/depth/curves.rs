@@ -1,0 +1,210 @@
+//! Retains while the backlog grows, the history, or the number of queues.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use pgmill::{Manager, Outcome, QueueMeta, Retain, Status, TaskMeta};
+
+use super::fill;
+use super::growth::{Curve, decades};
+use super::sides::Side;
+use crate::bench::Bench;
+use crate::figure::Figure;
+use crate::measure::Latencies;
+use crate::series::Kind;
+
+const QUEUE: &str = "growth";
+/// How many tasks a batch retains.
+const BATCH: usize = 100;
+/// The queues of the most.
+const QUEUES: u32 = 10_000;
+/// How many queues are made at a time.
+const AT_ONCE: usize = 16;
+/// How long the samples of one size may take.
+const MOST: Duration = Duration::from_secs(5);
+
+/// Over tasks that wait in the same queue: one retained at a time, and a hundred.
+pub(super) async fn backlog(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let mut side = Side::new(bench, QUEUE).await?;
+    let mut one = Curve::new(Kind::Growth, "retain", "tasks waiting");
+    let mut many = Curve::new(Kind::Growth, format!("retain of {BATCH}"), "tasks waiting");
+    let mut waiting = 0;
+    for size in decades(1_000, bench.plan.deep) {
+        fill::waiting(bench, QUEUE, size - waiting).await?;
+        waiting = size;
+        bench.settle().await?;
+        one.add(size, median(singles(bench, &mut side).await?));
+        many.add(size, median(batches(bench, &mut side).await?));
+    }
+    finish(bench, side, Status::New, waiting).await?;
+    Ok(vec![one.figure()?, many.figure()?])
+}
+
+/// Over tasks that have finished in the same queue.
+pub(super) async fn history(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let mut side = Side::new(bench, QUEUE).await?;
+    let mut retain = Curve::new(Kind::Growth, "retain", "tasks finished");
+    let mut release = Curve::new(Kind::Growth, "release", "tasks finished");
+    let mut finished = 0;
+    for size in decades(1_000, bench.plan.history) {
+        fill::finished(bench, QUEUE, size - finished, (3_600.0, 60.0)).await?;
+        finished = size;
+        bench.settle().await?;
+        let (mut retains, mut releases) = (Vec::new(), Vec::new());
+        for sample in 0..bench.plan.samples {
+            create(bench, &side.manager, QUEUE, sample).await?;
+            let (took, released) = cycle(&side.manager, &[QUEUE]).await?;
+            retains.push(took);
+            releases.push(released);
+            side.released += 1;
+        }
+        retain.add(size, median(retains));
+        release.add(size, median(releases));
+    }
+    side.close().await;
+    bench.clean().await?;
+    Ok(vec![retain.figure()?, release.figure()?])
+}
+
+/// Over queues with one task in each: from one that is named, and from whichever has one.
+pub(super) async fn queues(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let manager = bench.another().await?;
+    let mut named = Curve::new(Kind::Growth, "retain from a queue", "queues");
+    let mut any = Curve::new(Kind::Growth, "retain from any queue", "queues");
+    let mut none = Curve::new(Kind::Growth, "retain from any queue, all of them empty", "queues");
+    let mut made = 0;
+    for size in decades(1, bench.plan.deep.min(QUEUES)) {
+        let new = stream::iter(made..size).map(|number| async move {
+            bench.manager.create_queue(QueueMeta::new(name(number))).await?;
+            anyhow::Ok(())
+        });
+        new.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        made = size;
+        none.add(size, median(empty(bench, &manager).await?));
+        let queues: Vec<String> = (0..size).map(name).collect();
+        // A batch of tasks of many queues is one statement.
+        for queues in queues.chunks(1_000) {
+            let tasks = queues.iter().map(|queue| (queue, TaskMeta::raw(bench.plan.payload(0).clone())));
+            bench.manager.create_or_find_tasks(tasks).await?;
+        }
+        named.add(size, median(picks(bench, &manager, size, true).await?));
+        any.add(size, median(picks(bench, &manager, size, false).await?));
+        let left = drain_all(&manager).await?;
+        ensure!(left == u64::from(size), "wrong count: {left} tasks were left in {size} queues");
+    }
+    manager.close().await;
+    bench.clean().await?;
+    Ok(vec![named.figure()?, any.figure()?, none.figure()?])
+}
+
+fn name(number: u32) -> String {
+    format!("{QUEUE}-{number}")
+}
+
+async fn create(bench: &Bench, manager: &Manager, queue: &str, sample: u32) -> anyhow::Result<()> {
+    let meta = TaskMeta::raw(bench.plan.payload(sample as usize).clone());
+    manager.create_task(queue, meta).await?;
+    Ok(())
+}
+
+/// Retains a task and releases it. Returns how long each took.
+async fn cycle(manager: &Manager, queues: &[&str]) -> anyhow::Result<(Duration, Duration)> {
+    let started = Instant::now();
+    let task = manager.next_task("bench", queues).await?;
+    let retained = started.elapsed();
+    let Some(task) = task else { anyhow::bail!("wrong count: no task can be retained") };
+    let started = Instant::now();
+    manager.release_task(&task, Outcome::done_empty()).await?;
+    Ok((retained, started.elapsed()))
+}
+
+async fn singles(bench: &Bench, side: &mut Side) -> anyhow::Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    for sample in 0..bench.plan.samples {
+        let meta = TaskMeta::raw(bench.plan.payload(sample as usize).clone());
+        took.push(side.sample(meta).await?.0);
+    }
+    Ok(took)
+}
+
+/// Retains of many at once, for whom as many are created before.
+async fn batches(bench: &Bench, side: &mut Side) -> anyhow::Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    for _ in 0..bench.plan.samples.div_ceil(10) {
+        fill::waiting(bench, QUEUE, BATCH as u32).await?;
+        let started = Instant::now();
+        let tasks = side.manager.next_tasks("bench", &[QUEUE], Retain::new().count(BATCH)).await?;
+        took.push(started.elapsed());
+        ensure!(tasks.len() == BATCH, "wrong count: {} of {BATCH} tasks were retained", tasks.len());
+        release_all(&side.manager, &tasks).await?;
+        side.released += tasks.len() as u64;
+    }
+    Ok(took)
+}
+
+/// Retains one task and puts another in its place, so that there is one in each queue again.
+async fn picks(bench: &Bench, manager: &Manager, size: u32, named: bool) -> anyhow::Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    let began = Instant::now();
+    for sample in 0..bench.plan.samples {
+        let queue = name(sample.wrapping_mul(7_919) % size);
+        let queues: &[&str] = if named { &[&queue] } else { &[] };
+        let started = Instant::now();
+        let task = manager.next_task("bench", queues).await?;
+        took.push(started.elapsed());
+        let Some(task) = task else { anyhow::bail!("wrong count: no task can be retained") };
+        manager.release_task(&task, Outcome::done_empty()).await?;
+        create(bench, manager, task.queue.as_str(), sample).await?;
+        if began.elapsed() > MOST {
+            break;
+        }
+    }
+    Ok(took)
+}
+
+/// Retains that find nothing.
+async fn empty(bench: &Bench, manager: &Manager) -> anyhow::Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    let began = Instant::now();
+    for _ in 0..bench.plan.samples {
+        let started = Instant::now();
+        let task = manager.next_task("bench", &[]).await?;
+        took.push(started.elapsed());
+        ensure!(task.is_none(), "wrong count: a task that was not there was retained");
+        if began.elapsed() > MOST {
+            break;
+        }
+    }
+    Ok(took)
+}
+
+async fn drain_all(manager: &Manager) -> anyhow::Result<u64> {
+    let mut released = 0;
+    loop {
+        let tasks = manager.next_tasks("bench", &[], Retain::new().count(1_000)).await?;
+        if tasks.is_empty() {
+            return Ok(released);
+        }
+        release_all(manager, &tasks).await?;
+        released += tasks.len() as u64;
+    }
+}
+
+async fn release_all(manager: &Manager, tasks: &[pgmill::Task]) -> anyhow::Result<()> {
+    let releases = tasks.iter().map(|task| manager.release_task(task, Outcome::done_empty()));
+    try_join_all(releases).await?;
+    Ok(())
+}
+
+async fn finish(bench: &Bench, side: Side, status: Status, n: u32) -> anyhow::Result<()> {
+    bench.verify_all(QUEUE, &[(status, n.into()), (Status::Released, side.released)]).await?;
+    side.close().await;
+    bench.clean().await
+}
+
+/// In milliseconds.
+fn median(took: Vec<Duration>) -> f64 {
+    Latencies::new(took).percentile(50).unwrap_or_default()
+}
