@@ -50,8 +50,7 @@ async fn nothing(bench: &Bench, empty: &Side, full: &Side, beside: &str) -> anyh
             ensure!(none.is_none(), "wrong count: a task that was not there was retained");
         }
     }
-    let n = u64::from(bench.plan.samples);
-    Ok(latency(WORKLOAD, format!("retain of no task, {beside}"), n, took, of_empty))
+    Ok(latency(WORKLOAD, format!("retain of no task, {beside}"), took, of_empty))
 }
 
 /// Puts tasks into the queue that nobody can have.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use pgmill::Status;
 use tokio_postgres::Client;
 
-use super::sides::{WITHIN, latency};
+use super::sides::{WITHIN, against};
 use super::traffic::{Second, Summary, Traffic};
 use crate::args::Workload;
 use crate::bench::Bench;
@@ -37,14 +37,14 @@ pub(crate) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     bench.checkpoint().await;
     let mut run = Run::start(bench).await?;
     let pinned = bench.plan.pinned;
-    let window = (pinned / 20).clamp(2 * SECOND, 30 * SECOND);
+    let window = (pinned / 20).clamp(SECOND, 30 * SECOND);
     let at_peak = window.min(10 * SECOND);
     let peak = run.phase(None, at_peak).await?;
     let peak = run.of(peak);
 
     let slow_clean = run.phase(Some(SLOW), window).await?;
     run.pin().await?;
-    let slow = run.phase(Some(SLOW), (pinned / 10).max(3 * SECOND)).await?;
+    let slow = run.phase(Some(SLOW), (pinned / 10).max(2 * SECOND)).await?;
     run.unpin().await?;
     let (slow_clean, slow) = (run.of(slow_clean), run.of(slow));
 
@@ -57,7 +57,7 @@ pub(crate) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     run.unpin().await?;
     let end = run.of(held.end - held.len().div_ceil(10)..held.end);
     let (clean, held, peak_held) = (run.of(clean), run.of(held), run.of(peak_held));
-    let back = run.back_to(&clean, half, window * 2).await?;
+    let back = run.back_to(&clean, half, (window * 2).max(4 * SECOND)).await?;
 
     let Run { traffic, dead, .. } = run;
     let over_time = over_time(&traffic, dead);
@@ -103,10 +103,10 @@ impl Run {
         Ok(self.holder.batch_execute(UNPIN).await?)
     }
 
-    /// Goes on at a rate for so long. Returns which seconds these are, without those in which the rate changes.
+    /// Goes on at a rate for so long. Returns which seconds these are, without that in which the rate changes.
     async fn phase(&mut self, rate: Option<f64>, long: Duration) -> anyhow::Result<Range<usize>> {
         self.traffic.set_rate(rate);
-        let from = self.second() + 2;
+        let from = self.second() + 1;
         let to = from + usize::try_from(long.as_secs())?;
         self.pass(to).await?;
         Ok(from..to)
@@ -143,7 +143,7 @@ impl Run {
         let (times, seconds) = AS_BEFORE;
         let bound = before.retain_p50().unwrap_or_default() * times;
         let released = self.second();
-        let most = released + usize::try_from(most.as_secs())?.max(2 * seconds);
+        let most = released + usize::try_from(most.as_secs())?;
         for second in released + seconds..most {
             self.pass(second).await?;
             let last = self.traffic.seconds(second - seconds..second);
@@ -173,8 +173,7 @@ fn rate(config: String, seconds: &Summary) -> Figure {
 /// Retains and releases against those before.
 fn latencies(at: &str, held: Summary, before: &Summary) -> [Figure; 2] {
     let of = |what: &str, held: Vec<Duration>, before: &[Duration]| {
-        let n = held.len() as u64;
-        latency(WORKLOAD, format!("{what}, {at}"), n, held, before.to_vec()).with_bar(WITHIN)
+        against(WORKLOAD, format!("{what}, {at}"), held, ("before", before.to_vec())).with_bar(WITHIN)
     };
     [of("retain", held.retains, &before.retains), of("release", held.releases, &before.releases)]
 }

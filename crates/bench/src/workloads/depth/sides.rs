@@ -127,17 +127,15 @@ impl Turns {
     /// Drain and retain of the full side, against those of the other; `what` it is full of.
     pub(crate) fn figures(self, what: &str) -> Vec<Figure> {
         let n = u64::from(self.tasks) * u64::from(TURNS);
-        let samples = self.full.retains.len() as u64;
         let (empty, full) = (self.empty.drains, self.full.drains);
         let limit = Limit {
             name: "an empty queue, in turn".to_owned(),
             per_second: middle(&empty).unwrap_or_default(),
         };
-        let beside =
-            drained(self.workload, format!("drain of an empty queue, in turn ({what})"), n, empty);
+        let beside = drained(self.workload, format!("drain of an empty queue, in turn ({what})"), n, empty);
         let drain = drained(self.workload, format!("drain, {what}"), n, full).against(limit).with_bar(WITHIN);
         let retain = format!("retain, {what}");
-        let retain = latency(self.workload, retain, samples, self.full.retains, self.empty.retains);
+        let retain = latency(self.workload, retain, self.full.retains, self.empty.retains);
         vec![beside, drain, retain.with_bar(WITHIN)]
     }
 }
@@ -156,24 +154,33 @@ pub(super) fn drained(workload: Workload, config: String, n: u64, drains: Vec<(f
     }
 }
 
-/// Times against those in an empty queue. Rates are those of one caller at the median.
+/// Times against those in an empty queue.
 pub(crate) fn latency(
     workload: Workload,
     config: String,
-    n: u64,
     took: Vec<Duration>,
     empty: Vec<Duration>,
 ) -> Figure {
-    let (took, empty) = (Latencies::new(took), Latencies::new(empty));
+    against(workload, config, took, ("an empty queue", empty))
+}
+
+/// Times against those of something else, which has a name. Rates are those of one caller at the median.
+pub(super) fn against(
+    workload: Workload,
+    config: String,
+    took: Vec<Duration>,
+    (name, other): (&str, Vec<Duration>),
+) -> Figure {
+    let (took, other) = (Latencies::new(took), Latencies::new(other));
     let per_second = |p50_ms: f64| 1e3 / p50_ms.max(1e-6);
-    let name = format!(
-        "an empty queue, p50 {:.2} ms, p99 {:.2} ms",
-        empty.percentile(50).unwrap_or_default(),
-        empty.percentile(99).unwrap_or_default()
+    let described = format!(
+        "{name}, p50 {:.2} ms, p99 {:.2} ms",
+        other.percentile(50).unwrap_or_default(),
+        other.percentile(99).unwrap_or_default()
     );
-    let limit = Limit { name, per_second: empty.percentile(50).map_or(0.0, per_second) };
-    let figure =
-        Figure { per_second: took.percentile(50).map(per_second), ..Figure::new(workload, config, n) };
-    let beside = empty.curve().map(|curve| curve.named("an empty queue"));
+    let limit = Limit { name: described, per_second: other.percentile(50).map_or(0.0, per_second) };
+    let figure = Figure::new(workload, config, took.count());
+    let figure = Figure { per_second: took.percentile(50).map(per_second), ..figure };
+    let beside = other.curve().map(|curve| curve.named(name));
     figure.timing(&took).with_series(beside).against(limit)
 }

@@ -77,6 +77,5 @@ async fn in_front(bench: &Bench, empty: &mut Side, full: &mut Side, what: &str) 
         }
     }
     let config = format!("pickup of a task of priority 0, {what}");
-    let n = u64::from(bench.plan.samples);
-    Ok(latency(WORKLOAD, config, n, took, beside).with_bar(WITHIN))
+    Ok(latency(WORKLOAD, config, took, beside).with_bar(WITHIN))
 }
