@@ -37,6 +37,10 @@ impl Curve {
         self.points.push((size.into(), value));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+
     /// What it is at the end, against what it is at the start. Of times the rate is that of one caller.
     pub(super) fn figure(self) -> anyhow::Result<Figure> {
         let (first, last) = self.points.first().zip(self.points.last()).context("a curve without points")?;

@@ -19,6 +19,7 @@ use crate::args::Workload;
 use crate::bench::Bench;
 use crate::figure::{Figure, Limit};
 use crate::measure::Latencies;
+use crate::report;
 use crate::series::{Kind, Series};
 
 const QUEUE: &str = "pinned";
@@ -67,7 +68,7 @@ pub(crate) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 
     let at = format!("half of peak, pinned for {} s", pinned.as_secs());
     let whole = rate(at.clone(), &held).against(limit("before", &clean)).with_bar(WITHIN);
-    let left = Figure::new(WORKLOAD, format!("tasks behind at the end of {at}"), behind);
+    let left = late(format!("how far behind at the end of {at}"), held.released, Some(behind as f64 / half));
     let mut figures = vec![rate("peak".to_owned(), &peak), whole.with_series(over_time), left];
     figures.extend(latencies(&at, held, &clean));
     figures.extend(latencies(&format!("the last tenth of {at}"), end, &clean));
@@ -75,7 +76,7 @@ pub(crate) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     figures.push(rate(at.clone(), &slow).against(limit("before", &slow_clean)).with_bar(WITHIN));
     figures.extend(latencies(&at, slow, &slow_clean));
     figures.push(rate("peak, pinned".to_owned(), &peak_held).against(limit("peak before", &peak)));
-    figures.push(Figure { seconds: back, ..Figure::new(WORKLOAD, "until retains are as before", released) });
+    figures.push(late("until retains are as before".to_owned(), released, back));
     Ok(figures)
 }
 
@@ -168,6 +169,13 @@ fn rate(config: String, seconds: &Summary) -> Figure {
         per_second: Some(seconds.per_second()),
         ..Figure::new(WORKLOAD, config, seconds.released)
     }
+}
+
+/// A time that is longer than any of a task. `None`: longer than it was waited.
+fn late(config: String, n: u64, seconds: Option<f64>) -> Figure {
+    let said = seconds.map_or("longer than it was waited".to_owned(), |seconds| format!("{seconds:.2} s"));
+    report::note(&format!("{config}: {said}"));
+    Figure { seconds, ..Figure::new(WORKLOAD, config, n) }
 }
 
 /// Retains and releases against those before.

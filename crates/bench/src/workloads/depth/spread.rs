@@ -23,7 +23,7 @@ const QUEUE: &str = "growth-spread";
 const PROCESSES: [u32; 5] = [1, 2, 4, 8, 16];
 const PAYLOADS: [u32; 4] = [100, 1_000, 10_000, 102_400];
 /// The most bytes of payloads of one size.
-const BYTES: u32 = 64 << 20;
+const BYTES: u32 = 32 << 20;
 /// How many different payloads there are of one size.
 const DIFFERENT: usize = 32;
 /// The tasks of one call.
@@ -43,7 +43,7 @@ pub(super) async fn processes(bench: &Bench) -> anyhow::Result<Figure> {
 /// Tasks a second, of a backlog that is there at once for processes that wait for it.
 async fn drain_by(bench: &Bench, processes: u32) -> anyhow::Result<f64> {
     bench.queue(QUEUE).await?;
-    let tasks = u64::from(bench.plan.tasks);
+    let tasks = bench.plan.tasks.div_ceil(3);
     let mut readers = JoinSet::new();
     let (done, mut seen) = watch::channel(0_u64);
     let (over, _) = watch::channel(());
@@ -52,9 +52,10 @@ async fn drain_by(bench: &Bench, processes: u32) -> anyhow::Result<f64> {
         readers.spawn(read(process, done.clone(), over.subscribe()));
     }
     bench.checkpoint().await;
-    let metas = (0..bench.plan.tasks as usize).map(|task| TaskMeta::raw(bench.plan.payload(task).clone()));
+    let metas = (0..tasks as usize).map(|task| TaskMeta::raw(bench.plan.payload(task).clone()));
     let metas: Vec<_> = metas.collect();
     bench.manager.create_tasks(QUEUE, metas).await?;
+    let tasks = u64::from(tasks);
     let started = Instant::now();
     while *seen.borrow_and_update() < tasks {
         let told = tokio::time::timeout(STUCK, seen.changed()).await;
@@ -101,7 +102,7 @@ pub(super) async fn payloads(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     for bytes in PAYLOADS {
         let side = Side::new(bench, QUEUE).await?;
         let payloads = (0..DIFFERENT).map(|_| payload(bytes)).collect::<anyhow::Result<Vec<Json>>>()?;
-        let tasks = bench.plan.tasks.min(BYTES / bytes);
+        let tasks = bench.plan.tasks.div_ceil(3).min(BYTES / bytes);
         bench.checkpoint().await;
         let before = bench.wal_position().await?;
         let started = Instant::now();
