@@ -1,11 +1,12 @@
 //! What the command line asks for, and what follows from it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use pgmill::Json;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::child::ChildArgs;
 
@@ -18,6 +19,14 @@ pub(crate) struct Args {
     /// The database, as a URL or as name=value pairs; without it, an embedded PostgreSQL that is removed at the end
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
+
+    /// The folder of `initdb` and `postgres` for the embedded PostgreSQL; without it, the newest that is installed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bin_dir: Option<PathBuf>,
+
+    /// A setting of the embedded PostgreSQL, as in postgresql.conf; may be given repeatedly
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
 
     /// The workloads to run; without it, all but `backlog`, `finished`, `pinned` and `growth`, which take minutes
     #[arg(long, value_enum, value_name = "NAME", num_args = 1..)]
@@ -53,15 +62,45 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Writes the same to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Writes a report with plots: one file of HTML that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Makes a report of the results of earlier runs
+    Report(ReportArgs),
+    /// Prints what results say of the bars, as a table in Markdown
+    Bars(BarsArgs),
     /// What this program starts as its other processes
     #[command(hide = true)]
     Child(ChildArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// Files written by --json or --save
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The report: one file of HTML that needs nothing else
+    #[arg(long, value_name = "OUT")]
+    pub(crate) html: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BarsArgs {
+    /// Files written by --json or --save
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// How many different payloads there are: more than rows on a page, for the server compresses pages that it puts into
@@ -69,7 +108,7 @@ pub(crate) enum Command {
 pub(crate) const PAYLOADS: usize = 256;
 
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Workload {
@@ -77,7 +116,7 @@ pub(crate) enum Workload {
     EnqueueSingle,
     /// One caller that creates many tasks at once
     EnqueueBulk,
-    /// One process that retains and releases a backlog of no-op tasks
+    /// Processes that retain and release a backlog of no-op tasks
     Drain,
     /// The time from the commit of a task to its arrival at an idle worker, in this process and in another one
     Latency,
@@ -116,6 +155,8 @@ impl Workload {
 /// How much of each workload is run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
+    /// Whether variants are left out that tell little more.
+    pub(crate) quick: bool,
     pub(crate) rounds: u32,
     pub(crate) tasks: u32,
     /// How long callers create tasks one by one, or until `tasks` are created.
@@ -152,6 +193,7 @@ impl Args {
         let payloads = (0..PAYLOADS).map(|_| payload(self.payload)).collect::<anyhow::Result<_>>()?;
         let plan = if self.quick {
             Plan {
+                quick: true,
                 rounds: 1,
                 tasks: 30_000,
                 window: Duration::from_millis(1_500),
@@ -168,6 +210,7 @@ impl Args {
             }
         } else {
             Plan {
+                quick: false,
                 rounds: 3,
                 tasks: 100_000,
                 window: Duration::from_secs(5),
@@ -200,6 +243,11 @@ impl Args {
         };
         Workload::value_variants().iter().filter(|workload| wanted(workload)).copied().collect()
     }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// A JSON string of so many bytes. Its characters are random, for the server compresses long values.

@@ -6,13 +6,14 @@ use anyhow::{Context, ensure};
 use pgmill::{ConnectOptions, Manager, QueueMeta, Status};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Row};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Plan;
 use crate::costs::{Meter, WalRecords};
 use crate::cpu;
+use crate::machine::Origin;
 use crate::server::Server;
 
 const SETUP: &str = include_str!("../sql/setup.sql");
@@ -30,6 +31,7 @@ const FLUSH_WAL: &str = include_str!("../sql/flush_wal.sql");
 const NEXT_TRANSACTION: &str = include_str!("../sql/next_transaction.sql");
 const BACKEND: &str = include_str!("../sql/backend.sql");
 const TRANSACTIONS: &str = include_str!("../sql/transactions.sql");
+const DATE: &str = include_str!("../sql/date.sql");
 const SETTINGS: &str = include_str!("../sql/settings.sql");
 
 /// How often it is tried to remove all tasks, a second each.
@@ -200,17 +202,13 @@ impl Bench {
         Ok(self.control.query_one(TRANSACTIONS, &[]).await?.try_get(0)?)
     }
 
-    /// The machine and the settings, in one line.
-    pub(crate) async fn machine(&self) -> anyhow::Result<String> {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    /// Where its figures come from, with the word for where the server is.
+    pub(crate) async fn origin(&self, place: &str) -> anyhow::Result<Origin> {
         let rows = self.control.query(SETTINGS, &[]).await?;
-        let mut line = format!("{cores} cores");
-        for row in rows {
-            let (name, value): (String, String) = (row.try_get("name")?, row.try_get("value")?);
-            let name = if name == "server_version" { "PostgreSQL" } else { &name };
-            line += &format!(", {name} {value}");
-        }
-        Ok(line)
+        let setting = |row: &Row| Ok((row.try_get("name")?, row.try_get("value")?));
+        let settings = rows.iter().map(setting).collect::<Result<Vec<_>, tokio_postgres::Error>>()?;
+        let date = self.control.query_one(DATE, &[]).await?.try_get(0)?;
+        Ok(Origin::new(&settings, place, date))
     }
 
     /// Removes everything that was made, and disconnects.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::args::Workload;
 use crate::costs::Costs;
@@ -11,7 +11,7 @@ use crate::measure::{Latencies, median_by};
 use crate::series::Series;
 
 /// A result: of one round, or the median of all.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) workload: Workload,
     pub(crate) config: String,
@@ -44,13 +44,14 @@ pub(crate) struct Figure {
     /// How many times the limit `per_second` is.
     pub(crate) ratio: Option<f64>,
     /// What can be plotted.
+    #[serde(default)]
     pub(crate) series: Vec<Series>,
     #[serde(skip)]
     pub(crate) bar: Option<Bar>,
 }
 
 /// What the server does by itself, without pgmill.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Limit {
     pub(crate) name: String,
     pub(crate) per_second: f64,
@@ -147,6 +148,19 @@ impl Figure {
             Bar::Wal(bound) => at_most(self.wal_bytes_per_task, bound),
             Bar::Latency { p50, p99 } => at_most(self.p50_ms, p50) && at_most(self.p99_ms, p99),
         })
+    }
+
+    /// What of it is held against its bar; `None` where it has none.
+    pub(crate) fn judged(&self) -> Option<String> {
+        let or_nothing = |value: Option<String>| value.unwrap_or_else(|| "nothing".to_owned());
+        Some(or_nothing(match self.bar? {
+            Bar::Ratio(_) | Bar::Rate(_) => self.per_second.map(|it| format!("{it:.0}/s")),
+            Bar::Late(_) => self.p99_ms.map(|it| format!("p99 {it:.1} ms")),
+            Bar::Wal(_) => self.wal_bytes_per_task.map(|it| format!("{it:.0} B")),
+            Bar::Latency { .. } => {
+                self.p50_ms.zip(self.p99_ms).map(|(p50, p99)| format!("p50 {p50:.2} ms, p99 {p99:.1} ms"))
+            }
+        }))
     }
 
     /// The number that rounds are compared by.

@@ -8,11 +8,12 @@ mod drain;
 mod http;
 mod idle;
 mod latency;
+mod pools;
 mod retain;
 mod single;
 mod tickers;
 
-pub(crate) use backlog::backlog;
+pub(crate) use backlog::{History, backlog, fill};
 
 use crate::args::Workload;
 use crate::bench::Bench;

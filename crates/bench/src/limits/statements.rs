@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Statement};
 use crate::bench::Bench;
 use crate::figure::Limit;
 use crate::measure::per_second;
-use crate::workloads::backlog;
+use crate::workloads::{History, fill};
 
 const RETAIN: &str = include_str!("../../sql/retain_limit.sql");
 const RELEASE: &str = include_str!("../../sql/release_limit.sql");
@@ -26,10 +26,10 @@ const LOCKED: i16 = 4;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The most tasks a second, retained and released, at the best number of connections.
-pub(crate) async fn best_statements(bench: &Bench) -> anyhow::Result<Limit> {
+pub(crate) async fn best_statements(bench: &Bench, history: History) -> anyhow::Result<Limit> {
     let mut best: Option<Limit> = None;
     for connections in CONNECTIONS {
-        let per_second = drain(bench, connections).await?;
+        let per_second = drain(bench, connections, history).await?;
         if best.as_ref().is_none_or(|best| per_second > best.per_second) {
             let name = format!("retain + release, {BATCH} rows, {connections} connections");
             best = Some(Limit { name, per_second });
@@ -38,14 +38,14 @@ pub(crate) async fn best_statements(bench: &Bench) -> anyhow::Result<Limit> {
     best.context("no statement was measured")
 }
 
-async fn drain(bench: &Bench, connections: usize) -> anyhow::Result<f64> {
+async fn drain(bench: &Bench, connections: usize, history: History) -> anyhow::Result<f64> {
     let queue = format!("statements-{connections}");
     let tasks = u64::from(bench.plan.tasks);
     let mut clients = Vec::with_capacity(connections);
     for _ in 0..connections {
         clients.push(StatementClient::open(bench, &queue).await?);
     }
-    backlog(bench, &queue).await?;
+    fill(bench, history.queue(&queue), bench.plan.tasks).await?;
     bench.checkpoint().await;
     let released = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
@@ -58,7 +58,7 @@ async fn drain(bench: &Bench, connections: usize) -> anyhow::Result<f64> {
         ended??;
     }
     let took = started.elapsed();
-    bench.verify(&queue, Status::Released, tasks).await?;
+    bench.verify(&queue, Status::Released, history.kept(tasks)).await?;
     bench.clean().await?;
     Ok(per_second(tasks, took))
 }

@@ -11,7 +11,10 @@ use crate::figure::{Bar, Figure};
 use crate::limits;
 use crate::measure::{Latencies, per_second};
 
-const SMALL_CALL: u32 = 1_000;
+/// The tasks of a call, besides all in one.
+const CALLS: [u32; 3] = [100, 1_000, 10_000];
+/// The only one of them where there is little time.
+const USUAL: u32 = 1_000;
 const BAR: Bar = Bar::Ratio(0.7);
 
 pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
@@ -19,8 +22,8 @@ pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let limit = limits::copy(bench, tasks).await?;
     bench.clean().await?;
     let mut figures = Vec::new();
-    if tasks > SMALL_CALL {
-        figures.push(create(bench, SMALL_CALL).await?.against(limit.clone()));
+    for call in CALLS.into_iter().filter(|call| *call < tasks && (!bench.plan.quick || *call == USUAL)) {
+        figures.push(create(bench, call).await?.against(limit.clone()));
     }
     figures.push(create(bench, tasks).await?.against(limit).with_bar(BAR));
     Ok(figures)

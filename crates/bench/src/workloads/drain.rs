@@ -1,4 +1,4 @@
-//! One process that retains and releases a backlog of tasks whose work is nothing.
+//! One process that retains and releases a backlog of tasks whose work is nothing; and pools that do the same.
 //!
 //! ```text
 //!   fetcher: BATCH slots free ──▶ next_tasks(BATCH) ──▶ spawns each, with its slot
@@ -13,7 +13,8 @@ use pgmill::{Manager, Outcome, Retain, Status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::backlog::backlog;
+use super::backlog::{History, fill};
+use super::pools;
 use crate::args::Workload;
 use crate::bench::Bench;
 use crate::costs::{Costs, Progress};
@@ -44,42 +45,49 @@ impl Drained {
     fn wal(&self) -> Option<f64> {
         Some(self.created_wal + self.costs.wal_bytes_per_task?)
     }
+
+    fn figure(self, config: &str, n: u64) -> Figure {
+        let figure = Figure {
+            seconds: Some(self.took.as_secs_f64()),
+            per_second: Some(per_second(n, self.took)),
+            ..Figure::new(Workload::Drain, config, n)
+        };
+        figure.costing(self.costs)
+    }
 }
 
 pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
-    let limit = limits::best_statements(bench).await?;
+    let limit = limits::best_statements(bench, History::Kept).await?;
     let n = u64::from(bench.plan.tasks);
-    let drained = drain(bench, false).await?;
-    let figure = Figure {
-        seconds: Some(drained.took.as_secs_f64()),
-        per_second: Some(per_second(n, drained.took)),
-        ..Figure::new(Workload::Drain, "no-op tasks", n)
-    };
+    let drained = drain(bench, History::Kept, false).await?;
     let wal = Figure {
         wal_bytes_per_task: drained.wal(),
         ..Figure::new(Workload::Drain, "WAL, created to finished", n)
     };
-    let figure = figure.costing(drained.costs);
+    let figure = drained.figure("no-op tasks", n).against(limit.clone()).with_bar(BAR);
     let fair = bench.plan.payload(0).len() == WAL_BAR_PAYLOAD;
-    let mut figures =
-        vec![figure.against(limit).with_bar(BAR), if fair { wal.with_bar(WAL_BAR) } else { wal }];
+    let mut figures = vec![figure, if fair { wal.with_bar(WAL_BAR) } else { wal }];
     if bench.checkpoint().await {
-        let drained = drain(bench, true).await?;
+        let drained = drain(bench, History::Kept, true).await?;
         figures.push(Figure {
             wal_bytes_per_task: drained.wal(),
             ..Figure::new(Workload::Drain, "WAL, a checkpoint between", n)
         });
     }
+    figures.extend(pools::round(bench, &limit, BAR).await?);
+    let limit = limits::best_statements(bench, History::Dropped).await?;
+    let drained = drain(bench, History::Dropped, false).await?;
+    figures.push(drained.figure("no-op tasks, retention 0", n).against(limit));
     Ok(figures)
 }
 
 /// Creates a backlog and drains it. With a checkpoint before each of the two, the WAL holds a full image of every page that
 /// the second one changes; with one before both, hardly any.
-async fn drain(bench: &Bench, checkpoint_between: bool) -> anyhow::Result<Drained> {
+async fn drain(bench: &Bench, history: History, checkpoint_between: bool) -> anyhow::Result<Drained> {
     let queue = "drain";
     let tasks = bench.plan.tasks;
     bench.checkpoint().await;
-    let created_wal = backlog(bench, queue).await?;
+    let created_wal = fill(bench, history.queue(queue), tasks).await?;
     if checkpoint_between {
         bench.checkpoint().await;
     }
@@ -88,7 +96,7 @@ async fn drain(bench: &Bench, checkpoint_between: bool) -> anyhow::Result<Draine
     run(&bench.manager, queue, tasks, &meter.progress()).await?;
     let took = started.elapsed();
     let costs = meter.stop(tasks.into()).await?;
-    bench.verify(queue, Status::Released, tasks.into()).await?;
+    bench.verify(queue, Status::Released, history.kept(tasks.into())).await?;
     bench.clean().await?;
     Ok(Drained { took, created_wal, costs })
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use pgmill_testkit::TestDatabase;
 use serde_json::Value;
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 25] = [
     "workload",
     "config",
     "n",
@@ -29,7 +29,10 @@ const KEYS: [&str; 22] = [
     "limit",
     "ratio",
     "bar",
+    "judged",
     "met",
+    "machine",
+    "date",
 ];
 /// The workloads that need no server.
 const OF_THE_LIBRARY: [&str; 7] =
@@ -86,7 +89,7 @@ async fn every_workload_is_one_json_line_a_result() {
     let counts: Vec<(&str, usize)> =
         seen.iter().map(|(name, results)| (name.as_str(), results.len())).collect();
     let expected = [
-        ("drain", 3),
+        ("drain", 6),
         ("enqueue_bulk", 2),
         ("enqueue_single", 3),
         ("idle", 2),
@@ -107,6 +110,15 @@ async fn every_workload_is_one_json_line_a_result() {
         assert!(result["limit"]["name"].as_str().is_some_and(|name| !name.is_empty()), "{result}");
         assert!(result["wal_bytes_per_task"].as_f64().is_some_and(|bytes| bytes > 100.0), "{result}");
     }
+    // The server of tests is on this machine, and its WAL can be read.
+    for costing in seen["enqueue_single"].iter().chain(&seen["drain"][..1]).chain(&seen["drain"][3..]) {
+        for cost in ["commits_per_task", "dead_per_task", "client_cpu_s_per_million"] {
+            assert!(costing[cost].is_number(), "{cost}: {costing}");
+        }
+    }
+    // Each is updated and then deleted. What other tests write at the same time is counted too.
+    let drained = &seen["drain"][0];
+    assert!(drained["dead_per_task"].as_f64().is_some_and(|dead| dead >= 2.0), "{drained}");
     for latency in seen["latency"].iter().chain(&seen["tickers"]) {
         assert!(latency["p50_ms"].as_f64() <= latency["p99_ms"].as_f64(), "{latency}");
         assert!(latency["p50_ms"].is_number() && latency["limit"].is_null() && latency["ratio"].is_null());
@@ -143,7 +155,7 @@ async fn workloads_with_very_many_tasks_hold_them_against_few_and_lose_none() {
     }
     let curve = &of("growth", "retain, 1000 to 2000 tasks waiting")["series"][0];
     assert_eq!(curve["points"].as_array().map(Vec::len), Some(2), "{curve}");
-    let processes = &of("growth", "drain, 1 to 16 processes")["series"][0];
+    let processes = &of("growth", "drain by pools, 1 to 16 processes")["series"][0];
     assert_eq!(processes["points"].as_array().map(Vec::len), Some(5), "{processes}");
 }
 
@@ -180,6 +192,7 @@ async fn a_run_leaves_nothing_in_the_database() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let table = text(&output.stdout);
     assert!(table.contains("fsync") && table.contains("at least 0.8x"), "{table}");
+    assert!(!table.contains("B/connection"), "a column that is empty: {table}");
     let client = database.connect().await;
     let tables = ["queue", "task", "task_finished", "task_attempt", "task_count", "task_count_delta"];
     for table in tables {
@@ -188,6 +201,33 @@ async fn a_run_leaves_nothing_in_the_database() {
     }
     let schemas = client.query("select from pg_namespace where nspname = 'pgmill_bench'", &[]).await;
     assert!(schemas.expect("rows").is_empty());
+}
+
+#[tokio::test]
+async fn results_that_were_saved_become_a_report_and_a_table_of_the_bars() {
+    let database = TestDatabase::create().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
+    let (saved, of_run, of_file) = (path("results.jsonl"), path("run.html"), path("report.html"));
+    let arguments =
+        ["--quick", "--tasks", "200", "--workload", "latency", "--save", &saved, "--html", &of_run];
+    let output = bench(&arguments, database.url());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+
+    let nowhere = "postgres://nobody@127.0.0.1:1/nowhere";
+    let output = bench(&["report", &saved, "--html", &of_file], nowhere);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let page = std::fs::read_to_string(of_file).expect("a report");
+    assert!(page.contains("<svg") && page.contains("pickup by an idle worker"), "{page}");
+    assert_eq!(page, std::fs::read_to_string(of_run).expect("a report"));
+
+    let output = bench(&["bars", &saved], nowhere);
+    let table = text(&output.stdout);
+    assert_eq!(table.lines().count(), 5, "{table}");
+    assert!(table.contains("| p50 at most 1 ms, p99 5 ms |"), "{table}");
+
+    let output = bench(&["bars", &path("none.jsonl")], nowhere);
+    assert!(!output.status.success() && text(&output.stderr).contains("none.jsonl cannot be read"));
 }
 
 #[tokio::test]

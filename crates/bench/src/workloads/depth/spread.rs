@@ -1,25 +1,25 @@
 //! Drains by more and more processes, and of larger and larger payloads.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use pgmill::{Json, Status, TaskMeta};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::super::drain;
+use super::super::pools::{self, Shape};
 use super::growth::Curve;
 use super::sides::Side;
 use crate::args::payload;
 use crate::bench::Bench;
-use crate::child::Role;
 use crate::costs::Progress;
 use crate::figure::Figure;
 use crate::measure::per_second;
-use crate::process::Process;
 use crate::series::Kind;
 
 const QUEUE: &str = "growth-spread";
+/// The handlers that each runs at once, and what part of `--tasks` all of them get.
+const WORKERS: u32 = 50;
+const PART: u32 = 3;
 const PROCESSES: [u32; 5] = [1, 2, 4, 8, 16];
 const PAYLOADS: [u32; 4] = [100, 1_000, 10_000, 102_400];
 /// The most bytes of payloads of one size.
@@ -28,69 +28,15 @@ const BYTES: u32 = 32 << 20;
 const DIFFERENT: usize = 32;
 /// The tasks of one call.
 const CALL: usize = 200;
-/// After how long without a task the drain is taken for stuck.
-const STUCK: Duration = Duration::from_secs(30);
 
-/// The rate of a drain, over processes.
+/// The rate of a drain by worker pools, over processes.
 pub(super) async fn processes(bench: &Bench) -> anyhow::Result<Figure> {
-    let mut curve = Curve::new(Kind::Capacity, "drain", "processes");
+    let mut curve = Curve::new(Kind::Capacity, "drain by pools", "processes");
     for processes in PROCESSES {
-        curve.add(processes, drain_by(bench, processes).await?);
+        let figure = pools::drain(bench, &Shape { processes, workers: WORKERS, part: PART }).await?;
+        curve.add(processes, figure.per_second.context("a drain without a rate")?);
     }
     curve.figure()
-}
-
-/// Tasks a second, of a backlog that is there at once for processes that wait for it.
-async fn drain_by(bench: &Bench, processes: u32) -> anyhow::Result<f64> {
-    bench.queue(QUEUE).await?;
-    let tasks = bench.plan.tasks.div_ceil(3);
-    let mut readers = JoinSet::new();
-    let (done, mut seen) = watch::channel(0_u64);
-    let (over, _) = watch::channel(());
-    for _ in 0..processes {
-        let process = Process::start(bench, Role::Drainer).await?;
-        readers.spawn(read(process, done.clone(), over.subscribe()));
-    }
-    bench.checkpoint().await;
-    let metas = (0..tasks as usize).map(|task| TaskMeta::raw(bench.plan.payload(task).clone()));
-    let metas: Vec<_> = metas.collect();
-    bench.manager.create_tasks(QUEUE, metas).await?;
-    let tasks = u64::from(tasks);
-    let started = Instant::now();
-    while *seen.borrow_and_update() < tasks {
-        let told = tokio::time::timeout(STUCK, seen.changed()).await;
-        told.context("wrong count: not all tasks were drained")??;
-    }
-    let took = started.elapsed();
-    // Their input ends with it, and so do they.
-    drop(over);
-    while let Some(ended) = readers.join_next().await {
-        ended??;
-    }
-    let total = *seen.borrow();
-    ensure!(total == tasks, "wrong count: {total} tasks were released, not {tasks}");
-    bench.verify(QUEUE, Status::Released, tasks).await?;
-    bench.clean().await?;
-    Ok(per_second(tasks, took))
-}
-
-/// Adds up what a process says it has released, until it is over.
-async fn read(
-    mut process: Process,
-    done: watch::Sender<u64>,
-    mut over: watch::Receiver<()>,
-) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            line = process.line() => {
-                let released: u64 = line?.parse()?;
-                done.send_modify(|all| *all += released);
-            }
-            _ = over.changed() => break,
-        }
-    }
-    process.end().await?;
-    Ok(())
 }
 
 /// WAL and the rate of a drain, over the size of payloads.
@@ -102,7 +48,7 @@ pub(super) async fn payloads(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     for bytes in PAYLOADS {
         let side = Side::new(bench, QUEUE).await?;
         let payloads = (0..DIFFERENT).map(|_| payload(bytes)).collect::<anyhow::Result<Vec<Json>>>()?;
-        let tasks = bench.plan.tasks.div_ceil(3).min(BYTES / bytes);
+        let tasks = bench.plan.tasks.div_ceil(PART).min(BYTES / bytes);
         bench.checkpoint().await;
         let before = bench.wal_position().await?;
         let started = Instant::now();
