@@ -32,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "NAME", num_args = 1..)]
     pub(crate) workload: Vec<Workload>,
 
+    /// Runs every workload, also those that take long
+    #[arg(long, conflicts_with = "workload")]
+    pub(crate) all: bool,
+
     /// The length of each payload as JSON text, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=1_048_576))]
     payload: u32,
@@ -54,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=600))]
     pinned_minutes: Option<u32>,
 
-    /// Ends within three minutes: one round, short and small
+    /// Takes some five minutes: one round, short and small
     #[arg(long)]
     quick: bool,
 
@@ -238,9 +242,9 @@ impl Args {
     }
 
     pub(crate) fn workloads(&self) -> Vec<Workload> {
-        let wanted = |workload: &Workload| {
-            if self.workload.is_empty() { !workload.is_long() } else { self.workload.contains(workload) }
-        };
+        let by_default = |workload: &Workload| self.workload.is_empty() && !workload.is_long();
+        let wanted =
+            |workload: &Workload| self.all || by_default(workload) || self.workload.contains(workload);
         Workload::value_variants().iter().filter(|workload| wanted(workload)).copied().collect()
     }
 }

@@ -16,6 +16,7 @@ const COLUMNS: [Column; 19] = [
     text("", |it| it.figure.config.clone()),
     numbers("n", |it| it.figure.n.to_string()),
     numbers("per second", |it| number(it.figure.per_second, 0)),
+    numbers("ratio", |it| number(it.figure.ratio, 2)),
     numbers("p50 ms", |it| number(it.figure.p50_ms, 2)),
     numbers("p99 ms", |it| number(it.figure.p99_ms, 2)),
     numbers("p99.9 ms", |it| number(it.figure.p999_ms, 2)),
@@ -25,12 +26,11 @@ const COLUMNS: [Column; 19] = [
     numbers("HOT %", |it| number(it.figure.hot_share.map(|share| share * 100.0), 0)),
     numbers("server s/M", |it| number(it.figure.server_cpu_s_per_million, 1)),
     numbers("client s/M", |it| number(it.figure.client_cpu_s_per_million, 1)),
-    text("waits", |it| waits(&it.figure)),
     numbers("pgmill CPU %", |it| number(it.figure.server_cpu_percent, 0)),
     numbers("B/connection", |it| number(it.figure.bytes_per_connection, 0)),
     text("limit", |it| limit(&it.figure)),
-    numbers("ratio", |it| number(it.figure.ratio, 2)),
     text("bar", bar),
+    text("waits", |it| waits(&it.figure)),
 ];
 /// How many of the waits are shown, those that are the most.
 const WAITS: usize = 3;

@@ -11,7 +11,7 @@ const HEIGHT: f64 = 300.0;
 /// What is left of it for numbers beside the axes.
 const LEFT: f64 = 52.0;
 const BOTTOM: f64 = 40.0;
-const TOP: f64 = 10.0;
+const TOP: f64 = 24.0;
 const RIGHT: f64 = 20.0;
 /// How many colours there are; further lines are dashed.
 const COLOURS: usize = 8;
@@ -100,8 +100,8 @@ fn axes(text: &mut String, across: &Axis, up: &Axis, x: &str, y: &str) {
          <text x=\"{right}\" y=\"{:.1}\" text-anchor=\"end\">{x}</text>\
          <text x=\"{:.1}\" y=\"{:.1}\">{y}</text>",
         HEIGHT - 6.0,
-        LEFT + 6.0,
-        TOP + 10.0
+        LEFT - 6.0,
+        TOP - 10.0
     );
 }
 

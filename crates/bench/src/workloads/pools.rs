@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::backlog::{History, fill};
 use crate::args::Workload;
 use crate::bench::Bench;
-use crate::child::{Role, now};
+use crate::child::Role;
 use crate::costs::Progress;
 use crate::figure::{Bar, Figure, Limit};
 use crate::measure::per_second;
@@ -62,62 +62,102 @@ pub(super) async fn drain(bench: &Bench, shape: &Shape) -> anyhow::Result<Figure
     }
     bench.checkpoint().await;
     let meter = bench.meter().await?;
-    let started = now();
     for pool in &mut pools {
         pool.go().await?;
     }
-    let (pools, ended) = follow(pools, tasks.into(), &meter.progress()).await?;
+    let (pools, span) = follow(pools, tasks.into(), &meter.progress()).await?;
     let costs = meter.stop(tasks.into()).await?;
     for pool in pools {
         pool.end().await?;
     }
     bench.verify(QUEUE, Status::Released, tasks.into()).await?;
     bench.clean().await?;
-    let took = Duration::from_nanos(ended.saturating_sub(started));
     let config = match (shape.processes, shape.workers) {
         (1, 1) => "pool, 1 process, 1 worker".to_owned(),
         (1, workers) => format!("pool, 1 process, {workers} workers"),
         (processes, workers) => format!("pool, {processes} processes, {workers} workers each"),
     };
     let figure = Figure {
-        seconds: Some(took.as_secs_f64()),
-        per_second: Some(per_second(tasks.into(), took)),
+        seconds: Some(span.took().as_secs_f64()),
+        per_second: Some(span.per_second(tasks.into())),
         ..Figure::new(Workload::Drain, config, tasks.into())
     };
     Ok(figure.costing(costs))
 }
 
-/// Hears what pools say until they have done so many tasks together. Returns them, and when the last task was done.
-async fn follow(pools: Vec<Process>, tasks: u64, progress: &Progress) -> anyhow::Result<(Vec<Process>, u64)> {
+/// From when a pool first said what it had done to the last task. Before that, pools open their connections and find out how
+/// much to fetch at a time, which is little beside a backlog that takes minutes, and much beside one that takes seconds.
+/// Times are nanoseconds by the clock of the machine.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first: u64,
+    /// How many tasks were done by then.
+    before: u64,
+    last: u64,
+}
+
+impl Span {
+    const NONE: Self = Self { first: u64::MAX, before: 0, last: 0 };
+
+    /// With what a pool says.
+    fn heard(self, done: u64, at: u64) -> Self {
+        let (first, before) = if at < self.first { (at, done) } else { (self.first, self.before) };
+        Self { first, before, last: self.last.max(at) }
+    }
+
+    /// With what another pool said.
+    fn and(self, other: Self) -> Self {
+        Self { last: self.last.max(other.last), ..self.heard(other.before, other.first) }
+    }
+
+    fn took(self) -> Duration {
+        Duration::from_nanos(self.last.saturating_sub(self.first))
+    }
+
+    fn per_second(self, tasks: u64) -> f64 {
+        per_second(tasks.saturating_sub(self.before), self.took())
+    }
+}
+
+/// Hears what pools say until they have done so many tasks together. Returns them, and how long they took.
+async fn follow(
+    pools: Vec<Process>,
+    tasks: u64,
+    progress: &Progress,
+) -> anyhow::Result<(Vec<Process>, Span)> {
     let over = CancellationToken::new();
     let mut following = JoinSet::new();
     for mut pool in pools {
         let (progress, over) = (progress.clone(), over.clone());
         following.spawn(async move {
-            let (mut done, mut last) = (0, 0);
+            let (mut done, mut span) = (0, Span::NONE);
             loop {
-                let said = tokio::select! {
+                let (now_done, at) = tokio::select! {
                     said = pool.task() => said?,
                     () = over.cancelled() => break,
                 };
-                progress.add(said.0 - done);
-                (done, last) = said;
+                progress.add(now_done - done);
+                done = now_done;
+                // A pool that has done nothing yet says that it is alive.
+                if done > 0 {
+                    span = span.heard(done, at);
+                }
                 if progress.get() >= tasks {
                     over.cancel();
                 }
             }
-            anyhow::Ok((pool, last))
+            anyhow::Ok((pool, span))
         });
     }
     let watch = watch(progress, &over);
     let followed = async {
-        let (mut pools, mut ended) = (Vec::new(), 0);
+        let (mut pools, mut span) = (Vec::new(), Span::NONE);
         while let Some(followed) = following.join_next().await {
-            let (pool, last) = followed??;
+            let (pool, of_pool) = followed??;
             pools.push(pool);
-            ended = ended.max(last);
+            span = span.and(of_pool);
         }
-        anyhow::Ok((pools, ended))
+        anyhow::Ok((pools, span))
     };
     let (followed, ()) = tokio::try_join!(followed, watch)?;
     ensure!(progress.get() == tasks, "wrong count: {} tasks were done, not {tasks}", progress.get());
@@ -133,5 +173,21 @@ async fn watch(progress: &Progress, over: &CancellationToken) -> anyhow::Result<
             () = over.cancelled() => return Ok(()),
         }
         ensure!(progress.get() > before, "wrong count: only {before} tasks of the backlog were done");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_from_the_first_word_of_any_pool_to_the_last_task_of_all() {
+        let second = 1_000_000_000;
+        let one = Span::NONE.heard(10, 3 * second).heard(500, 9 * second);
+        let other = Span::NONE.heard(20, second).heard(300, 5 * second);
+        for together in [Span::NONE.and(one).and(other), Span::NONE.and(other).and(Span::NONE).and(one)] {
+            assert_eq!(together.took(), Duration::from_secs(8));
+            assert!((together.per_second(820) - 100.0).abs() < 1e-9, "{together:?}");
+        }
     }
 }
