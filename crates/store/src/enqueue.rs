@@ -10,8 +10,9 @@ use tokio_postgres::{GenericClient, Row};
 use crate::error::StoreError;
 use crate::row::{Reader, corrupt};
 use crate::session::run;
-use crate::statement::{ENQUEUE, RESERVE_IDS};
+use crate::statement::{ENQUEUE, RESERVE_IDS, WAKE};
 use crate::store::Store;
+use crate::waiter::{Arrival, Waking, kept};
 
 /// A task to be created.
 #[derive(Debug, Clone)]
@@ -159,6 +160,25 @@ impl Store {
         sending: Sending,
     ) -> Result<Vec<Enqueued>, StoreError> {
         self.enqueue_columns(Columns::of(tasks, flight(tasks), sending)).await
+    }
+
+    /// As [`enqueue`](Self::enqueue) for the first time, with a [`wake`](Self::wake) right behind it, on the same connection:
+    /// the server runs it when the tasks are committed, without waiting for this process to have heard of that. The answer
+    /// to the tasks does not wait for it. If they are not created, others are woken for nothing. Not behind a pooler.
+    ///
+    /// # Errors
+    /// Those of [`enqueue`](Self::enqueue).
+    pub async fn enqueue_and_wake<T: std::borrow::Borrow<NewTask> + Sync>(
+        &self,
+        tasks: &[T],
+        process: i64,
+        arrivals: &[Arrival],
+    ) -> Result<(Vec<Enqueued>, Waking), StoreError> {
+        let columns = Columns::of(tasks, flight(tasks), Sending::First);
+        let params = columns.params();
+        let (first, second) = ((&ENQUEUE, params.as_slice()), (&WAKE, kept(process, arrivals)));
+        let (rows, behind) = self.session().await?.query_then(first, second, self.deadline()).await?;
+        Ok((read(&rows, tasks.len()).map_err(StoreError::unread)?, Waking(behind)))
     }
 
     /// As [`enqueue`](Self::enqueue), but all or none: if one task is refused, none is created, though the others are not

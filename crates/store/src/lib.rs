@@ -44,5 +44,5 @@ pub use store::Store;
 pub use tickers::{CronSchedule, KnownTicker};
 pub use ticks::{ClaimTicks, ClaimedTicks, CronDecision, Tick, TickLease, Undecided};
 pub use tokens::KnownToken;
-pub use waiter::Arrival;
+pub use waiter::{Arrival, Waking};
 pub use watcher::{News, Told};

@@ -110,6 +110,12 @@ impl<F: Flight> Batcher<F> {
         self.inner.push(Waiting { call, _room: None })
     }
 
+    /// Whether a call would depart at once, alone, and nothing is in the air.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.inner.state();
+        !state.closed && state.flying == 0 && state.waiting.is_empty()
+    }
+
     /// Takes no more calls, and returns when those that were taken are answered.
     pub(crate) async fn close(&self) {
         self.inner.room.close();
