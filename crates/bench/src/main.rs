@@ -110,7 +110,7 @@ async fn rounds(bench: &Bench, args: &Args, figures: &mut Vec<Figure>) -> anyhow
         report::note("this user may not CHECKPOINT: the figures for WAL depend on when the last one was");
     }
     for round in 1..=bench.plan.rounds {
-        for workload in args.workloads() {
+        for workload in args.workloads().into_iter().filter(|workload| round == 1 || !workload.is_long()) {
             report::note(&format!("round {round} of {}: {workload:?}", bench.plan.rounds));
             figures.extend(workload.round(bench).await?);
         }

@@ -3,6 +3,7 @@
 mod backlog;
 mod bulk;
 mod connections;
+mod depth;
 mod drain;
 mod http;
 mod idle;
@@ -28,6 +29,10 @@ impl Workload {
             Self::Latency => latency::round(bench).await?,
             Self::Retain => retain::round(bench).await?,
             Self::Tickers => tickers::round(bench).await?,
+            Self::Backlog => depth::backlog(bench).await?,
+            Self::Finished => depth::finished(bench).await?,
+            Self::Pinned => depth::pinned(bench).await?,
+            Self::Growth => depth::growth(bench).await?,
             Self::Idle => idle::round(bench).await?,
             Self::Http => http::round(bench).await?,
             Self::Connections => connections::round(bench).await?,

@@ -101,14 +101,21 @@ async fn drain(bench: &Bench, history: History, checkpoint_between: bool) -> any
     Ok(Drained { took, created_wal, costs })
 }
 
-async fn run(manager: &Manager, queue: &str, tasks: u32, progress: &Progress) -> anyhow::Result<()> {
+/// Retains and releases so many tasks, which may be some of more.
+pub(super) async fn run(
+    manager: &Manager,
+    queue: &str,
+    tasks: u32,
+    progress: &Progress,
+) -> anyhow::Result<()> {
     let slots = Arc::new(Semaphore::new(SLOTS));
     let mut running = JoinSet::new();
     let mut left = tasks as usize;
     let mut last_found = Instant::now();
     while left > 0 {
         let mut free = Arc::clone(&slots).acquire_many_owned(BATCH).await?;
-        let found = manager.next_tasks("bench", &[queue], Retain::new().count(BATCH as usize)).await?;
+        let found =
+            manager.next_tasks("bench", &[queue], Retain::new().count(left.min(BATCH as usize))).await?;
         if !found.is_empty() {
             last_found = Instant::now();
         }

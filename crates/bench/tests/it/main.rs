@@ -94,7 +94,7 @@ async fn every_workload_is_one_json_line_a_result() {
         ("enqueue_single", 3),
         ("idle", 2),
         ("latency", 3),
-        ("retain", 2),
+        ("retain", 4),
         ("tickers", 1),
     ];
     assert_eq!(counts, expected);
@@ -124,6 +124,39 @@ async fn every_workload_is_one_json_line_a_result() {
         assert!(latency["p50_ms"].is_number() && latency["limit"].is_null() && latency["ratio"].is_null());
         assert!(latency["bar"].is_string() && latency["met"].is_boolean(), "{latency}");
     }
+}
+
+#[tokio::test]
+async fn workloads_with_very_many_tasks_hold_them_against_few_and_lose_none() {
+    let database = TestDatabase::create().await;
+    let arguments = ["--quick", "--json", "--tasks", "300", "--deep", "2000", "--workload"];
+    let output = bench(&[&arguments[..], &["backlog", "finished", "growth"]].concat(), database.url());
+    let seen = results(&output);
+    let of = |workload: &str, config: &str| -> &Value {
+        let found = seen[workload].iter().find(|result| result["config"] == config);
+        found.unwrap_or_else(|| panic!("no {config} in {:?}", seen[workload]))
+    };
+    let against_few = [
+        ("backlog", "drain, 2000 waiting"),
+        ("backlog", "retain, 2000 waiting"),
+        ("backlog", "pickup of a task of priority 0, 2000 waiting"),
+        ("finished", "drain, 2000 finished"),
+        ("finished", "retain, 2000 finished"),
+        ("finished", "drain while a day with 1000 finished is written anew"),
+        ("finished", "drain while 200 finished are deleted"),
+    ];
+    for (workload, config) in against_few {
+        let result = of(workload, config);
+        assert!(result["ratio"].is_number() && result["bar"] == "at least 0.91x", "{result}");
+    }
+    for (workload, what) in [("backlog", "waiting"), ("finished", "finished")] {
+        let result = of(workload, &format!("list_tasks of a queue from the middle, 2000 {what}"));
+        assert!(result["p99_ms"].is_number() && result["bar"].is_string(), "{result}");
+    }
+    let curve = &of("growth", "retain, 1000 to 2000 tasks waiting")["series"][0];
+    assert_eq!(curve["points"].as_array().map(Vec::len), Some(2), "{curve}");
+    let processes = &of("growth", "drain by pools, 1 to 16 processes")["series"][0];
+    assert_eq!(processes["points"].as_array().map(Vec::len), Some(5), "{processes}");
 }
 
 #[tokio::test]
