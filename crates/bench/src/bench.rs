@@ -44,7 +44,7 @@ pub(crate) struct Bench {
     pub(crate) url: String,
     /// The first process of the server, where that is on this machine.
     pub(crate) postmaster: Option<u32>,
-    options: ConnectOptions,
+    pub(crate) options: ConnectOptions,
     /// For what is not measured.
     control: Client,
     /// Whether `control` can read WAL.
@@ -126,12 +126,24 @@ impl Bench {
         Ok(())
     }
 
-    /// Removes what a round has left.
-    pub(crate) async fn clean(&self) -> anyhow::Result<()> {
+    /// Removes all tasks and tickers, but no queue.
+    pub(crate) async fn forget_tasks(&self) -> anyhow::Result<()> {
         let namespace = self.manager.namespace().as_str();
         self.control.execute(FORGET_TASKS, &[&namespace]).await?;
-        for queue in self.manager.list_queues(ListRequest::new()).await?.body {
-            self.manager.delete_queue(queue.queue.as_str()).await?;
+        Ok(())
+    }
+
+    /// Removes what a round has left.
+    pub(crate) async fn clean(&self) -> anyhow::Result<()> {
+        self.forget_tasks().await?;
+        loop {
+            let queues = self.manager.list_queues(ListRequest::new()).await?.body;
+            if queues.is_empty() {
+                break;
+            }
+            for queue in queues {
+                self.manager.delete_queue(queue.queue.as_str()).await?;
+            }
         }
         self.control.batch_execute(TRUNCATE_LIMITS).await?;
         self.control.batch_execute(VACUUM).await?;
