@@ -138,6 +138,14 @@ pub(crate) enum Workload {
     Pinned,
     /// What retains take as backlog, history, queues, processes and payloads grow
     Growth,
+    /// Tasks created at fixed rates, done by another process, and the highest rate that is held
+    Sustained,
+    /// Pickup of a few tasks a second, with LISTEN and without
+    LowLoad,
+    /// Tasks due now and later, some tried twice, on top of many of the future
+    Mixed,
+    /// A thousand queues, a few of which have most of the tasks, against one
+    Queues,
     /// Requests to the server, and the same asked of the library
     Http,
     /// Many connections that wait for tasks and watch events, and the server beside them
@@ -174,7 +182,7 @@ pub(crate) struct Plan {
     pub(crate) tickers: u32,
     /// How many connections are open.
     pub(crate) connections: u32,
-    /// How long tickers tick, and idle pools are watched.
+    /// How long tickers tick, idle pools are watched, and rates are offered.
     pub(crate) watch: Duration,
     /// How many tasks wait at most.
     pub(crate) deep: u32,
@@ -182,6 +190,14 @@ pub(crate) struct Plan {
     pub(crate) history: u32,
     /// How long a transaction is held open.
     pub(crate) pinned: Duration,
+    /// The rates that are offered, in tasks a second.
+    pub(crate) rates: &'static [u32],
+    /// How many queues there are where there are many.
+    pub(crate) queues: u32,
+    /// How many tasks are due in an hour or two.
+    pub(crate) future: u32,
+    /// The most tasks of a rate: `--tasks`, where it is given.
+    pub(crate) most: u32,
     payloads: Vec<Json>,
 }
 
@@ -210,6 +226,10 @@ impl Args {
                 deep: 100_000,
                 history: 200_000,
                 pinned: Duration::from_secs(10),
+                rates: &[1_000, 5_000],
+                queues: 1_000,
+                future: 10_000,
+                most: u32::MAX,
                 payloads,
             }
         } else {
@@ -227,10 +247,16 @@ impl Args {
                 deep: 10_000_000,
                 history: 10_000_000,
                 pinned: Duration::from_secs(600),
+                rates: &[1_000, 5_000, 20_000],
+                queues: 1_000,
+                future: 1_000_000,
+                most: u32::MAX,
                 payloads,
             }
         };
         let tasks = self.tasks.unwrap_or(plan.tasks);
+        let most = self.tasks.unwrap_or(plan.most);
+        let (future, queues) = (plan.future.min(most), plan.queues.min(most));
         let rounds = self.rounds.unwrap_or(plan.rounds);
         let (samples, slow_samples) = (plan.samples.min(tasks), plan.slow_samples.min(tasks));
         let (tickers, connections) = (plan.tickers.min(tasks), plan.connections.min(tasks));
@@ -238,7 +264,21 @@ impl Args {
         let deep = |most: u32| self.deep.unwrap_or_else(|| most.min(self.tasks.unwrap_or(most)));
         let (deep, history) = (deep(plan.deep), deep(plan.history));
         let pinned = self.pinned_minutes.map_or(plan.pinned, |minutes| Duration::from_secs(60) * minutes);
-        Ok(Plan { deep, history, pinned, tasks, rounds, samples, slow_samples, tickers, connections, ..plan })
+        Ok(Plan {
+            deep,
+            history,
+            pinned,
+            tasks,
+            most,
+            future,
+            queues,
+            rounds,
+            samples,
+            slow_samples,
+            tickers,
+            connections,
+            ..plan
+        })
     }
 
     pub(crate) fn workloads(&self) -> Vec<Workload> {

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use anyhow::{Context, ensure};
-use pgmill::{ConnectOptions, Manager, QueueMeta, Status};
+use pgmill::{ConnectOptions, ListRequest, Manager, QueueMeta, Status};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
@@ -48,7 +48,7 @@ pub(crate) struct Bench {
     pub(crate) url: String,
     /// The first process of the server, where that is on this machine.
     pub(crate) postmaster: Option<u32>,
-    options: ConnectOptions,
+    pub(crate) options: ConnectOptions,
     /// For what is not measured.
     control: Client,
     /// Whether `control` can read WAL.
@@ -130,8 +130,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Removes what a round has left.
-    pub(crate) async fn clean(&self) -> anyhow::Result<()> {
+    /// Removes all tasks and tickers, but no queue.
+    pub(crate) async fn forget_tasks(&self) -> anyhow::Result<()> {
         let namespace = self.manager.namespace().as_str();
         let mut tries = 0;
         while let Err(error) = self.control.execute(FORGET_TASKS, &[&namespace]).await {
@@ -142,6 +142,21 @@ impl Bench {
             // Maintenance may be at work on the same tables.
             if !contended || tries == FORGET_TRIES {
                 return Err(error).context("tasks could not be removed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what a round has left.
+    pub(crate) async fn clean(&self) -> anyhow::Result<()> {
+        self.forget_tasks().await?;
+        loop {
+            let queues = self.manager.list_queues(ListRequest::new()).await?.body;
+            if queues.is_empty() {
+                break;
+            }
+            for queue in queues {
+                self.manager.delete_queue(queue.queue.as_str()).await?;
             }
         }
         self.control.batch_execute(TRUNCATE_LIMITS).await?;

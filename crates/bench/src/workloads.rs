@@ -8,9 +8,13 @@ mod drain;
 mod http;
 mod idle;
 mod latency;
+mod low_load;
+mod mixed;
 mod pools;
+mod queues;
 mod retain;
 mod single;
+mod sustained;
 mod tickers;
 
 pub(crate) use backlog::{History, backlog, fill};
@@ -34,6 +38,10 @@ impl Workload {
             Self::Pinned => depth::pinned(bench).await?,
             Self::Growth => depth::growth(bench).await?,
             Self::Idle => idle::round(bench).await?,
+            Self::Sustained => sustained::round(bench).await?,
+            Self::LowLoad => low_load::round(bench).await?,
+            Self::Mixed => mixed::round(bench).await?,
+            Self::Queues => queues::round(bench).await?,
             Self::Http => http::round(bench).await?,
             Self::Connections => connections::round(bench).await?,
         };

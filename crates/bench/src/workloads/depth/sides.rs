@@ -43,7 +43,7 @@ impl Side {
     pub(crate) async fn drain(&mut self, bench: &Bench, tasks: u32) -> anyhow::Result<(f64, Costs)> {
         let meter = bench.meter().await?;
         let started = Instant::now();
-        drain::run(&self.manager, self.queue, tasks, &meter.progress()).await?;
+        drain::run(&self.manager, &[self.queue], drain::of(tasks), &meter.progress()).await?;
         let rate = per_second(tasks.into(), started.elapsed());
         self.released += u64::from(tasks);
         Ok((rate, meter.stop(tasks.into()).await?))

@@ -59,7 +59,7 @@ pub(super) async fn payloads(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         }
         creating.add(bytes, per_second(tasks.into(), started.elapsed()));
         let started = Instant::now();
-        drain::run(&side.manager, QUEUE, tasks, &Progress::default()).await?;
+        drain::run(&side.manager, &[QUEUE], drain::of(tasks), &Progress::default()).await?;
         draining.add(bytes, per_second(tasks.into(), started.elapsed()));
         wal.add(bytes, (bench.wal_position().await? - before) as f64 / f64::from(tasks));
         bench.verify(QUEUE, Status::Released, tasks.into()).await?;
