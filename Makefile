@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench bench-full schemathesis prerequisites prerequisites-tests
+.PHONY: help run test test-long check fmt clippy doc bench bench-full guard schemathesis prerequisites prerequisites-tests prerequisites-guard
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
@@ -13,6 +13,7 @@ help:
 	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
 	@echo 'make bench      measure for five minutes, on a PostgreSQL of its own; writes target/bench (BENCH="--bin-dir DIR" and others)'
 	@echo 'make bench-full measure everything, for hours'
+	@echo 'make guard      hold what a task costs, in instructions, WAL and statements (UPDATE_GUARD=1 to accept what it costs now)'
 
 run: prerequisites
 	cargo run --release --locked -p pgmill-cli -- demo --serve $(DEMO)
@@ -62,11 +63,19 @@ bench-full: prerequisites
 	mkdir -p target/bench/full
 	$(call MEASURE,target/bench/full) --all $(BENCH)
 
+# What is counted is what is shipped: the same profile.
+guard: prerequisites-guard
+	cargo build --release --locked -p pgmill-bench --bin pgmill-guard
+	$${CARGO_TARGET_DIR:-target}/release/pgmill-guard $(if $(UPDATE_GUARD),--accept)
+
 prerequisites:
 	@scripts/prerequisites
 
 prerequisites-tests:
 	@scripts/prerequisites tests
+
+prerequisites-guard:
+	@scripts/prerequisites guard
 
 # The examples in TypeScript, as JavaScript.
 examples/typescript/dist: $(wildcard examples/typescript/*.ts examples/typescript/*.json)

@@ -222,7 +222,8 @@ impl Manager {
                 Ok(Released { id, status: now.status.unwrap_or(Status::Released), task: Some(*now) })
             }
             ReleaseAnswer::Settled(status) => {
-                let task = self.shared.store.get_task(&self.namespace, fence.id()).await;
+                // In a box, for the future of every release is as large as what it may ever wait for.
+                let task = Box::pin(self.shared.store.get_task(&self.namespace, fence.id())).await;
                 // The release is known to be done. That it cannot be looked at just now is no reason to say otherwise.
                 Ok(Released { id, status, task: task.ok().flatten() })
             }

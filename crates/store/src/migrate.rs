@@ -151,12 +151,12 @@ impl<'a> Migrator<'a> {
 /// What the record says: versions, and the oldest binary each allows.
 async fn applied(transaction: &Transaction<'_>) -> Result<Vec<(i32, String)>, StoreError> {
     let rows = run(transaction, &MIGRATION_SCHEMA, &[]).await?;
-    let exists: bool = rows.first().map_or(Ok(false), |row| Reader(row).get("recorded"))?;
+    let exists: bool = rows.first().map_or(Ok(false), |row| Reader::of(row).get("recorded"))?;
     if !exists {
         return Ok(Vec::new());
     }
     let rows = run(transaction, &MIGRATION_LIST, &[]).await?;
-    rows.iter().map(Reader).map(|row| Ok((row.get("version")?, row.get("min_binary")?))).collect()
+    rows.iter().map(Reader::of).map(|row| Ok((row.get("version")?, row.get("min_binary")?))).collect()
 }
 
 fn up_to_date(applied: &[(i32, String)]) -> Result<Option<Migrated>, MigrateError> {

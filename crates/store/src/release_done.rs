@@ -64,13 +64,13 @@ impl Store {
             sorted.iter().map(|(_, ending)| ending.outcome.result().map(Json::as_str)).collect();
         let rows =
             self.query(&RELEASE_DONE, &[&namespace.as_str(), &ids, &attempts, &holders, &results]).await?;
-        let row = rows.first().map(Reader);
+        let row = rows.first().map(Reader::of);
         let row = row.ok_or_else(|| StoreError::unexpected("release_done did not answer"))?;
         for number in row.get::<Option<Vec<i32>>>("released")?.unwrap_or_default() {
             let place = usize::try_from(number).unwrap_or_default().wrapping_sub(1);
             let (index, _) = *sorted.get(place).ok_or_else(|| corrupt("released", number))?;
             released[index] = true;
         }
-        Ok((row.get("ended_at")?, released))
+        Ok((row.time("ended_at")?, released))
     }
 }

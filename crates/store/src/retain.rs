@@ -5,7 +5,8 @@ use pgmill_schema::{Namespace, QueueName, Status, Task, WorkerName};
 use tokio_postgres::types::ToSql;
 
 use crate::error::StoreError;
-use crate::row::{Reader, remaining};
+use crate::row::{QueueNames, Reader, corrupt, remaining};
+use crate::stamp::Stamp;
 use crate::statement::{RETAIN, RETAIN_ONE, WANTED_QUEUES};
 use crate::store::Store;
 
@@ -88,7 +89,7 @@ impl Store {
         let lost: Vec<i64> = lost.iter().flat_map(|&lost| [lost, lost | FENCED]).collect();
         let floor_queues: Vec<i32> = floors.iter().map(|floor| floor.queue_id).collect();
         let floor_priorities: Vec<i16> = floors.iter().map(|floor| floor.priority).collect();
-        let floor_times: Vec<Timestamp> = floors.iter().map(|floor| floor.at).collect();
+        let floor_times: Vec<Stamp> = floors.iter().map(|floor| floor.at.into()).collect();
         let floor_ids: Vec<i64> = floors.iter().map(|floor| floor.id).collect();
         // The parameters that both statements have.
         let callers_are: [&(dyn ToSql + Sync); 4] = [&wants, &workers, &leases, &fenced];
@@ -103,7 +104,8 @@ impl Store {
             let wanted = Wanted::of(demands, callers);
             self.query(&RETAIN, &[&wanted.params()[..], &callers_are, &floors_are].concat()).await?
         };
-        rows.iter().map(|row| read(&Reader(row), demands, callers, holder)).collect()
+        let mut queues = QueueNames::default();
+        rows.iter().map(|row| read(&Reader::of(row), &mut queues, demands, callers, holder)).collect()
     }
 
     /// The ids of the queues that are wanted, and the time by the database's clock, which a [`Floor`] is made of.
@@ -117,7 +119,7 @@ impl Store {
         let queues: Vec<&str> = demand.queues.iter().map(QueueName::as_str).collect();
         let rows = self.query_again(&WANTED_QUEUES, &[&demand.namespace.as_str(), &queues]).await?;
         let read = |row: Reader<'_>| Ok((row.get("id")?, row.queue_name()?, row.get("now")?));
-        rows.iter().map(Reader).map(read).collect()
+        rows.iter().map(Reader::of).map(read).collect()
     }
 }
 
@@ -155,6 +157,7 @@ impl<'a> Wanted<'a> {
 
 fn read(
     row: &Reader<'_>,
+    queues: &mut QueueNames,
     demands: &[Demand],
     callers: &[Caller],
     holder: i64,
@@ -163,34 +166,34 @@ fn read(
     let by = callers
         .get(caller)
         .ok_or_else(|| StoreError::unexpected("retain answered a task for a caller that did not ask"))?;
-    let created_at: Timestamp = row.get("created_at")?;
-    let run_at: Timestamp = row.get("run_at")?;
-    let (attempt, spared) = (row.get("attempt")?, row.get("spared")?);
-    Ok(Retained {
-        caller,
-        queue_id: row.get("queue_id")?,
-        run_at,
-        task: Task {
-            id: row.id()?,
-            payload: row.json("payload")?,
-            delayed_at: (run_at != created_at).then_some(run_at),
-            worker: Some(by.worker.as_str().to_owned()),
-            namespace: demands[by.demand].namespace.clone(),
-            queue: row.queue_name()?,
-            result: None,
-            created_at,
-            started_at: row.get("started_at")?,
-            finished_at: None,
-            dies_at: row.get("dies_at")?,
-            retries: remaining(Status::Retained, row.get("retries")?, attempt, spared),
-            status: Some(Status::Retained),
-            priority: row.priority()?,
-            attempt: row.unsigned("attempt")?,
-            key: row.get("key")?,
-            traceparent: row.get("traceparent")?,
-            lease_until: row.get("lease_until")?,
-            holder: Some(if by.fenced { holder | FENCED } else { holder }),
-            attempts: Vec::new(),
-        },
-    })
+    // In the order of the columns.
+    let (id, queue_id, queue) = (row.id()?, row.get("queue_id")?, queues.of(row.get("queue")?)?);
+    let (priority, created_at, run_at) = (row.priority()?, row.time("created_at")?, row.time("run_at")?);
+    let (dies_at, started_at) = (row.optional_time("dies_at")?, row.optional_time("started_at")?);
+    let lease_until = row.optional_time("lease_until")?;
+    let (attempt, spared, retries): (i32, _, _) =
+        (row.get("attempt")?, row.get("spared")?, row.get("retries")?);
+    let task = Task {
+        payload: row.json("payload")?,
+        key: row.get("key")?,
+        traceparent: row.get("traceparent")?,
+        id,
+        delayed_at: (run_at != created_at).then_some(run_at),
+        worker: Some(by.worker.as_str().to_owned()),
+        namespace: demands[by.demand].namespace.clone(),
+        queue,
+        result: None,
+        created_at,
+        started_at,
+        finished_at: None,
+        dies_at,
+        retries: remaining(Status::Retained, retries, attempt, spared),
+        status: Some(Status::Retained),
+        priority,
+        attempt: u32::try_from(attempt).map_err(|_| corrupt("attempt", attempt))?,
+        lease_until,
+        holder: Some(if by.fenced { holder | FENCED } else { holder }),
+        attempts: Vec::new(),
+    };
+    Ok(Retained { caller, queue_id, run_at, task })
 }

@@ -18,7 +18,7 @@ impl Store {
     /// Those of any statement.
     pub async fn get_task(&self, namespace: &Namespace, id: i64) -> Result<Option<Task>, StoreError> {
         let rows = self.query_again(&GET_TASK, &[&namespace.as_str(), &id]).await?;
-        rows.first().map(|row| Reader(row).task()).transpose()
+        rows.first().map(|row| Reader::of(row).task()).transpose()
     }
 
     /// As [`get_task`](Self::get_task), in the transaction of `client`.
@@ -31,7 +31,7 @@ impl Store {
         id: i64,
     ) -> Result<Option<Task>, StoreError> {
         let rows = run(client, &GET_TASK, &[&namespace.as_str(), &id]).await?;
-        rows.first().map(|row| Reader(row).task()).transpose()
+        rows.first().map(|row| Reader::of(row).task()).transpose()
     }
 
     /// As [`get_task`](Self::get_task), with the attempts that did not succeed, first to last.
@@ -45,7 +45,7 @@ impl Store {
     ) -> Result<Option<Task>, StoreError> {
         let Some(mut task) = self.get_task(namespace, id).await? else { return Ok(None) };
         let rows = self.query_again(&LIST_ATTEMPTS, &[&namespace.as_str(), &id]).await?;
-        task.attempts = rows.iter().map(|row| Reader(row).attempt()).collect::<Result<_, _>>()?;
+        task.attempts = rows.iter().map(|row| Reader::of(row).attempt()).collect::<Result<_, _>>()?;
         Ok(Some(task))
     }
 
@@ -62,14 +62,14 @@ impl Store {
         let queue = filter.queue.as_ref().map(QueueName::as_str);
         let status = filter.status.map(Status::code);
         let counted = self.query_again(&COUNT_TASKS, &[&namespace, &queue, &status]).await?;
-        let count = counted.first().map(|row| Reader(row).count("count")).transpose()?.unwrap_or(0);
+        let count = counted.first().map(|row| Reader::of(row).count("count")).transpose()?.unwrap_or(0);
         let rows = self
             .query_again(
                 &LIST_TASKS,
                 &[&namespace, &queue, &status, &offset(&filter.page), &limit(&filter.page)],
             )
             .await?;
-        let body = rows.iter().map(|row| Reader(row).task()).collect::<Result<_, _>>()?;
+        let body = rows.iter().map(|row| Reader::of(row).task()).collect::<Result<_, _>>()?;
         Ok(List { offset: 0, limit: None, count, body })
     }
 
@@ -86,7 +86,7 @@ impl Store {
         let status = filter.status.map(Status::code);
         let (offset, limit) = (offset(&filter.page), limit(&filter.page));
         let rows = run(client, &LIST_TASKS, &[&namespace.as_str(), &queue, &status, &offset, &limit]).await?;
-        rows.iter().map(|row| Reader(row).task()).collect()
+        rows.iter().map(|row| Reader::of(row).task()).collect()
     }
 
     /// Whether the task that waits in these queues and comes first by time is due; `None` if no task waits there. With
@@ -97,7 +97,7 @@ impl Store {
     pub async fn first_due(&self, demand: &Demand, hasten: bool) -> Result<Option<bool>, StoreError> {
         let queues: Vec<&str> = demand.queues.iter().map(QueueName::as_str).collect();
         let rows = self.query(&FIRST_DUE, &[&demand.namespace.as_str(), &queues, &hasten]).await?;
-        rows.first().map(|row| Reader(row).get("due")).transpose()
+        rows.first().map(|row| Reader::of(row).get("due")).transpose()
     }
 
     /// Removes up to `limit` finished tasks of a queue, oldest first, and returns them.
@@ -111,6 +111,6 @@ impl Store {
         limit: i32,
     ) -> Result<Vec<Task>, StoreError> {
         let rows = self.query(&CLEAN_QUEUE, &[&namespace.as_str(), &queue.as_str(), &limit]).await?;
-        rows.iter().map(|row| Reader(row).task()).collect()
+        rows.iter().map(|row| Reader::of(row).task()).collect()
     }
 }
