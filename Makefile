@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench schemathesis prerequisites prerequisites-tests
+.PHONY: help run test test-long check fmt clippy doc bench bench-peers schemathesis prerequisites prerequisites-tests
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
@@ -12,6 +12,7 @@ help:
 	@echo 'make check      formatting, lints and documentation'
 	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
 	@echo 'make bench      measure, on a PostgreSQL of its own'
+	@echo 'make bench-peers  the same of other task queues beside pgmill: see bench/peers (PEERS="--quick --only pgmill pgmq" for less)'
 
 run: prerequisites
 	cargo run --release --locked -p pgmill-cli -- demo --serve $(DEMO)
@@ -51,6 +52,10 @@ schemathesis: prerequisites-tests
 bench: prerequisites
 	cargo build --release --locked -p pgmill-cli -p pgmill-bench
 	$${CARGO_TARGET_DIR:-target}/release/pgmill-bench --quick $(BENCH)
+
+# A workspace of its own: nothing of it is needed to build, test or publish pgmill.
+bench-peers: prerequisites
+	cargo run --release --locked --manifest-path bench/peers/Cargo.toml --bin peers -- $(PEERS)
 
 prerequisites:
 	@scripts/prerequisites
