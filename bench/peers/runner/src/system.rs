@@ -32,6 +32,7 @@ const SYSTEMS: &[System] = &[
     rust("graphile_worker", "peer-graphile-worker"),
     rust("riverqueue", "peer-riverqueue"),
     rust("sqlxmq", "peer-sqlxmq"),
+    rust("pgmq", "peer-pgmq"),
     node("graphile-worker", "graphile-worker.mjs"),
     node("pg-boss", "pg-boss.mjs"),
 ];
