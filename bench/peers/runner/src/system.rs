@@ -31,6 +31,7 @@ const SYSTEMS: &[System] = &[
     System { name: "pgmill, retention 0", program: Program::Rust { package: "peer-pgmill", delete: true } },
     rust("graphile_worker", "peer-graphile-worker"),
     rust("riverqueue", "peer-riverqueue"),
+    rust("underway", "peer-underway"),
     rust("sqlxmq", "peer-sqlxmq"),
     rust("pgmq", "peer-pgmq"),
     node("graphile-worker", "graphile-worker.mjs"),
