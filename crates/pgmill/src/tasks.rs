@@ -80,7 +80,7 @@ impl Retain {
 pub struct Attempted {
     fence: Result<Fence, u64>,
     /// The task as it was retained, where it is known.
-    task: Option<Task>,
+    task: Option<Box<Task>>,
 }
 
 impl From<&Task> for Attempted {
@@ -90,7 +90,7 @@ impl From<&Task> for Attempted {
             Some(claim) => Ok(Fence::Claim(claim)),
             None => open_fence(task.id),
         };
-        Self { fence, task: Some(task.clone()) }
+        Self { fence, task: Some(Box::new(task.clone())) }
     }
 }
 
@@ -205,7 +205,7 @@ impl Manager {
         let fence = fence.map_err(|id| ReleaseError::Id { id })?;
         outcome.validate(self.shared.max_payload)?;
         let chosen = Fate::chosen(&outcome);
-        let ending = Ending { namespace: self.namespace.clone(), fence, outcome };
+        let ending = Ending { namespace: self.namespace.clone(), fence, outcome, task };
         let operation = telemetry::releasing(&self.namespace, fence.id());
         let answer = operation.within(self.release(ending)).await?;
         if let ReleaseAnswer::Task(now) = &answer {
@@ -218,11 +218,7 @@ impl Manager {
         operation.done();
         let id = u64::try_from(fence.id()).unwrap_or_default();
         match answer {
-            ReleaseAnswer::Task(mut now) => {
-                if let Some(task) = task {
-                    now.payload = now.payload.or(task.payload);
-                    now.traceparent = task.traceparent;
-                }
+            ReleaseAnswer::Task(now) => {
                 Ok(Released { id, status: now.status.unwrap_or(Status::Released), task: Some(*now) })
             }
             ReleaseAnswer::Settled(status) => {

@@ -144,12 +144,15 @@ BEGIN
             FROM taken k WHERE k.lapsed_at IS NOT NULL AND NOT k.lost
         ), counted AS (
             INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
-            SELECT k.queue_id, s.status, '-infinity', sum(s.n)
-            FROM taken k
-            CROSS JOIN LATERAL (VALUES
-                (CASE WHEN k.attempt - 1 = k.spared THEN 0 ELSE 1 END, -1), (2, 1)) AS s(status, n)
-            WHERE k.lapsed_at IS NULL
-            GROUP BY k.queue_id, s.status
+            SELECT c.queue_id, s.status, '-infinity', s.n
+            FROM (
+                SELECT k.queue_id, count(*) AS n, count(*) FILTER (WHERE k.attempt - 1 = k.spared) AS first
+                FROM taken k
+                WHERE k.lapsed_at IS NULL
+                GROUP BY k.queue_id
+            ) c
+            CROSS JOIN LATERAL (VALUES (0, -c.first), (1, c.first - c.n), (2, c.n)) AS s(status, n)
+            WHERE s.n <> 0
         )
         SELECT k.caller, k.id, k.queue_id, k.queue, k.priority, k.created_at, k.run_at, k.dies_at,
             k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent

@@ -15,6 +15,7 @@ mod migrate;
 mod monitor;
 mod queues;
 mod release;
+mod release_done;
 mod reserved;
 mod retain;
 mod row;

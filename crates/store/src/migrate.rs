@@ -51,6 +51,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     15 "0015_watcher" "0.1.0";
     16 "0016_interventions" "0.1.0";
     17 "0017_oldest_waiting" "0.1.0";
+    18 "0018_release_done" "0.1.0";
+    19 "0019_retain_one" "0.1.0";
 };
 
 /// Why a database was not migrated. It is as it was before.

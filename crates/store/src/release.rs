@@ -31,6 +31,13 @@ impl Fence {
             Self::Open(id) => id,
         }
     }
+
+    pub(crate) fn claim(self) -> Option<Claim> {
+        match self {
+            Self::Claim(claim) => Some(claim),
+            Self::Open(_) => None,
+        }
+    }
 }
 
 /// An attempt that ends.
@@ -42,6 +49,8 @@ pub struct Ending {
     pub fence: Fence,
     /// How it ends.
     pub outcome: Outcome,
+    /// The task as it was retained, where it is at hand: then it need not be read again.
+    pub task: Option<Box<Task>>,
 }
 
 /// What became of an [`Ending`].
@@ -49,7 +58,7 @@ pub struct Ending {
 pub enum Ended {
     /// The attempt has ended.
     Released {
-        /// What the task is now. Without a [`Fence::Claim`] it carries the payload.
+        /// What the task is now. It carries the payload if the [`Ending`] had the task, or no [`Fence::Claim`].
         task: Box<Task>,
         /// In what time it is due again, if it goes on.
         due_in: Duration,
@@ -107,7 +116,7 @@ impl Store {
         let slots: Vec<i32> =
             sorted.iter().map(|(_, ending)| slot(&mut namespaces, ending.namespace.as_str())).collect();
         let ids: Vec<i64> = sorted.iter().map(|(_, ending)| ending.fence.id()).collect();
-        let claims = || sorted.iter().map(|(_, ending)| claim(ending.fence));
+        let claims = || sorted.iter().map(|(_, ending)| ending.fence.claim());
         let attempts: Vec<Option<i32>> = claims().map(|claim| claim.map(Claim::attempt)).collect();
         let holders: Vec<Option<i64>> = claims().map(|claim| claim.map(Claim::holder)).collect();
         let actions: Vec<Action> = sorted.iter().map(|(_, ending)| Action::of(&ending.outcome)).collect();
@@ -202,13 +211,6 @@ fn collect(rows: &[Row], sorted: &[(usize, &Ending)]) -> Result<Vec<Ended>, Stor
     answered.ok_or_else(|| StoreError::unexpected("release left an entry without an answer"))
 }
 
-fn claim(fence: Fence) -> Option<Claim> {
-    match fence {
-        Fence::Claim(claim) => Some(claim),
-        Fence::Open(_) => None,
-    }
-}
-
 /// The number, from 1, of a namespace in the list of those named so far. There are few.
 fn slot<'a>(namespaces: &mut Vec<&'a str>, namespace: &'a str) -> i32 {
     let index = namespaces.iter().position(|known| *known == namespace).unwrap_or_else(|| {
@@ -244,9 +246,10 @@ fn released(row: &Reader<'_>, ending: &Ending, queue: &str) -> Result<Task, Stor
     let run_at: Timestamp = row.get("run_at")?;
     let done = status == Status::Released;
     let ended_at: Option<Timestamp> = row.get("ended_at")?;
+    let known = ending.task.as_deref();
     Ok(Task {
         id: u64::try_from(ending.fence.id()).unwrap_or(0),
-        payload: row.json("payload")?,
+        payload: row.json("payload")?.or_else(|| known.and_then(|task| task.payload.clone())),
         delayed_at: (run_at != created_at && status != Status::Failed).then_some(run_at),
         worker: row.get("worker")?,
         namespace: ending.namespace.clone(),
@@ -261,7 +264,7 @@ fn released(row: &Reader<'_>, ending: &Ending, queue: &str) -> Result<Task, Stor
         priority: row.priority()?,
         attempt: row.unsigned("attempt")?,
         key: row.get("key")?,
-        traceparent: None,
+        traceparent: known.and_then(|task| task.traceparent.clone()),
         lease_until: None,
         holder: None,
         attempts: Vec::new(),

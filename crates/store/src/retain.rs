@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use pgmill_schema::{Namespace, QueueName, Status, Task, WorkerName};
+use tokio_postgres::types::ToSql;
 
 use crate::error::StoreError;
 use crate::row::{Reader, remaining};
-use crate::statement::{RETAIN, WANTED_QUEUES};
+use crate::statement::{RETAIN, RETAIN_ONE, WANTED_QUEUES};
 use crate::store::Store;
 
 /// The bit of a holder that tells that a task was retained fenced.
@@ -80,17 +81,6 @@ impl Store {
         holder: i64,
         lost: &[i64],
     ) -> Result<Vec<Retained>, StoreError> {
-        let number = |index: usize| i32::try_from(index + 1).unwrap_or(i32::MAX);
-        let namespaces: Vec<&str> = demands.iter().map(|demand| demand.namespace.as_str()).collect();
-        let any: Vec<bool> = demands.iter().map(|demand| demand.queues.is_empty()).collect();
-        let (member_demands, member_queues): (Vec<i32>, Vec<&str>) = demands
-            .iter()
-            .enumerate()
-            .flat_map(|(index, demand)| {
-                demand.queues.iter().map(move |queue| (number(index), queue.as_str()))
-            })
-            .unzip();
-        let caller_demands: Vec<i32> = callers.iter().map(|caller| number(caller.demand)).collect();
         let wants: Vec<i32> = callers.iter().map(|caller| caller.want).collect();
         let workers: Vec<&str> = callers.iter().map(|caller| caller.worker.as_str()).collect();
         let leases: Vec<Option<i64>> = callers.iter().map(|caller| caller.lease).collect();
@@ -100,28 +90,19 @@ impl Store {
         let floor_priorities: Vec<i16> = floors.iter().map(|floor| floor.priority).collect();
         let floor_times: Vec<Timestamp> = floors.iter().map(|floor| floor.at).collect();
         let floor_ids: Vec<i64> = floors.iter().map(|floor| floor.id).collect();
-        let rows = self
-            .query(
-                &RETAIN,
-                &[
-                    &namespaces,
-                    &any,
-                    &member_demands,
-                    &member_queues,
-                    &caller_demands,
-                    &wants,
-                    &workers,
-                    &leases,
-                    &fenced,
-                    &floor_queues,
-                    &floor_priorities,
-                    &floor_times,
-                    &floor_ids,
-                    &holder,
-                    &lost,
-                ],
-            )
-            .await?;
+        // The parameters that both statements have.
+        let callers_are: [&(dyn ToSql + Sync); 4] = [&wants, &workers, &leases, &fenced];
+        let floors_are: [&(dyn ToSql + Sync); 6] =
+            [&floor_queues, &floor_priorities, &floor_times, &floor_ids, &holder, &lost];
+        let rows = if let [Demand { namespace, queues }] = demands
+            && let [queue] = queues.as_slice()
+        {
+            let place: [&(dyn ToSql + Sync); 2] = [&namespace.as_str(), &queue.as_str()];
+            self.query(&RETAIN_ONE, &[&place[..], &callers_are, &floors_are].concat()).await?
+        } else {
+            let wanted = Wanted::of(demands, callers);
+            self.query(&RETAIN, &[&wanted.params()[..], &callers_are, &floors_are].concat()).await?
+        };
         rows.iter().map(|row| read(&Reader(row), demands, callers, holder)).collect()
     }
 
@@ -137,6 +118,38 @@ impl Store {
         let rows = self.query_again(&WANTED_QUEUES, &[&demand.namespace.as_str(), &queues]).await?;
         let read = |row: Reader<'_>| Ok((row.get("id")?, row.queue_name()?, row.get("now")?));
         rows.iter().map(Reader).map(read).collect()
+    }
+}
+
+/// The demands, and whom each is for, as parameters.
+struct Wanted<'a> {
+    namespaces: Vec<&'a str>,
+    any: Vec<bool>,
+    member_demands: Vec<i32>,
+    member_queues: Vec<&'a str>,
+    caller_demands: Vec<i32>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(demands: &'a [Demand], callers: &[Caller]) -> Self {
+        let number = |index: usize| i32::try_from(index + 1).unwrap_or(i32::MAX);
+        let members = demands.iter().enumerate();
+        let (member_demands, member_queues) = members
+            .flat_map(|(index, demand)| {
+                demand.queues.iter().map(move |queue| (number(index), queue.as_str()))
+            })
+            .unzip();
+        Self {
+            namespaces: demands.iter().map(|demand| demand.namespace.as_str()).collect(),
+            any: demands.iter().map(|demand| demand.queues.is_empty()).collect(),
+            member_demands,
+            member_queues,
+            caller_demands: callers.iter().map(|caller| number(caller.demand)).collect(),
+        }
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 5] {
+        [&self.namespaces, &self.any, &self.member_demands, &self.member_queues, &self.caller_demands]
     }
 }
 

@@ -63,7 +63,8 @@ impl Flight for EnqueueFlight {
                 return;
             }
         }
-        settle_each(self.settle, calls, &Round { flight: self, told: Mutex::default() }).await;
+        settle_each(self.settle, (calls, Sending::First), &Round { flight: self, told: Mutex::default() })
+            .await;
     }
 }
 

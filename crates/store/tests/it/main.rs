@@ -18,6 +18,7 @@ mod outcomes;
 mod partitions;
 mod plans;
 mod prune;
+mod release_done;
 mod resend;
 mod retain;
 mod retry;

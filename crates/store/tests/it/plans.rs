@@ -263,6 +263,15 @@ async fn explain(fixture: &Fixture) -> Plans {
         )
         .await;
     plans.push(("retain from any queue", session.plans()));
+    fill(fixture, BATCH.unsigned_abs()).await;
+    let of_one = session
+        .run(
+            "SELECT id, attempt FROM pgmill.retain_one_v1('app', 'plain', $1, '{worker}', '{null}', '{false}', '{}', '{}',
+                '{}', '{}', 4714, '{}') ORDER BY id",
+            &[&vec![BATCH]],
+        )
+        .await;
+    plans.push(("retain of one queue", session.plans()));
     assert_eq!(retained.len(), usize::try_from(BATCH).unwrap());
 
     let ids: Vec<i64> = retained.iter().map(|row| row.get(0)).collect();
@@ -287,6 +296,16 @@ async fn explain(fixture: &Fixture) -> Plans {
         )
         .await;
     plans.push(("release", session.plans()));
+    let ids: Vec<i64> = of_one.iter().map(|row| row.get(0)).collect();
+    let attempts: Vec<i32> = of_one.iter().map(|row| row.get(1)).collect();
+    let done = session
+        .run(
+            "SELECT released FROM pgmill.release_done_v1('app', $1, $2, $3, $4)",
+            &[&ids, &attempts, &vec![4714_i64; ids.len()], &payloads],
+        )
+        .await;
+    assert_eq!(done[0].get::<_, Vec<i32>>(0).len(), ids.len());
+    plans.push(("release of what is done", session.plans()));
 
     session.run("SELECT pgmill.sleep_v1(4710, 'app', '{plain}', 30000000)", &[]).await;
     plans.push(("sleep", session.plans()));
