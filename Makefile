@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench bench-full guard schemathesis prerequisites prerequisites-tests prerequisites-guard
+.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis prerequisites prerequisites-tests prerequisites-guard
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
@@ -13,6 +13,7 @@ help:
 	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
 	@echo 'make bench      measure for five minutes, on a PostgreSQL of its own; writes target/bench (BENCH="--bin-dir DIR" and others)'
 	@echo 'make bench-full measure everything, for hours'
+	@echo 'make bench-peers  the same of other task queues beside pgmill: see bench/peers (PEERS="--quick --only pgmill pgmq" for less)'
 	@echo 'make guard      hold what a task costs, in instructions, WAL and statements (UPDATE_GUARD=1 to accept what it costs now)'
 
 run: prerequisites
@@ -67,6 +68,10 @@ bench-full: prerequisites
 guard: prerequisites-guard
 	cargo build --release --locked -p pgmill-bench --bin pgmill-guard
 	$${CARGO_TARGET_DIR:-target}/release/pgmill-guard $(if $(UPDATE_GUARD),--accept)
+
+# A workspace of its own: nothing of it is needed to build, test or publish pgmill.
+bench-peers: prerequisites
+	cargo run --release --locked --manifest-path bench/peers/Cargo.toml --bin peers -- $(PEERS)
 
 prerequisites:
 	@scripts/prerequisites

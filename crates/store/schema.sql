@@ -1505,6 +1505,10 @@ DECLARE
     -- The caller of the first task, of the second, and so on.
     v_seats integer[];
     v_want integer;
+    v_floors boolean := cardinality(p_floor_queue) > 0;
+    -- Queue and priority of each floor as one number, in which one is found without looking at all: there may be thousands.
+    v_floor_keys bigint[] := ARRAY(
+        SELECT 10::bigint * f.queue_id + f.priority FROM unnest(p_floor_queue, p_floor_priority) AS f(queue_id, priority));
     -- Leases that began before it have not lapsed, whatever they say.
     v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
         THEN pg_postmaster_start_time() ELSE '-infinity' END;
@@ -1531,18 +1535,27 @@ BEGIN
         ), candidate AS MATERIALIZED (
             SELECT due.*, m.queue, m.lease
             FROM member m
-            CROSS JOIN generate_series(0, 9) AS p(priority)
+            CROSS JOIN LATERAL (
+                SELECT
+                    CASE WHEN v_floors THEN 0 ELSE (
+                        SELECT t.priority FROM pgmill.task t WHERE t.queue_id = m.id ORDER BY t.priority LIMIT 1) END AS first,
+                    CASE WHEN v_floors THEN 9 ELSE (
+                        SELECT t.priority FROM pgmill.task t WHERE t.queue_id = m.id ORDER BY t.priority DESC LIMIT 1) END AS last
+                OFFSET 0
+            ) r
+            CROSS JOIN LATERAL (
+                SELECT p.priority, width_bucket(10::bigint * m.id + p.priority, v_floor_keys) AS floor
+                FROM generate_series(r.first, r.last) AS p(priority)
+                OFFSET 0
+            ) p
             CROSS JOIN LATERAL (
                 SELECT t.ctid AS tid, t.priority, t.run_at, t.id
                 FROM pgmill.task t
                 WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
                     AND (t.run_at, t.id + 0) >= (
-                        coalesce((
-                            SELECT f.at FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, at)
-                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), '-infinity'),
-                        coalesce((
-                            SELECT f.id FROM unnest(p_floor_queue, p_floor_priority, p_floor_id) AS f(queue_id, priority, id)
-                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), 0))
+                        CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority
+                            THEN p_floor_at[p.floor] ELSE '-infinity' END,
+                        CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority THEN p_floor_id[p.floor] ELSE 0 END)
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))

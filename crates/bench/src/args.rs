@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) settings: Vec<(String, String)>,
 
-    /// The workloads to run; without it, all of them
+    /// The workloads to run; without it, all but `backlog`, `finished`, `pinned` and `growth`, which take minutes
     #[arg(long, value_enum, value_name = "NAME", num_args = 1..)]
     pub(crate) workload: Vec<Workload>,
 
@@ -48,6 +48,15 @@ pub(crate) struct Args {
     /// How often each workload is run; medians are reported [default: 3, quick: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
+
+    /// The most tasks that wait, have finished, or are added up to in `backlog`, `finished` and `growth` [default:
+    /// 10000000, quick: 100000, 200000 finished]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
+    deep: Option<u32>,
+
+    /// How long `pinned` holds a transaction open, in minutes [default: 10, quick: 10 s]
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=600))]
+    pinned_minutes: Option<u32>,
 
     /// Takes some five minutes: one round, short and small
     #[arg(long)]
@@ -121,6 +130,22 @@ pub(crate) enum Workload {
     Tickers,
     /// The statements of pools that have nothing to do
     Idle,
+    /// Drain, retain and lists with very many tasks waiting
+    Backlog,
+    /// The same with very many finished, and while they are removed
+    Finished,
+    /// A steady load beside a transaction that stays open
+    Pinned,
+    /// What retains take as backlog, history, queues, processes and payloads grow
+    Growth,
+    /// Tasks created at fixed rates, done by another process, and the highest rate that is held
+    Sustained,
+    /// Pickup of a few tasks a second, with LISTEN and without
+    LowLoad,
+    /// Tasks due now and later, some tried twice, on top of many of the future
+    Mixed,
+    /// A thousand queues, a few of which have most of the tasks, against one
+    Queues,
     /// Requests to the server, and the same asked of the library
     Http,
     /// Many connections that wait for tasks and watch events, and the server beside them
@@ -128,6 +153,11 @@ pub(crate) enum Workload {
 }
 
 impl Workload {
+    /// Whether it takes minutes, and repeats within its one round what it compares.
+    pub(crate) fn is_long(self) -> bool {
+        matches!(self, Self::Backlog | Self::Finished | Self::Pinned | Self::Growth)
+    }
+
     /// As it is named on the command line and in results.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
@@ -152,8 +182,22 @@ pub(crate) struct Plan {
     pub(crate) tickers: u32,
     /// How many connections are open.
     pub(crate) connections: u32,
-    /// How long tickers tick, and idle pools are watched.
+    /// How long tickers tick, idle pools are watched, and rates are offered.
     pub(crate) watch: Duration,
+    /// How many tasks wait at most.
+    pub(crate) deep: u32,
+    /// How many have finished at most.
+    pub(crate) history: u32,
+    /// How long a transaction is held open.
+    pub(crate) pinned: Duration,
+    /// The rates that are offered, in tasks a second.
+    pub(crate) rates: &'static [u32],
+    /// How many queues there are where there are many.
+    pub(crate) queues: u32,
+    /// How many tasks are due in an hour or two.
+    pub(crate) future: u32,
+    /// The most tasks of a rate: `--tasks`, where it is given.
+    pub(crate) most: u32,
     payloads: Vec<Json>,
 }
 
@@ -179,6 +223,13 @@ impl Args {
                 tickers: 200,
                 connections: 1_000,
                 watch: Duration::from_secs(5),
+                deep: 100_000,
+                history: 200_000,
+                pinned: Duration::from_secs(10),
+                rates: &[1_000, 5_000],
+                queues: 1_000,
+                future: 10_000,
+                most: u32::MAX,
                 payloads,
             }
         } else {
@@ -193,19 +244,47 @@ impl Args {
                 tickers: 1_000,
                 connections: 10_000,
                 watch: Duration::from_secs(60),
+                deep: 10_000_000,
+                history: 10_000_000,
+                pinned: Duration::from_secs(600),
+                rates: &[1_000, 5_000, 20_000],
+                queues: 1_000,
+                future: 1_000_000,
+                most: u32::MAX,
                 payloads,
             }
         };
         let tasks = self.tasks.unwrap_or(plan.tasks);
+        let most = self.tasks.unwrap_or(plan.most);
+        let (future, queues) = (plan.future.min(most), plan.queues.min(most));
         let rounds = self.rounds.unwrap_or(plan.rounds);
         let (samples, slow_samples) = (plan.samples.min(tasks), plan.slow_samples.min(tasks));
         let (tickers, connections) = (plan.tickers.min(tasks), plan.connections.min(tasks));
-        Ok(Plan { tasks, rounds, samples, slow_samples, tickers, connections, ..plan })
+        // Few tasks are few of everything, unless many are asked for.
+        let deep = |most: u32| self.deep.unwrap_or_else(|| most.min(self.tasks.unwrap_or(most)));
+        let (deep, history) = (deep(plan.deep), deep(plan.history));
+        let pinned = self.pinned_minutes.map_or(plan.pinned, |minutes| Duration::from_secs(60) * minutes);
+        Ok(Plan {
+            deep,
+            history,
+            pinned,
+            tasks,
+            most,
+            future,
+            queues,
+            rounds,
+            samples,
+            slow_samples,
+            tickers,
+            connections,
+            ..plan
+        })
     }
 
     pub(crate) fn workloads(&self) -> Vec<Workload> {
+        let by_default = |workload: &Workload| self.workload.is_empty() && !workload.is_long();
         let wanted =
-            |workload: &Workload| self.all || self.workload.is_empty() || self.workload.contains(workload);
+            |workload: &Workload| self.all || by_default(workload) || self.workload.contains(workload);
         Workload::value_variants().iter().filter(|workload| wanted(workload)).copied().collect()
     }
 }
@@ -216,7 +295,7 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 /// A JSON string of so many bytes. Its characters are random, for the server compresses long values.
-fn payload(bytes: u32) -> anyhow::Result<Json> {
+pub(crate) fn payload(bytes: u32) -> anyhow::Result<Json> {
     let mut noise = vec![0; bytes as usize - 2];
     getrandom::fill(&mut noise).context("the operating system has no random numbers")?;
     let text: String = noise.iter().map(|byte| char::from(b'a' + byte % 26)).collect();

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use pgmill::{ConnectOptions, ListRequest, Manager, QueueMeta, Status};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,7 @@ const SETUP: &str = include_str!("../sql/setup.sql");
 const TEARDOWN: &str = include_str!("../sql/teardown.sql");
 const TRUNCATE_LIMITS: &str = include_str!("../sql/truncate_limits.sql");
 const VACUUM: &str = include_str!("../sql/vacuum.sql");
+const VACUUM_ALL: &str = include_str!("../sql/vacuum_all.sql");
 const FORGET_TASKS: &str = include_str!("../sql/forget_tasks.sql");
 const CHECKPOINT: &str = include_str!("../sql/checkpoint.sql");
 const WAL_POSITION: &str = include_str!("../sql/wal_position.sql");
@@ -32,6 +34,8 @@ const TRANSACTIONS: &str = include_str!("../sql/transactions.sql");
 const DATE: &str = include_str!("../sql/date.sql");
 const SETTINGS: &str = include_str!("../sql/settings.sql");
 
+/// How often it is tried to remove all tasks, a second each.
+const FORGET_TRIES: u32 = 30;
 /// The connections of the manager: what its batchers can have in the air at once, and some for maintenance.
 const POOL: NonZeroUsize = NonZeroUsize::new(16).expect("not 0");
 
@@ -44,7 +48,7 @@ pub(crate) struct Bench {
     pub(crate) url: String,
     /// The first process of the server, where that is on this machine.
     pub(crate) postmaster: Option<u32>,
-    options: ConnectOptions,
+    pub(crate) options: ConnectOptions,
     /// For what is not measured.
     control: Client,
     /// Whether `control` can read WAL.
@@ -126,15 +130,45 @@ impl Bench {
         Ok(())
     }
 
+    /// Removes all tasks and tickers, but no queue.
+    pub(crate) async fn forget_tasks(&self) -> anyhow::Result<()> {
+        let namespace = self.manager.namespace().as_str();
+        let mut tries = 0;
+        while let Err(error) = self.control.execute(FORGET_TASKS, &[&namespace]).await {
+            tries += 1;
+            let contended = error.code().is_some_and(|code| {
+                [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
+            });
+            // Maintenance may be at work on the same tables.
+            if !contended || tries == FORGET_TRIES {
+                return Err(error).context("tasks could not be removed");
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what a round has left.
     pub(crate) async fn clean(&self) -> anyhow::Result<()> {
-        let namespace = self.manager.namespace().as_str();
-        self.control.execute(FORGET_TASKS, &[&namespace]).await?;
-        for queue in self.manager.list_queues(ListRequest::new()).await?.body {
-            self.manager.delete_queue(queue.queue.as_str()).await?;
+        self.forget_tasks().await?;
+        loop {
+            let queues = self.manager.list_queues(ListRequest::new()).await?.body;
+            if queues.is_empty() {
+                break;
+            }
+            for queue in queues {
+                self.manager.delete_queue(queue.queue.as_str()).await?;
+            }
         }
         self.control.batch_execute(TRUNCATE_LIMITS).await?;
         self.control.batch_execute(VACUUM).await?;
+        Ok(())
+    }
+
+    /// Has the server do what it would do some time after many rows were written, so that it does not do it while something is
+    /// measured.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        self.control.batch_execute(VACUUM_ALL).await?;
+        self.checkpoint().await;
         Ok(())
     }
 

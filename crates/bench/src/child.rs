@@ -8,10 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use pgmill::{Context, Manager, Outcome, QueueOptions, TickerLoop, WorkerPool};
+use pgmill::{ConnectOptions, Context, Manager, Outcome, QueueOptions, TickerLoop, WorkerPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::counter;
+use crate::{counter, recorder};
 
 /// What is asked of a child. Its database is `--url`, by the environment, where others do not read it.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,14 @@ pub(crate) enum Role {
     Loop,
     /// A loop that takes ticks.
     Ticker,
+    /// A pool as it is by default, but behind a pooler: it is told of no task, and looks by itself.
+    PooledMaintainer,
+    /// A pool for any queue that remembers its attempts, without maintenance.
+    Recorder,
+    /// The same behind a pooler.
+    PooledRecorder,
+    /// The same, where one task in ten fails once.
+    FailingRecorder,
 }
 
 impl Role {
@@ -47,6 +55,10 @@ impl Role {
             Self::Counter => "counter",
             Self::Loop => "loop",
             Self::Ticker => "ticker",
+            Self::PooledMaintainer => "pooled-maintainer",
+            Self::Recorder => "recorder",
+            Self::PooledRecorder => "pooled-recorder",
+            Self::FailingRecorder => "failing-recorder",
         }
     }
 }
@@ -54,14 +66,19 @@ impl Role {
 /// Is a worker until its standard input ends.
 pub(crate) async fn run(child: &ChildArgs, url: Option<&str>) -> anyhow::Result<()> {
     let url = url.context("a child needs a database")?;
-    let manager = Manager::connect(url).namespace(&child.namespace).migrate(false).await?;
+    let options = ConnectOptions::parse(url)?;
+    let pooler = options.is_pooler() || matches!(child.role, Role::PooledMaintainer | Role::PooledRecorder);
+    let manager = Manager::connect_with(options.with_pooler(pooler));
+    let manager = manager.namespace(&child.namespace).migrate(false).await?;
     let Input { go, over } = input();
     match child.role {
         Role::Pool => pool(&manager, child.workers, false, over).await?,
-        Role::Maintainer => pool(&manager, child.workers, true, over).await?,
+        Role::Maintainer | Role::PooledMaintainer => pool(&manager, child.workers, true, over).await?,
         Role::Counter => counter::work(&manager, child.workers, go, over).await?,
         Role::Loop => take_tasks(&manager, over).await?,
         Role::Ticker => take_ticks(&manager, over).await?,
+        Role::Recorder | Role::PooledRecorder => recorder::work(&manager, false, over).await?,
+        Role::FailingRecorder => recorder::work(&manager, true, over).await?,
     }
     manager.close().await;
     Ok(())

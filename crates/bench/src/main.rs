@@ -6,12 +6,15 @@ mod child;
 mod costs;
 mod counter;
 mod cpu;
+mod dice;
 mod figure;
 mod http;
 mod limits;
+mod load;
 mod machine;
 mod measure;
 mod process;
+mod recorder;
 mod report;
 mod sampler;
 mod series;
@@ -110,7 +113,7 @@ async fn rounds(bench: &Bench, args: &Args, figures: &mut Vec<Figure>) -> anyhow
         report::note("this user may not CHECKPOINT: the figures for WAL depend on when the last one was");
     }
     for round in 1..=bench.plan.rounds {
-        for workload in args.workloads() {
+        for workload in args.workloads().into_iter().filter(|workload| round == 1 || !workload.is_long()) {
             report::note(&format!("round {round} of {}: {workload:?}", bench.plan.rounds));
             figures.extend(workload.round(bench).await?);
         }

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Rate,
     /// Dead versions of rows that the tables hold, over seconds.
     Dead,
+    /// Tasks that wait, over seconds.
+    Depth,
     /// Milliseconds, over the share of what took no longer.
     Latency,
     /// Milliseconds, over the size of something that grows: tasks waiting, queues, bytes.

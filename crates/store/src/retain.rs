@@ -87,6 +87,8 @@ impl Store {
         let leases: Vec<Option<i64>> = callers.iter().map(|caller| caller.lease).collect();
         let fenced: Vec<bool> = callers.iter().map(|caller| caller.fenced).collect();
         let lost: Vec<i64> = lost.iter().flat_map(|&lost| [lost, lost | FENCED]).collect();
+        let mut floors: Vec<&Floor> = floors.iter().collect();
+        floors.sort_unstable_by_key(|floor| (floor.queue_id, floor.priority));
         let floor_queues: Vec<i32> = floors.iter().map(|floor| floor.queue_id).collect();
         let floor_priorities: Vec<i16> = floors.iter().map(|floor| floor.priority).collect();
         let floor_times: Vec<Stamp> = floors.iter().map(|floor| floor.at.into()).collect();

@@ -9,8 +9,16 @@ use crate::series::Kind;
 
 const CSS: &str = include_str!("report.css");
 /// In the order in which they are shown.
-const KINDS: [Kind; 7] =
-    [Kind::Rate, Kind::Latency, Kind::Dead, Kind::Delay, Kind::Growth, Kind::Capacity, Kind::Weight];
+const KINDS: [Kind; 8] = [
+    Kind::Rate,
+    Kind::Depth,
+    Kind::Latency,
+    Kind::Dead,
+    Kind::Delay,
+    Kind::Growth,
+    Kind::Capacity,
+    Kind::Weight,
+];
 /// Columns whose text may be long.
 const WIDE: [&str; 4] = ["", "waits", "limit", "bar"];
 

@@ -36,6 +36,7 @@ fn style(kind: Kind) -> Style {
     let (seconds, size) = (("seconds", Scale::Linear), ("size", Scale::Log));
     let (title, x, y) = match kind {
         Kind::Rate => ("Tasks a second over time", seconds, ("tasks/s", Scale::Linear)),
+        Kind::Depth => ("Tasks that wait over time", seconds, ("tasks", Scale::Linear)),
         Kind::Dead => ("Dead tuples in the tables over time", seconds, ("dead tuples", Scale::Linear)),
         Kind::Delay => ("Milliseconds over time", seconds, ("ms", Scale::Linear)),
         Kind::Latency => ("How long what share took at most", ("share", Scale::Nines), ("ms", Scale::Log)),

@@ -20,7 +20,7 @@ use crate::bench::Bench;
 use crate::costs::{Costs, Progress};
 use crate::figure::{Bar, Figure};
 use crate::limits;
-use crate::measure::per_second;
+use crate::measure::{Calls, Latencies, Until, per_second};
 
 /// How many tasks are retained and not yet released.
 const SLOTS: usize = 1_024;
@@ -92,23 +92,37 @@ async fn drain(bench: &Bench, history: History, checkpoint_between: bool) -> any
         bench.checkpoint().await;
     }
     let meter = bench.meter().await?;
-    let started = Instant::now();
-    run(&bench.manager, queue, tasks, &meter.progress()).await?;
-    let took = started.elapsed();
+    let took = run(&bench.manager, &[queue], of(tasks), &meter.progress()).await?.took;
     let costs = meter.stop(tasks.into()).await?;
     bench.verify(queue, Status::Released, history.kept(tasks.into())).await?;
     bench.clean().await?;
     Ok(Drained { took, created_wal, costs })
 }
 
-async fn run(manager: &Manager, queue: &str, tasks: u32, progress: &Progress) -> anyhow::Result<()> {
+/// Until so many tasks are done.
+pub(super) fn of(tasks: u32) -> Until {
+    Until { calls: tasks.into(), window: Duration::MAX }
+}
+
+/// Drains queues, or (`&[]`) any, of so many tasks, which may be some of more, or for so long. Its latencies are those of the retains.
+pub(super) async fn run(
+    manager: &Manager,
+    queues: &[&str],
+    until: Until,
+    progress: &Progress,
+) -> anyhow::Result<Calls> {
+    let started = Instant::now();
     let slots = Arc::new(Semaphore::new(SLOTS));
     let mut running = JoinSet::new();
-    let mut left = tasks as usize;
+    let mut left = until.calls;
     let mut last_found = Instant::now();
-    while left > 0 {
+    let mut retains = Vec::new();
+    while left > 0 && started.elapsed() < until.window {
         let mut free = Arc::clone(&slots).acquire_many_owned(BATCH).await?;
-        let found = manager.next_tasks("bench", &[queue], Retain::new().count(BATCH as usize)).await?;
+        let called = Instant::now();
+        let want = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH as usize);
+        let found = manager.next_tasks("bench", queues, Retain::new().count(want)).await?;
+        retains.push(called.elapsed());
         if !found.is_empty() {
             last_found = Instant::now();
         }
@@ -116,7 +130,9 @@ async fn run(manager: &Manager, queue: &str, tasks: u32, progress: &Progress) ->
             last_found.elapsed() < STALLED,
             "wrong count: {left} tasks of the backlog cannot be retained"
         );
-        left = left.checked_sub(found.len()).context("wrong count: more tasks were retained than created")?;
+        left = left
+            .checked_sub(found.len() as u64)
+            .context("wrong count: more tasks were retained than created")?;
         for task in found {
             let slot = free.split(1);
             let (manager, progress) = (manager.clone(), progress.clone());
@@ -134,7 +150,8 @@ async fn run(manager: &Manager, queue: &str, tasks: u32, progress: &Progress) ->
     while let Some(released) = running.join_next().await {
         check(&released??)?;
     }
-    Ok(())
+    let latencies = Latencies::new(retains);
+    Ok(Calls { n: until.calls - left, took: started.elapsed(), latencies })
 }
 
 fn check(released: &pgmill::Released) -> anyhow::Result<()> {

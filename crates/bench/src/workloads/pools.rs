@@ -22,10 +22,10 @@ const STALLED: Duration = Duration::from_secs(30);
 
 /// How many processes there are, how many handlers each runs at once, and what part of `--tasks` they get: few workers are
 /// slow.
-struct Shape {
-    processes: u32,
-    workers: u32,
-    part: u32,
+pub(super) struct Shape {
+    pub(super) processes: u32,
+    pub(super) workers: u32,
+    pub(super) part: u32,
 }
 
 const SHAPES: [Shape; 6] = [
@@ -52,7 +52,8 @@ pub(super) async fn round(bench: &Bench, limit: &Limit, bar: Bar) -> anyhow::Res
     Ok(figures)
 }
 
-async fn drain(bench: &Bench, shape: &Shape) -> anyhow::Result<Figure> {
+/// One drain by these.
+pub(super) async fn drain(bench: &Bench, shape: &Shape) -> anyhow::Result<Figure> {
     let tasks = (bench.plan.tasks / shape.part).max(1);
     fill(bench, History::Kept.queue(QUEUE), tasks).await?;
     let mut pools = Vec::new();
