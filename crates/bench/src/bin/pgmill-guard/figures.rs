@@ -102,7 +102,7 @@ impl Held {
     /// By how much of the reference the figure has grown.
     fn growth(&self) -> Option<f64> {
         let reference = self.reference.filter(|reference| *reference > 0.0)?;
-        Some(self.measured? / reference - 1.0)
+        Some((self.measured? - reference) / reference)
     }
 
     fn is_met(&self) -> bool {
