@@ -51,6 +51,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     15 "0015_watcher" "0.1.0";
     16 "0016_interventions" "0.1.0";
     17 "0017_oldest_waiting" "0.1.0";
+    18 "0018_list_tasks" "0.1.0";
 };
 
 /// Why a database was not migrated. It is as it was before.

@@ -1,12 +1,15 @@
 //! One connection for one statement.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::future;
+use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{GenericClient, Row};
 
+use crate::abandoned::Canceller;
 use crate::error::StoreError;
 use crate::statement::{POOLER_BEGIN, POOLER_COMMIT, Statement};
 
@@ -36,8 +39,28 @@ impl Session {
         deadline: Duration,
     ) -> Result<Vec<Row>, StoreError> {
         let answer = query_on(&self.connection, self.pooler, statement, params);
-        let Ok(rows) = tokio::time::timeout(deadline, answer).await else {
+        let Ok(rows) = timeout(deadline, answer).await else {
             drop(Object::take(self.connection));
+            return Err(StoreError::deadline());
+        };
+        rows
+    }
+
+    /// As [`query`](Self::query), for a statement that changes nothing and that nobody needs once its caller is gone.
+    pub(crate) async fn look_up(
+        self,
+        statement: &Statement,
+        params: &Params<'_>,
+        deadline: Duration,
+        canceller: &Canceller,
+    ) -> Result<Vec<Row>, StoreError> {
+        let connection = Arc::new(self.connection);
+        // Dropped first, of the two.
+        let guard = canceller.guard(&connection);
+        let answer = timeout(deadline, query_on(&connection, self.pooler, statement, params)).await;
+        guard.answered();
+        let Ok(rows) = answer else {
+            drop(Arc::into_inner(connection).map(Object::take));
             return Err(StoreError::deadline());
         };
         rows

@@ -9,6 +9,7 @@ mod fence;
 mod fenced;
 mod hot_updates;
 mod keys;
+mod list_costs;
 mod lists;
 mod locks;
 mod migrations;
