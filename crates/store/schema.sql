@@ -1322,6 +1322,81 @@ BEGIN
 END
 $_$;
 
+-- Name: release_done_v1(text, bigint[], integer[], bigint[], text[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.release_done_v1(p_ns text, p_id bigint[], p_attempt integer[], p_holder bigint[], p_result text[], OUT ended_at timestamp with time zone, OUT released integer[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    SET lock_timeout TO '20ms'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_strange boolean;
+BEGIN
+    ended_at := now();
+    WITH held AS MATERIALIZED (
+        SELECT a.ord, a.attempt, a.holder, a.result, l.tid
+        FROM unnest(p_id, p_attempt, p_holder, p_result) WITH ORDINALITY AS a(id, attempt, holder, result, ord)
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid
+            FROM pgmill.task t
+            WHERE t.id = a.id AND t.attempt = a.attempt AND t.holder = a.holder AND t.lease_until IS NOT NULL
+            OFFSET 0
+        ) l
+    ), ended AS (
+        -- The fence is checked again, on what another transaction may have made of the row meanwhile.
+        DELETE FROM pgmill.task t
+        USING held x
+        WHERE t.ctid = x.tid AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+        RETURNING x.ord::integer AS ord, x.result::json AS result,
+            t.id, t.run_at, t.created_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
+            t.started_at, t.holder, t.worker, t.payload, t.key, t.traceparent
+    ), home AS MATERIALIZED (
+        SELECT q.id, q.retention, e.n
+        FROM (SELECT queue_id, count(*) AS n FROM ended GROUP BY queue_id) e
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = e.queue_id OFFSET 0) q
+        WHERE q.ns = p_ns
+    ), kept AS (
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, started_at, holder, queue_id,
+            retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
+        SELECT e.id, now(), e.created_at, CASE WHEN e.run_at <> e.created_at THEN e.run_at END, e.started_at, e.holder,
+            e.queue_id, e.retries, e.attempt, e.spared, 3, e.priority, e.worker, e.payload, e.key, e.result, e.traceparent
+        FROM ended e
+        WHERE (e.queue_id IN (SELECT h.id FROM home h WHERE h.retention > 0)) IS TRUE
+    ), gone AS (
+        INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
+        SELECT now(), array_agg(e.id), array_agg(e.attempt), array_agg(e.holder)
+        FROM ended e
+        WHERE (e.queue_id IN (SELECT h.id FROM home h WHERE h.retention = 0)) IS TRUE
+        HAVING count(*) > 0
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT h.id, s.status, s.day, s.n
+        FROM home h
+        CROSS JOIN LATERAL (VALUES
+            (2, date '-infinity', -h.n),
+            (3, (now() AT TIME ZONE 'UTC')::date, CASE WHEN h.retention > 0 THEN h.n ELSE 0 END)
+        ) AS s(status, day, n)
+        WHERE s.n <> 0
+    )
+    SELECT array_agg(e.ord), count(*) <> coalesce((SELECT sum(h.n) FROM home h), 0)
+    INTO released, v_strange
+    FROM ended e;
+    IF v_strange THEN
+        RAISE EXCEPTION 'a task of this batch is of another namespace, or its queue is gone'
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+END
+$$;
+
 -- Name: release_v1(text[], bigint[], integer[], integer[], bigint[], smallint[], text[], bigint[], boolean); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.release_v1(p_ns text[], p_id bigint[], p_slot integer[], p_attempt integer[], p_holder bigint[], p_action smallint[], p_result text[], p_delay bigint[], p_resend boolean) RETURNS TABLE(ord integer, code smallint, status smallint, ended_at timestamp with time zone, run_at timestamp with time zone, attempt integer, spared integer, retries integer, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, worker text, key text, payload json)
@@ -1583,6 +1658,99 @@ BEGIN
 END
 $$;
 
+-- Name: retain_one_v1(text, text, integer[], text[], bigint[], boolean[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.retain_one_v1(p_ns text, p_queue text, p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_caller_fenced boolean[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text, traceparent text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_queue_id integer;
+    v_lease bigint;
+    -- The caller of the first task, of the second, and so on.
+    v_seats integer[];
+    v_want integer;
+    v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
+        THEN pg_postmaster_start_time() ELSE '-infinity' END;
+BEGIN
+    SELECT q.id, q.lease INTO v_queue_id, v_lease
+    FROM pgmill.queue q
+    WHERE q.ns = p_ns AND q.queue = p_queue AND q.paused_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('synchronous_commit', 'off', true);
+    v_seats := ARRAY(SELECT c.caller FROM unnest(p_caller_want) WITH ORDINALITY AS c(want, caller)
+        CROSS JOIN generate_series(1, c.want));
+    v_want := cardinality(v_seats);
+    RETURN QUERY
+    WITH locked AS MATERIALIZED (
+        SELECT due.*
+        FROM generate_series(0, 9) AS p(priority)
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid, t.lease_until, t.started_at, t.worker,
+                (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)) AS lost
+            FROM pgmill.task t
+            WHERE t.queue_id = v_queue_id AND t.priority = p.priority::smallint
+                AND (t.run_at, t.id + 0) >= (
+                    coalesce((
+                        SELECT f.at FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, at)
+                        WHERE f.queue_id = v_queue_id AND f.priority = p.priority LIMIT 1), '-infinity'),
+                    coalesce((
+                        SELECT f.id FROM unnest(p_floor_queue, p_floor_priority, p_floor_id) AS f(queue_id, priority, id)
+                        WHERE f.queue_id = v_queue_id AND f.priority = p.priority LIMIT 1), 0))
+                AND t.run_at <= now()
+                AND (t.dies_at IS NULL OR t.dies_at > now())
+                AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
+                        AND t.attempt - t.spared < t.retries)
+                    OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
+            ORDER BY t.run_at, t.id + 0
+            FOR UPDATE SKIP LOCKED
+        ) due
+        LIMIT v_want
+    ), dealt AS MATERIALIZED (
+        SELECT locked.*, v_seats[row_number() OVER ()] AS caller FROM locked
+    ), taken AS (
+        UPDATE pgmill.task t
+        SET attempt = t.attempt + 1, holder = p_holder + p_caller_fenced[d.caller]::integer,
+            worker = p_caller_worker[d.caller], started_at = now(),
+            spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
+            lease_until = least(now() + coalesce(p_caller_lease[d.caller], v_lease) * interval '1 microsecond', t.dies_at)
+        FROM dealt d
+        WHERE t.ctid = d.tid
+        RETURNING d.caller, t.id, t.priority, t.created_at, t.run_at, t.dies_at,
+            t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key, t.traceparent,
+            d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
+    ), lapsed AS (
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
+        SELECT k.id, v_queue_id, k.attempt - 1, k.lapsed_start, now(), 2, k.lapsed_worker
+        FROM taken k WHERE k.lapsed_at IS NOT NULL AND NOT k.lost
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT v_queue_id, s.status, '-infinity', s.n
+        FROM (
+            SELECT count(*) AS n, count(*) FILTER (WHERE k.attempt - 1 = k.spared) AS first
+            FROM taken k
+            WHERE k.lapsed_at IS NULL
+        ) c
+        CROSS JOIN LATERAL (VALUES (0, -c.first), (1, c.first - c.n), (2, c.n)) AS s(status, n)
+        WHERE s.n <> 0
+    )
+    SELECT k.caller, k.id, v_queue_id, p_queue, k.priority, k.created_at, k.run_at, k.dies_at,
+        k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent
+    FROM taken k;
+END
+$$;
+
 -- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], boolean[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_caller_fenced boolean[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text, traceparent text)
@@ -1603,6 +1771,10 @@ DECLARE
     -- The caller of the first task, of the second, and so on.
     v_seats integer[];
     v_want integer;
+    v_floors boolean := cardinality(p_floor_queue) > 0;
+    -- Queue and priority of each floor as one number, in which one is found without looking at all: there may be thousands.
+    v_floor_keys bigint[] := ARRAY(
+        SELECT 10::bigint * f.queue_id + f.priority FROM unnest(p_floor_queue, p_floor_priority) AS f(queue_id, priority));
     -- Leases that began before it have not lapsed, whatever they say.
     v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
         THEN pg_postmaster_start_time() ELSE '-infinity' END;
@@ -1629,18 +1801,27 @@ BEGIN
         ), candidate AS MATERIALIZED (
             SELECT due.*, m.queue, m.lease
             FROM member m
-            CROSS JOIN generate_series(0, 9) AS p(priority)
+            CROSS JOIN LATERAL (
+                SELECT
+                    CASE WHEN v_floors THEN 0 ELSE (
+                        SELECT t.priority FROM pgmill.task t WHERE t.queue_id = m.id ORDER BY t.priority LIMIT 1) END AS first,
+                    CASE WHEN v_floors THEN 9 ELSE (
+                        SELECT t.priority FROM pgmill.task t WHERE t.queue_id = m.id ORDER BY t.priority DESC LIMIT 1) END AS last
+                OFFSET 0
+            ) r
+            CROSS JOIN LATERAL (
+                SELECT p.priority, width_bucket(10::bigint * m.id + p.priority, v_floor_keys) AS floor
+                FROM generate_series(r.first, r.last) AS p(priority)
+                OFFSET 0
+            ) p
             CROSS JOIN LATERAL (
                 SELECT t.ctid AS tid, t.priority, t.run_at, t.id
                 FROM pgmill.task t
                 WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
                     AND (t.run_at, t.id + 0) >= (
-                        coalesce((
-                            SELECT f.at FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, at)
-                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), '-infinity'),
-                        coalesce((
-                            SELECT f.id FROM unnest(p_floor_queue, p_floor_priority, p_floor_id) AS f(queue_id, priority, id)
-                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), 0))
+                        CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority
+                            THEN p_floor_at[p.floor] ELSE '-infinity' END,
+                        CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority THEN p_floor_id[p.floor] ELSE 0 END)
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
@@ -1685,12 +1866,15 @@ BEGIN
             FROM taken k WHERE k.lapsed_at IS NOT NULL AND NOT k.lost
         ), counted AS (
             INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
-            SELECT k.queue_id, s.status, '-infinity', sum(s.n)
-            FROM taken k
-            CROSS JOIN LATERAL (VALUES
-                (CASE WHEN k.attempt - 1 = k.spared THEN 0 ELSE 1 END, -1), (2, 1)) AS s(status, n)
-            WHERE k.lapsed_at IS NULL
-            GROUP BY k.queue_id, s.status
+            SELECT c.queue_id, s.status, '-infinity', s.n
+            FROM (
+                SELECT k.queue_id, count(*) AS n, count(*) FILTER (WHERE k.attempt - 1 = k.spared) AS first
+                FROM taken k
+                WHERE k.lapsed_at IS NULL
+                GROUP BY k.queue_id
+            ) c
+            CROSS JOIN LATERAL (VALUES (0, -c.first), (1, c.first - c.n), (2, c.n)) AS s(status, n)
+            WHERE s.n <> 0
         )
         SELECT k.caller, k.id, k.queue_id, k.queue, k.priority, k.created_at, k.run_at, k.dies_at,
             k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent

@@ -1,5 +1,5 @@
 -- One page of the tasks of a namespace by (created_at, id), live and finished; of one queue ($2) and in one status ($3) where
--- these are given; those behind a place ($4, $5), without the first $6, and at most $7 (migrations/0018_list_tasks.sql).
+-- these are given; those behind a place ($4, $5), without the first $6, and at most $7 (migrations/0020_list_tasks.sql).
 -- No lock. Relies on: task_pkey, task_finished_id of the day that ended_at names.
 SELECT q.ns, q.queue, t.id, t.status, t.priority, t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at,
     t.lease_until, t.holder, t.attempt, t.spared, t.retries, t.worker, t.key, t.payload::text, t.result::text, t.traceparent

@@ -47,7 +47,7 @@ impl Store {
     /// Those of any statement.
     pub async fn get_task(&self, namespace: &Namespace, id: i64) -> Result<Option<Task>, StoreError> {
         let rows = self.look_up(&GET_TASK, &[&namespace.as_str(), &id]).await?;
-        rows.first().map(|row| Reader(row).task()).transpose()
+        rows.first().map(|row| Reader::of(row).task()).transpose()
     }
 
     /// As [`get_task`](Self::get_task), in the transaction of `client`.
@@ -60,7 +60,7 @@ impl Store {
         id: i64,
     ) -> Result<Option<Task>, StoreError> {
         let rows = run(client, &GET_TASK, &[&namespace.as_str(), &id]).await?;
-        rows.first().map(|row| Reader(row).task()).transpose()
+        rows.first().map(|row| Reader::of(row).task()).transpose()
     }
 
     /// As [`get_task`](Self::get_task), with the attempts that did not succeed, first to last.
@@ -74,7 +74,7 @@ impl Store {
     ) -> Result<Option<Task>, StoreError> {
         let Some(mut task) = self.get_task(namespace, id).await? else { return Ok(None) };
         let rows = self.look_up(&LIST_ATTEMPTS, &[&namespace.as_str(), &id]).await?;
-        task.attempts = rows.iter().map(|row| Reader(row).attempt()).collect::<Result<_, _>>()?;
+        task.attempts = rows.iter().map(|row| Reader::of(row).attempt()).collect::<Result<_, _>>()?;
         Ok(Some(task))
     }
 
@@ -90,9 +90,9 @@ impl Store {
         let namespace = namespace.as_str();
         let page = Page::of(filter);
         let counted = self.look_up(&COUNT_TASKS, &[&namespace, &page.queue, &page.status]).await?;
-        let count = counted.first().map(|row| Reader(row).count("count")).transpose()?.unwrap_or(0);
+        let count = counted.first().map(|row| Reader::of(row).count("count")).transpose()?.unwrap_or(0);
         let rows = self.look_up(&LIST_TASKS, &page.params(&namespace)).await?;
-        let body = rows.iter().map(|row| Reader(row).task()).collect::<Result<_, _>>()?;
+        let body = rows.iter().map(|row| Reader::of(row).task()).collect::<Result<_, _>>()?;
         Ok(List { offset: 0, limit: None, count, body })
     }
 
@@ -107,7 +107,7 @@ impl Store {
     ) -> Result<Vec<Task>, StoreError> {
         let page = Page::of(filter);
         let rows = run(client, &LIST_TASKS, &page.params(&namespace.as_str())).await?;
-        rows.iter().map(|row| Reader(row).task()).collect()
+        rows.iter().map(|row| Reader::of(row).task()).collect()
     }
 
     /// Whether the task that waits in these queues and comes first by time is due; `None` if no task waits there. With
@@ -118,7 +118,7 @@ impl Store {
     pub async fn first_due(&self, demand: &Demand, hasten: bool) -> Result<Option<bool>, StoreError> {
         let queues: Vec<&str> = demand.queues.iter().map(QueueName::as_str).collect();
         let rows = self.query(&FIRST_DUE, &[&demand.namespace.as_str(), &queues, &hasten]).await?;
-        rows.first().map(|row| Reader(row).get("due")).transpose()
+        rows.first().map(|row| Reader::of(row).get("due")).transpose()
     }
 
     /// Removes up to `limit` finished tasks of a queue, oldest first, and returns them.
@@ -132,6 +132,6 @@ impl Store {
         limit: i32,
     ) -> Result<Vec<Task>, StoreError> {
         let rows = self.query(&CLEAN_QUEUE, &[&namespace.as_str(), &queue.as_str(), &limit]).await?;
-        rows.iter().map(|row| Reader(row).task()).collect()
+        rows.iter().map(|row| Reader::of(row).task()).collect()
     }
 }

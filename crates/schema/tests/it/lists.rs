@@ -39,8 +39,8 @@ fn a_filter_starts_with_everything() {
     assert_eq!(TaskFilter::new(), TaskFilter::default());
     let queue = QueueName::new("mail").unwrap();
     let filter = TaskFilter::new().queue(queue.clone()).status(Status::Failed).offset(3).limit(4);
-    assert_eq!((filter.queue, filter.status), (Some(queue), Some(Status::Failed)));
+    assert_eq!((filter.queue.clone(), filter.status), (Some(queue), Some(Status::Failed)));
     assert_eq!(filter.page, ListRequest::new().offset(3).limit(4));
     let place = TaskPlace { created_at: jiff::Timestamp::UNIX_EPOCH, id: 7 };
-    assert_eq!((filter.after, filter.clone().after(place).after), (None, Some(place)));
+    assert_eq!((filter.after, filter.after(place).after), (None, Some(place)));
 }

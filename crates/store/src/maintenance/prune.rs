@@ -55,7 +55,7 @@ impl Store {
     pub async fn prune_steps(&self) -> Result<Vec<PruneStep>, StoreError> {
         let rows = self.query_again(&PRUNE_STEPS, &[]).await?;
         let mut steps = Vec::new();
-        for row in rows.iter().map(Reader) {
+        for row in rows.iter().map(Reader::of) {
             take_step(&row, &mut steps)?;
         }
         Ok(steps)
@@ -67,7 +67,7 @@ impl Store {
     /// Those of any statement; [`StoreError::Contended`] if a lock was not had within 50 ms.
     pub async fn drop_day(&self, day: &HistoryDay) -> Result<bool, StoreError> {
         let rows = self.query_again(&DROP_DAY, &[&day.table, &day.day]).await?;
-        rows.first().map_or(Ok(false), |row| Reader(row).get("drop_day_v1"))
+        rows.first().map_or(Ok(false), |row| Reader::of(row).get("drop_day_v1"))
     }
 
     /// Writes a day of finished tasks anew, without those that nobody keeps. Returns how many were kept; `None` if the day
@@ -78,7 +78,7 @@ impl Store {
     /// large to be written within `statement_timeout` (57014), as it will be the next time.
     pub async fn rewrite_day(&self, day: Date) -> Result<Option<u64>, StoreError> {
         let rows = self.query_again(&REWRITE_DAY, &[&day]).await?;
-        let kept: Option<i64> = rows.first().map_or(Ok(None), |row| Reader(row).get("rewrite_day_v1"))?;
+        let kept: Option<i64> = rows.first().map_or(Ok(None), |row| Reader::of(row).get("rewrite_day_v1"))?;
         Ok(kept.and_then(|kept| u64::try_from(kept).ok()))
     }
 
@@ -98,7 +98,7 @@ impl Store {
             .query_again(&PRUNE_FINISHED, &[&past.day, &past.queue_id, &past.status, &created_at, &id, &scan])
             .await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("prune_finished answered nothing"))?;
-        let row = Reader(row);
+        let row = Reader::of(row);
         let place = match (row.get("place_at")?, row.get("place")?) {
             (Some(created_at), Some(id)) => Some(PastPlace { created_at, id }),
             _ => None,
