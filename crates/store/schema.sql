@@ -283,12 +283,12 @@ BEGIN
         FROM pgmill.queue q
         CROSS JOIN generate_series(3, 6) AS s(status)
         CROSS JOIN LATERAL (
-            SELECT f.id, f.finished_at FROM pgmill.task_finished f
+            SELECT f.id, f.created_at, f.finished_at FROM pgmill.task_finished f
             WHERE f.queue_id = q.id AND f.status = s.status::smallint
-            ORDER BY f.id + 0 LIMIT p_limit
+            ORDER BY f.created_at, f.id + 0 LIMIT p_limit
         ) o
         WHERE q.ns = p_ns AND q.queue = p_queue
-        ORDER BY o.id LIMIT p_limit
+        ORDER BY o.created_at, o.id LIMIT p_limit
     ), locked AS MATERIALIZED (
         SELECT f.tableoid AS part, f.ctid AS tid FROM oldest o
         JOIN pgmill.task_finished f ON f.id = o.id AND f.finished_at = o.finished_at
@@ -310,7 +310,7 @@ BEGIN
         SELECT r.queue_id, r.status, (r.finished_at AT TIME ZONE 'UTC')::date, -count(*)
         FROM removed r GROUP BY 1, 2, 3
     )
-    SELECT * FROM removed r ORDER BY r.id;
+    SELECT * FROM removed r ORDER BY r.created_at, r.id;
 END
 $$;
 
@@ -765,6 +765,270 @@ SELECT EXISTS (SELECT FROM pgmill.task t WHERE t.id = p_id)
             * CASE WHEN f.status = 3 THEN p_retention ELSE p_retention_failed END)
 $$;
 
+-- Name: list_retained_v1(integer[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.list_retained_v1(p_queues integer[]) RETURNS TABLE(id bigint, created_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_queues integer[];
+    v_counts bigint[];
+    v_left integer[];
+    v_left_counts bigint[];
+    v_factor bigint := 1;
+    v_row record;
+BEGIN
+    SELECT array_agg(c.queue_id), array_agg(c.n) INTO v_queues, v_counts
+    FROM (
+        SELECT c.queue_id, greatest(sum(c.n), 0)::bigint AS n
+        FROM (
+            SELECT m.queue_id, 0 AS n, true AS is_asked FROM unnest(p_queues) AS m(queue_id)
+            UNION ALL
+            SELECT k.queue_id, k.n, false FROM pgmill.task_count k WHERE k.status = 2
+            UNION ALL
+            SELECT d.queue_id, d.n, false FROM pgmill.task_count_delta d WHERE d.status = 2
+        ) c
+        GROUP BY c.queue_id
+        HAVING bool_or(c.is_asked)
+    ) c;
+    -- Some more than there are, for others may lie between them; four times as far where that was not enough.
+    WHILE v_queues IS NOT NULL LOOP
+        v_left := NULL;
+        v_left_counts := NULL;
+        FOR v_row IN
+            SELECT m.queue_id, m.n, s.*
+            FROM unnest(v_queues, v_counts) AS m(queue_id, n)
+            CROSS JOIN LATERAL (
+                SELECT count(*) FILTER (WHERE s.is_retained) AS found, max(s.depth) AS depth,
+                    array_agg(s.id) FILTER (WHERE s.shows) AS ids, array_agg(s.created_at) FILTER (WHERE s.shows) AS at
+                FROM generate_series(0, 9) AS p(priority)
+                CROSS JOIN LATERAL (
+                    SELECT t.id, t.created_at, t.lease_until IS NOT NULL AS is_retained,
+                        t.lease_until IS NOT NULL AND (t.dies_at IS NULL OR t.dies_at > now()) AS shows,
+                        row_number() OVER (ORDER BY t.run_at, t.id + 0) AS depth
+                    FROM pgmill.task t
+                    WHERE t.queue_id = m.queue_id AND t.priority = p.priority::smallint
+                    ORDER BY t.run_at, t.id + 0
+                    LIMIT (m.n + 32) * v_factor
+                ) s
+            ) s
+        LOOP
+            IF v_row.found < v_row.n AND v_row.depth >= (v_row.n + 32) * v_factor THEN
+                v_left := v_left || v_row.queue_id;
+                v_left_counts := v_left_counts || v_row.n;
+                CONTINUE;
+            END IF;
+            FOR v_each IN 1 .. coalesce(cardinality(v_row.ids), 0) LOOP
+                id := v_row.ids[v_each];
+                created_at := v_row.at[v_each];
+                RETURN NEXT;
+            END LOOP;
+        END LOOP;
+        v_queues := v_left;
+        v_counts := v_left_counts;
+        v_factor := v_factor * 4;
+    END LOOP;
+END
+$$;
+
+-- Name: list_tasks_v1(text, text, smallint, timestamp with time zone, bigint, bigint, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.list_tasks_v1(p_ns text, p_queue text, p_status smallint, p_after_at timestamp with time zone, p_after bigint, p_offset bigint, p_limit bigint) RETURNS TABLE(id bigint, created_at timestamp with time zone, ended_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_queues integer[];
+    -- The streams that go on from where the page begins, and how they begin.
+    v_kind smallint[];
+    v_queue integer[];
+    v_stream smallint[];
+    v_head_at timestamptz[];
+    v_head bigint[];
+    -- Where the page begins, and how many are to be left out behind that.
+    v_from_at timestamptz := coalesce(p_after_at, '-infinity');
+    v_from bigint := coalesce(p_after, 0);
+    v_left bigint := p_offset;
+    -- Where the page ends at the latest. Nothing was created later; but clocks differ.
+    v_to_at timestamptz := now() + interval '10 minutes';
+    v_to bigint := 9223372036854775807;
+    v_step bigint;
+    v_rank bigint;
+    v_places record;
+    v_passed bigint;
+    v_want bigint;
+    v_scan bigint;
+    v_is_first boolean;
+    v_id bigint[];
+    v_at timestamptz[];
+    v_ended timestamptz[];
+BEGIN
+    v_queues := ARRAY(SELECT q.id FROM pgmill.queue q WHERE q.ns = p_ns AND (p_queue IS NULL OR q.queue = p_queue));
+    IF p_limit = 0 THEN
+        RETURN;
+    ELSIF p_status = 2 THEN
+        RETURN QUERY
+        SELECT r.id, r.created_at, NULL::timestamptz
+        FROM pgmill.list_retained_v1(v_queues) r
+        WHERE (r.created_at, r.id) > (v_from_at, v_from)
+        ORDER BY r.created_at, r.id OFFSET p_offset LIMIT p_limit;
+        RETURN;
+    END IF;
+    LOOP
+        SELECT array_agg(s.kind), array_agg(m.queue_id), array_agg(s.stream), array_agg(h.at), array_agg(h.place)
+        INTO v_kind, v_queue, v_stream, v_head_at, v_head
+        FROM unnest(v_queues) AS m(queue_id)
+        CROSS JOIN (
+            SELECT 0::smallint, p.n::smallint FROM generate_series(0, 9) AS p(n) WHERE p_status IS NULL OR p_status IN (0, 5)
+            UNION ALL
+            SELECT 1::smallint, 0::smallint WHERE p_status IS NULL OR p_status IN (0, 5)
+            UNION ALL
+            SELECT 1::smallint, 1::smallint WHERE p_status IS NULL OR p_status IN (1, 5)
+            UNION ALL
+            SELECT 2::smallint, p.n::smallint FROM generate_series(3, 6) AS p(n) WHERE p_status IS NULL OR p_status = p.n
+        ) AS s(kind, stream)
+        CROSS JOIN LATERAL (
+            SELECT l.at, l.place FROM pgmill.listed_v1 l
+            WHERE l.kind = s.kind AND l.queue_id = m.queue_id AND l.stream = s.stream AND l.belongs
+                AND (l.at, l.place) > (v_from_at, v_from) AND (l.at, l.place) <= (v_to_at, v_to)
+            ORDER BY l.at, l.place
+            LIMIT 1
+        ) h;
+        EXIT WHEN v_kind IS NULL OR v_left <= greatest(1000, cardinality(v_kind));
+        -- A leap: to where about half of the streams have come after so many steps that all of them together cannot go beyond
+        -- what is to be left out. Others may be much faster: then to where fewer have, and at last to where the first has.
+        v_step := v_left / cardinality(v_kind);
+        SELECT array_agg(b.at ORDER BY b.at, b.place) AS at, array_agg(b.place ORDER BY b.at, b.place) AS place INTO v_places
+        FROM unnest(v_kind, v_queue, v_stream) AS s(kind, queue_id, stream)
+        CROSS JOIN LATERAL (
+            SELECT l.at, l.place FROM pgmill.listed_v1 l
+            WHERE l.kind = s.kind AND l.queue_id = s.queue_id AND l.stream = s.stream AND l.belongs
+                AND (l.at, l.place) > (v_from_at, v_from) AND (l.at, l.place) <= (v_to_at, v_to)
+            ORDER BY l.at, l.place
+            OFFSET v_step - 1 LIMIT 1
+        ) b;
+        -- All that is left is less than that.
+        IF v_places.at IS NULL THEN
+            RETURN;
+        END IF;
+        v_rank := 1 + cardinality(v_places.at) / 2;
+        LOOP
+            SELECT count(*) INTO v_passed
+            FROM (
+                SELECT
+                FROM unnest(v_kind, v_queue, v_stream) AS s(kind, queue_id, stream)
+                CROSS JOIN LATERAL (
+                    SELECT FROM pgmill.listed_v1 l
+                    WHERE l.kind = s.kind AND l.queue_id = s.queue_id AND l.stream = s.stream AND l.belongs
+                        AND (l.at, l.place) > (v_from_at, v_from)
+                        AND (l.at, l.place) <= (v_places.at[v_rank], v_places.place[v_rank])
+                        AND l.counts AND (p_status IS NULL OR l.status = p_status)
+                    ORDER BY l.at, l.place
+                    LIMIT v_left + 1
+                ) l
+                LIMIT v_left + 1
+            ) c;
+            EXIT WHEN v_passed <= v_left;
+            v_rank := 1 + v_rank / 8;
+        END LOOP;
+        v_from_at := v_places.at[v_rank];
+        v_from := v_places.place[v_rank];
+        v_left := v_left - v_passed;
+    END LOOP;
+    IF v_kind IS NULL THEN
+        RETURN;
+    END IF;
+    v_want := v_left + p_limit;
+    v_scan := CASE WHEN p_status = 5 THEN 1 + 1000 / cardinality(v_kind) END;
+
+    -- No further than to where so many streams have begun (of each of these the first one counts).
+    SELECT s.at, s.place INTO v_places
+    FROM unnest(v_kind, v_head_at, v_head) AS s(kind, at, place)
+    WHERE s.kind = 2 OR (s.kind = 1 AND p_status IS NULL)
+    ORDER BY s.at, s.place OFFSET v_want - 1 LIMIT 1;
+    IF FOUND THEN
+        v_to_at := v_places.at;
+        v_to := v_places.place;
+    END IF;
+    -- First kinds 1 and 2, then kind 0.
+    FOREACH v_is_first IN ARRAY ARRAY[true, false] LOOP
+        -- Nor further than to where an eighth as many streams have eight of them, and so on.
+        FOREACH v_step IN ARRAY ARRAY[8, 64, 512] LOOP
+            EXIT WHEN v_step > v_want;
+            SELECT b.at, b.place INTO v_places
+            FROM unnest(v_kind, v_queue, v_stream, v_head_at, v_head) AS s(kind, queue_id, stream, head_at, head)
+            CROSS JOIN LATERAL (
+                SELECT l.at, l.place
+                FROM (
+                    SELECT l.at, l.place, l.counts, l.status FROM pgmill.listed_v1 l
+                    WHERE l.kind = s.kind AND l.queue_id = s.queue_id AND l.stream = s.stream AND l.belongs
+                        AND (l.at, l.place) > (v_from_at, v_from) AND (l.at, l.place) <= (v_to_at, v_to)
+                    ORDER BY l.at, l.place
+                    LIMIT CASE WHEN s.kind < 2 THEN v_scan END
+                ) l
+                WHERE l.counts AND (p_status IS NULL OR l.status = p_status)
+                OFFSET v_step - 1 LIMIT 1
+            ) b
+            WHERE (s.kind > 0) = v_is_first AND (s.head_at, s.head) <= (v_to_at, v_to)
+            ORDER BY b.at, b.place OFFSET (v_want + v_step - 1) / v_step - 1 LIMIT 1;
+            IF FOUND THEN
+                v_to_at := v_places.at;
+                v_to := v_places.place;
+            END IF;
+        END LOOP;
+        SELECT array_agg(x.id), array_agg(x.at), array_agg(x.ended_at) INTO v_id, v_at, v_ended
+        FROM (
+            SELECT l.id, l.at, l.ended_at
+            FROM unnest(v_kind, v_queue, v_stream, v_head_at, v_head) AS s(kind, queue_id, stream, head_at, head)
+            CROSS JOIN LATERAL (
+                SELECT l.id, l.at, l.ended_at
+                FROM (
+                    SELECT l.id, l.at, l.ended_at, l.counts, l.status FROM pgmill.listed_v1 l
+                    WHERE l.kind = s.kind AND l.queue_id = s.queue_id AND l.stream = s.stream AND l.belongs
+                        AND (l.at, l.place) > (v_from_at, v_from) AND (l.at, l.place) <= (v_to_at, v_to)
+                    ORDER BY l.at, l.place
+                    LIMIT CASE WHEN s.kind < 2 THEN v_scan END
+                ) l
+                WHERE l.counts AND (p_status IS NULL OR l.status = p_status)
+                LIMIT v_want
+            ) l
+            WHERE (s.kind > 0) = v_is_first AND (s.head_at, s.head) <= (v_to_at, v_to)
+            UNION ALL
+            SELECT u.id, u.at, u.ended_at FROM unnest(v_id, v_at, v_ended) AS u(id, at, ended_at)
+            ORDER BY at, id LIMIT v_want
+        ) x;
+        IF cardinality(v_id) = v_want THEN
+            v_to_at := v_at[v_want];
+            v_to := v_id[v_want];
+        END IF;
+    END LOOP;
+    RETURN QUERY
+    SELECT u.id, u.at, u.ended_at FROM unnest(v_id, v_at, v_ended) WITH ORDINALITY AS u(id, at, ended_at, ord)
+    WHERE u.ord > v_left AND u.ord <= v_left + p_limit
+    ORDER BY u.ord;
+END
+$$;
+
 -- Name: live_status_v1(timestamp with time zone, timestamp with time zone, integer, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.live_status_v1(dies_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer) RETURNS smallint
@@ -871,9 +1135,9 @@ BEGIN
 END
 $_$;
 
--- Name: prune_finished_v1(date, integer, smallint, bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: prune_finished_v1(date, integer, smallint, timestamp with time zone, bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.prune_finished_v1(p_day date, p_queue integer, p_status smallint, p_after bigint, p_scan integer) RETURNS TABLE(pruned bigint, place bigint)
+CREATE FUNCTION pgmill.prune_finished_v1(p_day date, p_queue integer, p_status smallint, p_after_at timestamp with time zone, p_after bigint, p_scan integer) RETURNS TABLE(pruned bigint, place_at timestamp with time zone, place bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
@@ -890,7 +1154,7 @@ DECLARE
     v_before timestamptz := 'infinity';
 BEGIN
     IF to_regclass('pgmill.' || v_part) IS NULL THEN
-        RETURN QUERY SELECT 0::bigint, NULL::bigint;
+        RETURN QUERY SELECT 0::bigint, NULL::timestamptz, NULL::bigint;
         RETURN;
     END IF;
     SELECT CASE WHEN p_status = 3 THEN q.retention ELSE q.retention_failed END * interval '1 microsecond'
@@ -904,11 +1168,11 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format($query$
         WITH seen AS MATERIALIZED (
-            SELECT f.ctid AS tid, f.id, f.finished_at
+            SELECT f.ctid AS tid, f.id, f.created_at, f.finished_at
             FROM pgmill.%1$I f
-            WHERE f.queue_id = $1 AND f.status = $2 AND f.id + 0 > $3
-            ORDER BY f.id + 0
-            LIMIT $4
+            WHERE f.queue_id = $1 AND f.status = $2 AND (f.created_at, f.id + 0) > ($3, $4)
+            ORDER BY f.created_at, f.id + 0
+            LIMIT $5
         ), removed AS (
             DELETE FROM pgmill.%1$I
             WHERE ctid = ANY (ARRAY(
@@ -917,7 +1181,7 @@ BEGIN
                 CROSS JOIN LATERAL (
                     SELECT f.ctid AS tid FROM pgmill.%1$I f WHERE f.ctid = s.tid FOR UPDATE SKIP LOCKED
                 ) l
-                WHERE s.finished_at < $5))
+                WHERE s.finished_at < $6))
             RETURNING id, attempt, holder, finished_at
         ), receipt AS (
             INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
@@ -927,13 +1191,15 @@ BEGIN
             HAVING count(*) > 0
         ), counted AS (
             INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
-            SELECT $1, $2, $6, -count(*)
+            SELECT $1, $2, $7, -count(*)
             FROM removed r
             WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = $1)
             HAVING count(*) > 0
         )
-        SELECT (SELECT count(*) FROM removed), (SELECT s.id FROM seen s OFFSET $4 - 1 LIMIT 1)
-        $query$, v_part) USING p_queue, p_status, p_after, p_scan, v_before, p_day;
+        SELECT (SELECT count(*) FROM removed), p.created_at, p.id
+        FROM (SELECT 1) AS one
+        LEFT JOIN (SELECT s.created_at, s.id FROM seen s OFFSET $5 - 1 LIMIT 1) p ON true
+        $query$, v_part) USING p_queue, p_status, p_after_at, p_after, p_scan, v_before, p_day;
 END
 $_$;
 
@@ -1216,7 +1482,7 @@ BEGIN
     ), waiting AS (
         UPDATE pgmill.task t
         SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
-            result = coalesce(f.result::json, t.result)
+            result = coalesce(f.result::json, t.result, CASE WHEN f.status = 1 THEN '"the lease lapsed"'::json END)
         FROM fate f
         WHERE t.ctid = f.tid AND f.status < 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.started_at, f.queue,
@@ -2197,7 +2463,8 @@ CREATE VIEW pgmill.any_task_v1 AS
             WHEN (t.lease_until IS NULL) THEN t.result
             ELSE NULL::json
         END AS result,
-    t.traceparent
+    t.traceparent,
+    NULL::timestamp with time zone AS ended_at
    FROM pgmill.task t
 UNION ALL
  SELECT f.id,
@@ -2224,7 +2491,8 @@ UNION ALL
     f.key,
     f.payload,
     f.result,
-    f.traceparent
+    f.traceparent,
+    f.finished_at AS ended_at
    FROM pgmill.task_finished f;
 
 -- Name: audit; Type: TABLE; Schema: pgmill; Owner: -
@@ -2262,6 +2530,45 @@ CREATE TABLE pgmill.enqueue_resent (
     flight bigint NOT NULL,
     resent_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+-- Name: listed_v1; Type: VIEW; Schema: pgmill; Owner: -
+
+CREATE VIEW pgmill.listed_v1 AS
+ SELECT (0)::smallint AS kind,
+    t.queue_id,
+    t.priority AS stream,
+    t.run_at AS at,
+    (t.id + 0) AS place,
+    t.id,
+    NULL::timestamp with time zone AS ended_at,
+    true AS belongs,
+    (t.run_at = t.created_at) AS counts,
+    pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status
+   FROM pgmill.task t
+UNION ALL
+ SELECT (1)::smallint AS kind,
+    t.queue_id,
+    (((t.result IS NOT NULL))::integer)::smallint AS stream,
+    t.created_at AS at,
+    (t.id + 0) AS place,
+    t.id,
+    NULL::timestamp with time zone AS ended_at,
+    (t.run_at <> t.created_at) AS belongs,
+    true AS counts,
+    pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status
+   FROM pgmill.task t
+UNION ALL
+ SELECT (2)::smallint AS kind,
+    f.queue_id,
+    f.status AS stream,
+    f.created_at AS at,
+    (f.id + 0) AS place,
+    f.id,
+    f.finished_at AS ended_at,
+    true AS belongs,
+    true AS counts,
+    f.status
+   FROM pgmill.task_finished f;
 
 -- Name: migration; Type: TABLE; Schema: pgmill; Owner: -
 
@@ -2588,11 +2895,15 @@ CREATE INDEX task_finished_id ON ONLY pgmill.task_finished USING btree (id);
 
 -- Name: task_finished_status; Type: INDEX; Schema: pgmill; Owner: -
 
-CREATE INDEX task_finished_status ON ONLY pgmill.task_finished USING btree (queue_id, status, ((id + 0)));
+CREATE INDEX task_finished_status ON ONLY pgmill.task_finished USING btree (queue_id, status, created_at, ((id + 0)));
 
 -- Name: task_gone_ended; Type: INDEX; Schema: pgmill; Owner: -
 
 CREATE INDEX task_gone_ended ON ONLY pgmill.task_gone USING btree (ended_at);
+
+-- Name: task_held; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX task_held ON pgmill.task USING btree (queue_id, ((((result IS NOT NULL))::integer)::smallint), created_at, ((id + 0))) WHERE (run_at <> created_at);
 
 -- Name: task_ready; Type: INDEX; Schema: pgmill; Owner: -
 

@@ -286,8 +286,8 @@ impl Manager {
         task.ok_or(LookupError::NotFound { id })
     }
 
-    /// Tasks by id, live and finished, of one queue or in one status where the filter says so. A queue that does not exist
-    /// has none. `count` comes from counters, as [`list_queue_statuses`](Self::list_queue_statuses) says.
+    /// Tasks by creation, live and finished, of one queue or in one status where the filter says so. A queue that does not exist
+    /// has none. A far offset takes time, [`TaskFilter::after`] does not. `count` comes from counters, as [`list_queue_statuses`](Self::list_queue_statuses) says.
     ///
     /// # Errors
     /// If the page lies beyond 2^63, or the database fails.

@@ -33,7 +33,7 @@ impl Store {
     /// Those of any statement.
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<List<AuditEntry>, StoreError> {
         let (offset, limit) = (offset(&filter.page), limit(&filter.page));
-        let rows = self.query_again(&LIST_AUDIT, &[&filter.action, &filter.target, &offset, &limit]).await?;
+        let rows = self.look_up(&LIST_AUDIT, &[&filter.action, &filter.target, &offset, &limit]).await?;
         page(&rows, entry)
     }
 

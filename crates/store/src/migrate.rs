@@ -53,6 +53,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     17 "0017_oldest_waiting" "0.1.0";
     18 "0018_release_done" "0.1.0";
     19 "0019_retain_one" "0.1.0";
+    20 "0020_list_tasks" "0.1.0";
 };
 
 /// Why a database was not migrated. It is as it was before.

@@ -37,7 +37,7 @@ impl Store {
         &self,
         namespace: &Namespace,
     ) -> Result<Vec<(QueueName, Duration)>, StoreError> {
-        let rows = self.query_again(&OLDEST_WAITING, &[&namespace.as_str(), &SCAN]).await?;
+        let rows = self.look_up(&OLDEST_WAITING, &[&namespace.as_str(), &SCAN]).await?;
         let read = |row: Reader<'_>| Ok((row.queue_name()?, Duration::from_micros(row.count("waited")?)));
         rows.iter().map(Reader::of).map(read).collect()
     }
@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn database_health(&self) -> Result<ServerHealth, StoreError> {
-        let rows = self.query_again(&DATABASE_HEALTH, &[]).await?;
+        let rows = self.look_up(&DATABASE_HEALTH, &[]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("database_health answered nothing"))?;
         let row = Reader::of(row);
         Ok(ServerHealth {

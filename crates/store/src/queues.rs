@@ -144,7 +144,7 @@ impl Store {
         namespace: &Namespace,
         queue: &QueueName,
     ) -> Result<Option<Queue>, StoreError> {
-        let rows = self.query_again(&GET_QUEUE, &[&namespace.as_str(), &queue.as_str()]).await?;
+        let rows = self.look_up(&GET_QUEUE, &[&namespace.as_str(), &queue.as_str()]).await?;
         rows.first().map(|row| Reader::of(row).queue()).transpose()
     }
 
@@ -157,8 +157,7 @@ impl Store {
         namespace: &Namespace,
         page: &ListRequest,
     ) -> Result<List<Queue>, StoreError> {
-        let rows =
-            self.query_again(&LIST_QUEUES, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
+        let rows = self.look_up(&LIST_QUEUES, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
         let count = rows.first().map(|row| Reader::of(row).count("count")).transpose()?.unwrap_or(0);
         let body = rows
             .iter()
@@ -174,7 +173,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn list_namespaces(&self) -> Result<Vec<String>, StoreError> {
-        let rows = self.query_again(&LIST_NAMESPACES, &[]).await?;
+        let rows = self.look_up(&LIST_NAMESPACES, &[]).await?;
         rows.iter().map(|row| Reader::of(row).get("ns")).collect()
     }
 
@@ -183,7 +182,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn list_queue_statuses(&self, namespace: &Namespace) -> Result<Vec<QueueStatus>, StoreError> {
-        let rows = self.query_again(&LIST_QUEUE_STATUSES, &[&namespace.as_str()]).await?;
+        let rows = self.look_up(&LIST_QUEUE_STATUSES, &[&namespace.as_str()]).await?;
         rows.iter()
             .map(|row| {
                 let row = Reader::of(row);
@@ -209,7 +208,7 @@ impl Store {
     ) -> Result<List<QueueCounts>, StoreError> {
         let queue = queue.map(QueueName::as_str);
         let params: [&(dyn ToSql + Sync); 4] = [&namespace.as_str(), &queue, &offset(page), &limit(page)];
-        let rows = self.query_again(&LIST_QUEUE_COUNTS, &params).await?;
+        let rows = self.look_up(&LIST_QUEUE_COUNTS, &params).await?;
         let count = rows.first().map(|row| Reader::of(row).count("count")).transpose()?.unwrap_or(0);
         let body = rows
             .iter()

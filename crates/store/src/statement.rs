@@ -57,7 +57,7 @@ statements! {
     OLDEST_WAITING = "oldest_waiting" (TEXT, INT4);
     DATABASE_HEALTH = "database_health" ();
     GET_TASK = "get_task" (TEXT, INT8);
-    LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, INT8, INT8);
+    LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, TIMESTAMPTZ, INT8, INT8, INT8);
     COUNT_TASKS = "count_tasks" (TEXT, TEXT, INT2);
     CANCEL_TASK = "cancel_task" (TEXT, INT8);
     RETRY_TASK = "retry_task" (TEXT, INT8, INT8);
@@ -85,7 +85,7 @@ statements! {
     PRUNE_STEPS = "prune_steps" ();
     DROP_DAY = "drop_day" (TEXT, DATE);
     REWRITE_DAY = "rewrite_day" (DATE);
-    PRUNE_FINISHED = "prune_finished" (DATE, INT4, INT2, INT8, INT4);
+    PRUNE_FINISHED = "prune_finished" (DATE, INT4, INT2, TIMESTAMPTZ, INT8, INT4);
     PRUNE_KEYS = "prune_keys" (INT4, TEXT, INT4);
     PRUNE_RESENT = "prune_resent" ();
     ENSURE_PARTITIONS = "ensure_partitions" (INT4);

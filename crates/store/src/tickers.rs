@@ -185,7 +185,7 @@ impl Store {
         namespace: &Namespace,
         ticker: &TickerName,
     ) -> Result<KnownTicker, StoreError> {
-        let rows = self.query_again(&GET_TICKER, &[&namespace.as_str(), &ticker.as_str()]).await?;
+        let rows = self.look_up(&GET_TICKER, &[&namespace.as_str(), &ticker.as_str()]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("get_ticker answered nothing"))?;
         let row = Reader::of(row);
         let ticker = if row.is_absent("id")? { None } else { Some(row.ticker()?) };
@@ -201,8 +201,7 @@ impl Store {
         namespace: &Namespace,
         page: &ListRequest,
     ) -> Result<List<Ticker>, StoreError> {
-        let rows =
-            self.query_again(&LIST_TICKERS, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
+        let rows = self.look_up(&LIST_TICKERS, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
         let count = rows.first().map(|row| Reader::of(row).count("count")).transpose()?.unwrap_or(0);
         let mut body = Vec::with_capacity(rows.len());
         for row in rows.iter().map(Reader::of) {

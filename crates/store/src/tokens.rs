@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn find_token(&self, id: i64) -> Result<Option<KnownToken>, StoreError> {
-        let rows = self.query_again(&FIND_TOKEN, &[&id]).await?;
+        let rows = self.look_up(&FIND_TOKEN, &[&id]).await?;
         let Some(row) = rows.first().map(Reader::of) else { return Ok(None) };
         let secret_hash: &[u8] = row.get("secret_hash")?;
         let remains: Option<i64> = row.get("remains")?;
@@ -89,7 +89,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn list_tokens(&self, request: &ListRequest) -> Result<List<Token>, StoreError> {
-        let rows = self.query_again(&LIST_TOKENS, &[&offset(request), &limit(request)]).await?;
+        let rows = self.look_up(&LIST_TOKENS, &[&offset(request), &limit(request)]).await?;
         page(&rows, token)
     }
 
@@ -115,7 +115,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn has_tokens(&self) -> Result<bool, StoreError> {
-        let rows = self.query_again(&HAS_TOKENS, &[]).await?;
+        let rows = self.look_up(&HAS_TOKENS, &[]).await?;
         rows.first().map_or(Ok(false), |row| Reader::of(row).get("usable"))
     }
 
