@@ -1,12 +1,14 @@
 //! The connection on which a process is told of tasks, and of their changes.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pgmill_schema::{Namespace, QueueName};
 use serde::Deserialize;
-use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client, Notification};
 
 use crate::connect::{ConnectError, ConnectOptions, Driver};
@@ -23,9 +25,15 @@ const UNLISTEN_EVENTS: &str = include_str!("../sql/unlisten_events.sql");
 const EVENTS: &str = "pgmill_event";
 
 /// A direct connection that listens. It is of no pool, and does not come back by itself when it breaks.
+///
+/// Whoever listens runs the connection too, rather than a task of its own: a notice then is on its way to those who wait one
+/// hand-over earlier.
 pub struct Listener {
     client: Client,
-    notices: mpsc::UnboundedReceiver<Notice>,
+    /// `None` once the connection is gone: statements find that out when it is dropped.
+    driver: Option<Driver>,
+    /// Heard while something else was waited for.
+    heard: VecDeque<Notice>,
     hears_events: bool,
 }
 
@@ -61,15 +69,17 @@ impl Listener {
     /// If there is no connection to be had, or it breaks at once.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, ListenError> {
         let (client, driver) = options.connect().await?;
-        let (heard, notices) = mpsc::unbounded_channel();
-        tokio::spawn(forward(driver, heard));
-        client.batch_execute(LISTEN).await.map_err(StoreError::from)?;
-        Ok(Self { client, notices, hears_events: false })
+        let mut listener = Self { client, driver: Some(driver), heard: VecDeque::new(), hears_events: false };
+        listener.batch(LISTEN).await?;
+        Ok(listener)
     }
 
     /// What is heard next; `None` once the connection is gone. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Notice> {
-        self.notices.recv().await
+        if let Some(notice) = self.heard.pop_front() {
+            return Some(notice);
+        }
+        poll_fn(|cx| poll_notice(&mut self.driver, cx)).await
     }
 
     /// Hears of changes of tasks from now on, or no longer.
@@ -77,7 +87,7 @@ impl Listener {
     /// # Errors
     /// Those of any statement.
     pub async fn hear_events(&mut self, hear: bool) -> Result<(), StoreError> {
-        self.client.batch_execute(if hear { LISTEN_EVENTS } else { UNLISTEN_EVENTS }).await?;
+        self.batch(if hear { LISTEN_EVENTS } else { UNLISTEN_EVENTS }).await?;
         self.hears_events = hear;
         Ok(())
     }
@@ -91,10 +101,36 @@ impl Listener {
     ///
     /// # Errors
     /// Those of any statement.
-    pub async fn test(&self, text: &str) -> Result<(), StoreError> {
+    pub async fn test(&mut self, text: &str) -> Result<(), StoreError> {
         let notice = serde_json::json!({ "test": text }).to_string();
-        run(&self.client, &TEST_LISTENER, &[&notice]).await.map(drop)
+        let Self { client, driver, heard, .. } = self;
+        drive(driver, heard, run(client, &TEST_LISTENER, &[&notice])).await.map(drop)
     }
+
+    async fn batch(&mut self, statements: &str) -> Result<(), StoreError> {
+        let Self { client, driver, heard, .. } = self;
+        Ok(drive(driver, heard, client.batch_execute(statements)).await?)
+    }
+}
+
+/// Runs the connection until a statement on it is answered, and keeps what is heard meanwhile.
+async fn drive<T>(
+    driver: &mut Option<Driver>,
+    heard: &mut VecDeque<Notice>,
+    statement: impl Future<Output = T>,
+) -> T {
+    let mut statement = pin!(statement);
+    poll_fn(|cx| {
+        // The statement first, for it is sent by that; and again, for the connection may have brought its answer.
+        if let Poll::Ready(answer) = statement.as_mut().poll(cx) {
+            return Poll::Ready(answer);
+        }
+        while let Poll::Ready(Some(notice)) = poll_notice(driver, cx) {
+            heard.push_back(notice);
+        }
+        statement.as_mut().poll(cx)
+    })
+    .await
 }
 
 impl fmt::Debug for Listener {
@@ -115,30 +151,28 @@ pub enum ListenError {
     Store(#[from] StoreError),
 }
 
-/// Runs the connection until it ends, or nobody listens any more.
-async fn forward(mut driver: Driver, heard: mpsc::UnboundedSender<Notice>) {
-    while let Some(message) = poll_fn(|cx| driver.poll_message(cx)).await {
-        match message {
-            Ok(AsyncMessage::Notification(notification)) => match read(&notification) {
-                Some(notice) => {
-                    if heard.send(notice).is_err() {
-                        return;
-                    }
-                }
+/// The next notice; `None` once the connection is gone.
+fn poll_notice(driver: &mut Option<Driver>, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
+    while let Some(open) = driver {
+        match ready!(open.poll_message(cx)) {
+            Some(Ok(AsyncMessage::Notification(notification))) => match read(&notification) {
+                Some(notice) => return Poll::Ready(Some(notice)),
                 None => {
                     tracing::debug!("a notification that is none of pgmill's: {}", notification.payload());
                 }
             },
-            Ok(_) => {}
-            Err(error) => {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
                     "the connection of the listener broke"
                 );
-                return;
+                *driver = None;
             }
+            None => *driver = None,
         }
     }
+    Poll::Ready(None)
 }
 
 fn read(notification: &Notification) -> Option<Notice> {
