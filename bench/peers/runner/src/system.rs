@@ -30,6 +30,7 @@ const SYSTEMS: &[System] = &[
     rust("pgmill", "peer-pgmill"),
     System { name: "pgmill, retention 0", program: Program::Rust { package: "peer-pgmill", delete: true } },
     rust("graphile_worker", "peer-graphile-worker"),
+    rust("awa", "peer-awa"),
     rust("riverqueue", "peer-riverqueue"),
     rust("underway", "peer-underway"),
     rust("sqlxmq", "peer-sqlxmq"),
