@@ -32,6 +32,7 @@ const SYSTEMS: &[System] = &[
     rust("graphile_worker", "peer-graphile-worker"),
     rust("awa", "peer-awa"),
     rust("riverqueue", "peer-riverqueue"),
+    rust("apalis-postgres", "peer-apalis"),
     rust("underway", "peer-underway"),
     rust("sqlxmq", "peer-sqlxmq"),
     rust("pgmq", "peer-pgmq"),
