@@ -1,12 +1,17 @@
 //! One connection for one statement.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object};
-use futures_util::future;
+use futures_util::future::{self, MaybeDone, maybe_done};
+use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{GenericClient, Row};
 
+use crate::abandoned::Canceller;
 use crate::error::StoreError;
 use crate::statement::{POOLER_BEGIN, POOLER_COMMIT, Statement};
 
@@ -36,11 +41,110 @@ impl Session {
         deadline: Duration,
     ) -> Result<Vec<Row>, StoreError> {
         let answer = query_on(&self.connection, self.pooler, statement, params);
-        let Ok(rows) = tokio::time::timeout(deadline, answer).await else {
+        let Ok(rows) = timeout(deadline, answer).await else {
             drop(Object::take(self.connection));
             return Err(StoreError::deadline());
         };
         rows
+    }
+
+    /// As [`query`](Self::query), for a statement that changes nothing and that nobody needs once its caller is gone.
+    pub(crate) async fn look_up(
+        self,
+        statement: &Statement,
+        params: &Params<'_>,
+        deadline: Duration,
+        canceller: &Canceller,
+    ) -> Result<Vec<Row>, StoreError> {
+        let connection = Arc::new(self.connection);
+        // Dropped first, of the two.
+        let guard = canceller.guard(&connection);
+        let answer = timeout(deadline, query_on(&connection, self.pooler, statement, params)).await;
+        guard.answered();
+        let Ok(rows) = answer else {
+            close(connection);
+            return Err(StoreError::deadline());
+        };
+        rows
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Vec<Row>, StoreError>> + Send>>;
+
+/// A statement that was sent behind another one. Dropped, it is run all the same, and nobody hears of its answer.
+pub(crate) struct Behind(Pin<Box<MaybeDone<Answer>>>);
+
+impl Behind {
+    /// Waits for its answer.
+    pub(crate) async fn answer(mut self) -> Result<Vec<Row>, StoreError> {
+        self.0.as_mut().await;
+        self.0
+            .as_mut()
+            .take_output()
+            .unwrap_or_else(|| Err(StoreError::unexpected("an answer was taken twice")))
+    }
+}
+
+impl Session {
+    /// As [`query`](Self::query), with another statement right behind it: sent with the first one, and run when that is
+    /// committed, or has failed. What the first one is answered is returned at once. Directly only: a pooler may have each
+    /// of them run on another connection.
+    pub(crate) async fn query_then(
+        self,
+        (first, params): (&Statement, &Params<'_>),
+        (second, owned): (&Statement, Vec<Box<dyn ToSql + Sync + Send>>),
+        deadline: Duration,
+    ) -> Result<(Vec<Row>, Behind), StoreError> {
+        let connection = Arc::new(self.connection);
+        let prepared = async {
+            let first = connection.prepare_typed_cached(first.text, first.types).await?;
+            Ok::<_, StoreError>((first, connection.prepare_typed_cached(second.text, second.types).await?))
+        };
+        let Ok(prepared) = timeout(deadline, prepared).await else {
+            close(connection);
+            return Err(StoreError::deadline());
+        };
+        let (first, second) = prepared?;
+        let below = Arc::clone(&connection);
+        let answer: Answer = Box::pin(async move {
+            let params: Vec<&(dyn ToSql + Sync)> = owned.iter().map(|param| &**param as _).collect();
+            match timeout(deadline, below.query(&second, &params)).await {
+                Ok(rows) => Ok(rows?),
+                Err(_) => {
+                    close(below);
+                    Err(StoreError::deadline())
+                }
+            }
+        });
+        let mut behind = Behind(Box::pin(maybe_done(answer)));
+        let rows = {
+            let mut rows = pin!(timeout(deadline, connection.query(&first, params)));
+            let mut sent = false;
+            poll_fn(|cx| {
+                let rows = rows.as_mut().poll(cx);
+                // A statement is sent when it is polled for the first time.
+                if !std::mem::replace(&mut sent, true) {
+                    let _ = behind.0.as_mut().poll(cx);
+                }
+                rows
+            })
+            .await
+        };
+        match rows {
+            Ok(rows) => Ok((rows?, behind)),
+            Err(_) => {
+                drop(behind);
+                close(connection);
+                Err(StoreError::deadline())
+            }
+        }
+    }
+}
+
+/// Closes a connection on which an answer is still due, unless another statement on it has still to find that out.
+fn close(connection: Arc<Object>) {
+    if let Some(connection) = Arc::into_inner(connection) {
+        drop(Object::take(connection));
     }
 }
 

@@ -1,12 +1,16 @@
 //! Who sleeps, and who tells them of tasks.
 
+use std::fmt;
 use std::time::Duration;
 
 use pgmill_schema::{Namespace, QueueName, to_micros};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::error::StoreError;
 use crate::retain::Demand;
 use crate::row::Reader;
+use crate::session::Behind;
 use crate::statement::{SLEEP, WAKE};
 use crate::store::Store;
 
@@ -30,7 +34,7 @@ impl Store {
         let rows =
             self.query_again(&SLEEP, &[&process, &demand.namespace.as_str(), &queues, &told_for]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("sleep answered nothing"))?;
-        let due_in: Option<i64> = Reader(row).get("sleep_v1")?;
+        let due_in: Option<i64> = Reader::of(row).get("sleep_v1")?;
         Ok(due_in.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))))
     }
 
@@ -43,7 +47,38 @@ impl Store {
         let namespaces: Vec<&str> = arrivals.iter().map(|(namespace, ..)| namespace.as_str()).collect();
         let queues: Vec<&str> = arrivals.iter().map(|(_, queue, _)| queue.as_str()).collect();
         let due: Vec<i64> = arrivals.iter().map(|(.., due_in)| to_micros(*due_in)).collect();
-        let rows = self.query(&WAKE, &[&process, &namespaces, &queues, &due]).await?;
-        rows.first().map_or(Ok(0), |row| Reader(row).count("wake_v1"))
+        told(&self.query(&WAKE, &[&process, &namespaces, &queues, &due]).await?)
     }
+}
+
+/// A wake that was sent behind an enqueue, by [`Store::enqueue_and_wake`].
+pub struct Waking(pub(crate) Behind);
+
+impl Waking {
+    /// As [`Store::wake`]. Until then the connection is kept; dropped, the wake is done all the same.
+    ///
+    /// # Errors
+    /// Those of [`Store::wake`].
+    pub async fn told(self) -> Result<u64, StoreError> {
+        told(&self.0.answer().await?)
+    }
+}
+
+impl fmt::Debug for Waking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waking").finish_non_exhaustive()
+    }
+}
+
+/// The parameters of a wake that outlives the call.
+pub(crate) fn kept(process: i64, arrivals: &[Arrival]) -> Vec<Box<dyn ToSql + Sync + Send>> {
+    let namespaces: Vec<String> =
+        arrivals.iter().map(|(namespace, ..)| namespace.as_str().to_owned()).collect();
+    let queues: Vec<String> = arrivals.iter().map(|(_, queue, _)| queue.as_str().to_owned()).collect();
+    let due: Vec<i64> = arrivals.iter().map(|(.., due_in)| to_micros(*due_in)).collect();
+    vec![Box::new(process), Box::new(namespaces), Box::new(queues), Box::new(due)]
+}
+
+fn told(rows: &[Row]) -> Result<u64, StoreError> {
+    rows.first().map_or(Ok(0), |row| Reader::of(row).count("wake_v1"))
 }

@@ -48,7 +48,10 @@ impl Built {
                 let folder = self.node.as_ref().map_err(|reason| anyhow!("{reason}"))?;
                 let script = folder.join(script);
                 ensure!(script.exists(), "{} is not there", script.display());
-                Ok(Driver { program: PathBuf::from("node"), script: Some(script), args: Vec::new() })
+                // The version that the systems ask for, where it comes with their packages.
+                let own = folder.join("node_modules/.bin/node");
+                let program = if own.exists() { own } else { PathBuf::from("node") };
+                Ok(Driver { program, script: Some(script), args: Vec::new() })
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The enqueue batcher.
 
 use std::borrow::Borrow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pgmill_store::{Arrival, Enqueued, NewTask, Sending, Store, StoreError};
@@ -16,11 +16,11 @@ use crate::events::{Change, Feed};
 use crate::telemetry::{BatchMeters, Meters};
 use crate::wakes::Wakes;
 
-/// A task to be created, and who waits for it.
+/// A task to be created, and who waits for it, and is given it back.
 pub(crate) struct EnqueueCall {
     /// Its id is set when it departs.
     pub(crate) task: NewTask,
-    pub(crate) answer: Reply<(i64, Enqueued), EnqueueError>,
+    pub(crate) answer: Reply<(NewTask, Enqueued), EnqueueError>,
 }
 
 impl Borrow<NewTask> for EnqueueCall {
@@ -63,14 +63,22 @@ impl Flight for EnqueueFlight {
                 return;
             }
         }
-        settle_each(self.settle, calls, &Round { flight: self, told: Mutex::default() }).await;
+        settle_each(self.settle, (calls, Sending::First), &Round { flight: self, told: Mutex::default() })
+            .await;
     }
 }
 
-/// The tasks of a flight, and the queues that were told of already.
+/// The tasks of a flight, and who was told of those that were sent last.
 struct Round<'a> {
     flight: &'a EnqueueFlight,
-    told: Mutex<Vec<Arrival>>,
+    told: Mutex<Told>,
+}
+
+/// The queues that were told of already: by this process, and to others by a notice behind the tasks.
+#[derive(Default)]
+struct Told {
+    here: Vec<Arrival>,
+    elsewhere: Vec<Arrival>,
 }
 
 impl Rows for Round<'_> {
@@ -82,7 +90,17 @@ impl Rows for Round<'_> {
     }
 
     async fn send(&self, calls: &[EnqueueCall], sending: Sending) -> Result<Vec<Enqueued>, StoreError> {
-        self.flight.store.enqueue(calls, sending).await
+        // A batch that was split is committed in parts: who was told of one has not been told of the next.
+        *self.told() = Told::default();
+        let EnqueueFlight { store, wakes, .. } = self.flight;
+        if sending == Sending::First
+            && let Some(lead) = wakes.lead(calls.iter().map(|call| &call.task))
+        {
+            let (enqueued, waking) = store.enqueue_and_wake(calls, wakes.process, &lead.arrivals).await?;
+            self.told().elsewhere = lead.sent(waking);
+            return Ok(enqueued);
+        }
+        store.enqueue(calls, sending).await
     }
 
     fn answer(&self, call: EnqueueCall, end: Result<(Enqueued, Sending), Unsettled>) {
@@ -90,7 +108,7 @@ impl Rows for Round<'_> {
         let result = match end {
             Ok((enqueued, _)) => {
                 self.arrived(&task, enqueued);
-                Ok((task.id, enqueued))
+                Ok((task, enqueued))
             }
             Err(Unsettled::Failed(error) | Unsettled::Refused(error, _)) => Err(EnqueueError::Store(error)),
             Err(Unsettled::Unknown) => {
@@ -110,11 +128,19 @@ impl Round<'_> {
         publish(&self.flight.events, task, &enqueued);
         self.flight.meters.of(&task.namespace, &task.queue).created.increment(1);
         let known = |told: &Arrival| told.0 == task.namespace && told.1 == task.queue && told.2 <= due_in;
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if !told.iter().rev().any(known) {
-            told.push((task.namespace.clone(), task.queue.clone(), due_in));
-            self.flight.wakes.wake(&task.namespace, &task.queue, due_in);
+        let mut told = self.told();
+        if told.here.iter().rev().any(known) {
+            return;
         }
+        told.here.push((task.namespace.clone(), task.queue.clone(), due_in));
+        self.flight.wakes.wake_here(&task.namespace, &task.queue, due_in);
+        if !told.elsewhere.iter().any(known) {
+            self.flight.wakes.tell(&task.namespace, &task.queue, due_in);
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -95,8 +95,10 @@ use pgmill_schema::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use tracing::dispatcher::{self, Dispatch};
 
 pub use self::builder::WorkerPoolBuilder;
@@ -341,14 +343,38 @@ impl<S: Send + Sync + 'static> WorkerPool<S> {
             Aborting(tokio::spawn(async move { manager.run(until).await }))
         });
         let ticking = Ticking::start(&self.common, registry.tickers, &self.settings, &stop);
-        let mut claims = Claims::new();
-        let fetched = engine.fetch(&stop, &mut claims).await;
+        // In a task of its own, and so on the threads that have to do with the database: whoever waits for the run is often
+        // on another one, to which each wake and each answer would have to be handed over, and back.
+        let mut fetcher = Aborting(tokio::spawn(fetch(Arc::clone(&engine), stop.clone()).in_current_span()));
+        let (fetched, claims) = ended(&mut fetcher.0).await;
         stop.cancel();
         let (report, ticked, ()) =
             tokio::join!(engine.stop(claims), ticking.stop(&self.settings), goodbye(maintainer));
         fetched?;
         ticked?;
         Ok(report)
+    }
+}
+
+/// Fetches until the pool is asked to stop, and returns the claims that are still under way.
+async fn fetch<S: Send + Sync + 'static>(
+    engine: Arc<Engine<S>>,
+    stop: CancellationToken,
+) -> (Result<(), RunError>, Claims) {
+    let mut claims = Claims::new();
+    let fetched = engine.fetch(&stop, &mut claims).await;
+    (fetched, claims)
+}
+
+/// What a task came to that is a part of this one: its panic is one here.
+async fn ended<T>(task: &mut JoinHandle<T>) -> T {
+    match task.await {
+        Ok(ended) => ended,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -83,9 +83,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
 
 /// A task that ends with whoever waits for it.
 #[derive(Debug)]
-pub(super) struct Aborting(pub(super) tokio::task::JoinHandle<()>);
+pub(super) struct Aborting<T = ()>(pub(super) tokio::task::JoinHandle<T>);
 
-impl Drop for Aborting {
+impl<T> Drop for Aborting<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

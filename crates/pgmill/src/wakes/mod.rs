@@ -16,6 +16,8 @@
 //! - `waiting`: who waits in this process, and for what. A wake that comes while nobody looks is kept.
 //! - `notices`: tells other processes, by a statement of its own after the commit. The first leaves at once; while it is
 //!   under way, and for 8 ms after it, others gather.
+//! - `lead`: the first one, of tasks that are just being created, is sent before their commit is known here, on the same
+//!   connection, where it waits for the commit behind their statement.
 //! - `listening`: the connection on which this process is told. It tests itself by a round trip every 5 s, so that one which
 //!   is dead without having been closed, or leads through a pooler, is found out. While it does not work, the longest
 //!   pause is a second.
@@ -24,11 +26,12 @@
 //! Polling stays as the net beneath all of it: what nobody told of is found within 4 s.
 
 mod arrivals;
+mod lead;
 mod listening;
 mod notices;
 mod waiting;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -39,7 +42,7 @@ use pgmill_store::{Demand, Notice, Store};
 use crate::batch::{BatchOptions, Batcher, Floors};
 use crate::events::Feed;
 use crate::telemetry::{self, BatchMeters};
-use notices::NoticeFlight;
+use notices::{Notice as Telling, NoticeFlight};
 use waiting::{Waiting, WaitingList};
 
 pub use arrivals::Arrivals;
@@ -55,11 +58,15 @@ pub(crate) struct Wakes {
     waiting: WaitingList,
     /// Tells other processes, unless that is not wanted.
     notices: Option<Batcher<NoticeFlight>>,
+    /// A notice is on its way behind tasks that are not known to be committed.
+    leading: AtomicBool,
+    /// Whether a statement can be sent behind another one.
+    pipelines: bool,
     floors: Arc<Floors>,
     /// What else is heard of on the connection of the listener.
     events: Arc<Feed>,
     /// What this process is called among those that wait. Random, for a name might be given twice.
-    process: i64,
+    pub(crate) process: i64,
     /// How often a listener was heard to work; odd while it does.
     listens: AtomicU64,
     /// Shown from when somebody waits.
@@ -76,6 +83,7 @@ impl Wakes {
     ) -> Self {
         let meters = BatchMeters::new("notice");
         let sent = telemetry::notices_sent();
+        let pipelines = !store.is_pooler();
         let notices = telling.map(|batching| {
             let flight = NoticeFlight { store, process, meters: meters.clone(), sent };
             Batcher::new(flight, batching.clone().flights(1), meters)
@@ -83,6 +91,8 @@ impl Wakes {
         Self {
             waiting: WaitingList::default(),
             notices,
+            leading: AtomicBool::new(false),
+            pipelines,
             floors,
             events,
             process,
@@ -94,12 +104,22 @@ impl Wakes {
 
     /// A task that may be had has come into this queue, committed, and is due after this time.
     pub(crate) fn wake(&self, namespace: &Namespace, queue: &QueueName, due_in: Duration) {
+        self.wake_here(namespace, queue, due_in);
+        self.tell(namespace, queue, due_in);
+    }
+
+    /// The same for this process alone.
+    pub(crate) fn wake_here(&self, namespace: &Namespace, queue: &QueueName, due_in: Duration) {
         self.waiting.wake(namespace, queue, due_in);
+    }
+
+    /// The same for the others alone.
+    pub(crate) fn tell(&self, namespace: &Namespace, queue: &QueueName, due_in: Duration) {
         if let Some(notices) = &self.notices
             && due_in < TELL_WITHIN
         {
             // Closed: whoever else waits finds it by looking.
-            let _ = notices.push((namespace.clone(), queue.clone(), due_in));
+            let _ = notices.push(Telling::Of((namespace.clone(), queue.clone(), due_in)));
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use metrics::Counter;
 use pgmill_schema::{Namespace, QueueName};
-use pgmill_store::{Arrival, Store};
+use pgmill_store::{Arrival, Store, StoreError, Waking};
 
 use crate::batch::Flight;
 use crate::telemetry::BatchMeters;
@@ -20,22 +20,46 @@ pub(crate) struct NoticeFlight {
     pub(crate) sent: Counter,
 }
 
-impl Flight for NoticeFlight {
-    type Call = Arrival;
+/// What is told.
+pub(crate) enum Notice {
+    /// Tasks that were committed.
+    Of(Arrival),
+    /// So many queues, at this time, behind the statement that created the tasks: only its answer is waited for.
+    Sent(usize, Instant, Waking),
+}
 
-    fn bytes(_: &Arrival) -> usize {
+impl Flight for NoticeFlight {
+    type Call = Notice;
+
+    fn bytes(_: &Notice) -> usize {
         0
     }
 
-    fn is_abandoned(_: &Arrival) -> bool {
+    fn is_abandoned(_: &Notice) -> bool {
         false
     }
 
-    async fn fly(&self, calls: Vec<Arrival>) {
-        let arrivals = soonest(calls);
-        let sent = Instant::now();
-        let told = self.store.wake(self.process, &arrivals).await;
-        self.meters.sent(arrivals.len(), sent.elapsed(), &told);
+    async fn fly(&self, calls: Vec<Notice>) {
+        let mut arrivals = Vec::new();
+        for call in calls {
+            match call {
+                Notice::Of(arrival) => arrivals.push(arrival),
+                Notice::Sent(queues, sent, waking) => self.told(queues, sent, waking.told().await),
+            }
+        }
+        if !arrivals.is_empty() {
+            let arrivals = soonest(arrivals);
+            let sent = Instant::now();
+            let told = self.store.wake(self.process, &arrivals).await;
+            self.told(arrivals.len(), sent, told);
+        }
+        tokio::time::sleep(GATHER).await;
+    }
+}
+
+impl NoticeFlight {
+    fn told(&self, queues: usize, sent: Instant, told: Result<u64, StoreError>) {
+        self.meters.sent(queues, sent.elapsed(), &told);
         match told {
             // Nobody waits for these: nothing was sent.
             Ok(0) => {}
@@ -46,12 +70,11 @@ impl Flight for NoticeFlight {
                 "other processes could not be told of tasks"
             ),
         }
-        tokio::time::sleep(GATHER).await;
     }
 }
 
 /// Each queue once, with the task that is due first.
-fn soonest(arrivals: Vec<Arrival>) -> Vec<Arrival> {
+pub(super) fn soonest(arrivals: Vec<Arrival>) -> Vec<Arrival> {
     let mut queues: HashMap<(Namespace, QueueName), Duration> = HashMap::new();
     for (namespace, queue, due_in) in arrivals {
         let soonest = queues.entry((namespace, queue)).or_insert(due_in);

@@ -66,3 +66,4 @@ mod trace;
 mod transaction;
 mod wakes;
 mod wakes_elsewhere;
+mod wakes_lead;

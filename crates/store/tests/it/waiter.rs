@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pgmill_schema::{QueueMeta, QueueName, seconds};
-use pgmill_store::{Arrival, Demand, Listener, NewTask, Notice};
+use pgmill_store::{Arrival, Demand, Enqueued, Listener, NewTask, Notice, StoreError};
 
 use crate::support::{Fixture, queue};
 
@@ -136,4 +136,67 @@ async fn a_listener_hears_its_own_test_and_ends_with_its_connection() {
         )
         .await;
     assert_eq!(listener.next().await, None);
+}
+
+#[tokio::test]
+async fn a_wake_behind_an_enqueue_is_heard_once_the_tasks_can_be_retained() {
+    let fixture = Fixture::new().await;
+    let plain = fixture.plain_queue().await;
+    fixture.store.sleep(ME, &demand(&fixture, &[&plain]), Some(seconds(30))).await.unwrap();
+    let mut listener = Listener::connect(&fixture.database.options()).await.unwrap();
+    let arrivals = [(fixture.namespace.clone(), plain.clone(), Duration::ZERO)];
+    for _ in 0..100 {
+        let tasks = fixture.new_tasks(&plain, 1).await;
+        let enqueuing = async {
+            let (_, waking) = fixture.store.enqueue_and_wake(&tasks, OTHER, &arrivals).await.unwrap();
+            waking.told().await.unwrap()
+        };
+        let retaining = async {
+            heard(&mut listener, &plain).await;
+            fixture.retain(&plain, 1).await.len()
+        };
+        assert_eq!(tokio::join!(enqueuing, retaining), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn an_enqueue_does_not_wait_for_the_wake_behind_it() {
+    let mut fixture = Fixture::new().await;
+    let plain = fixture.plain_queue().await;
+    let arrivals = [(fixture.namespace.clone(), plain.clone(), Duration::ZERO)];
+    let tasks = fixture.new_tasks(&plain, 1).await;
+    let blocking = fixture.client.transaction().await.unwrap();
+    blocking.batch_execute("LOCK TABLE pgmill.waiter").await.unwrap();
+    let (enqueued, waking) = fixture.store.enqueue_and_wake(&tasks, OTHER, &arrivals).await.unwrap();
+    assert!(matches!(enqueued[0], Enqueued::Created { .. }), "{enqueued:?}");
+    blocking.commit().await.unwrap();
+    assert_eq!(waking.told().await.unwrap(), 0, "nobody waits");
+}
+
+#[tokio::test]
+async fn a_wake_that_nobody_asks_about_is_done_and_leaves_its_connection_in_order() {
+    let fixture = Fixture::new().await;
+    let plain = fixture.plain_queue().await;
+    fixture.store.sleep(ME, &demand(&fixture, &[&plain]), Some(seconds(30))).await.unwrap();
+    let mut listener = Listener::connect(&fixture.database.options()).await.unwrap();
+    let arrivals = [(fixture.namespace.clone(), plain.clone(), Duration::ZERO)];
+    let tasks = fixture.new_tasks(&plain, 1).await;
+    drop(fixture.store.enqueue_and_wake(&tasks, OTHER, &arrivals).await.unwrap());
+    assert_eq!(fixture.retain(&plain, 1).await.len(), 1);
+    assert_eq!(heard(&mut listener, &plain).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_enqueue_that_misses_its_deadline_is_lost_with_the_wake_behind_it() {
+    let mut fixture = Fixture::new().await;
+    let plain = fixture.plain_queue().await;
+    let arrivals = [(fixture.namespace.clone(), plain.clone(), Duration::ZERO)];
+    let tasks = fixture.new_tasks(&plain, 1).await;
+    let store = fixture.store.clone().with_deadline(Duration::from_millis(200));
+    let blocking = fixture.client.transaction().await.unwrap();
+    blocking.batch_execute("LOCK TABLE pgmill.task").await.unwrap();
+    let lost = store.enqueue_and_wake(&tasks, OTHER, &arrivals).await.unwrap_err();
+    assert!(matches!(lost, StoreError::Lost(_)), "{lost:?}");
+    assert_eq!(store.pool().status().size, 0, "nobody else gets a connection on which an answer is due");
+    blocking.rollback().await.unwrap();
 }
