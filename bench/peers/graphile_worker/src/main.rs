@@ -1,4 +1,4 @@
-//! Drives graphile_worker, set as in its own `perf_test`.
+//! Drives `graphile_worker`, set as in its own `perf_test`.
 
 use std::time::Duration;
 

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     payload: u32,
 
     /// After how many seconds a workload of one system is given up
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
 
     /// Writes everything that was measured to this file

@@ -31,12 +31,12 @@ impl<'a> Report<'a> {
 
     /// In Markdown.
     pub(crate) fn table(&self) -> String {
-        let mut text = String::from("| system | history |");
+        let mut text = String::from("| system | version | history |");
         for callers in CALLERS {
-            let _ = write!(text, " single, {callers} callers /s |");
+            let _ = write!(text, " single, {callers} at once /s |");
         }
         text += " bulk /s | drain /s | pickup p50 ms | p99 ms | WAL B/task | commits/1,000 | server CPU s/M | driver CPU s/M |\n";
-        text += "|---|---|";
+        text += "|---|---|---|";
         text += &"---:|".repeat(CALLERS.len() + 8);
         text += "\n";
         for system in &self.systems {
@@ -55,7 +55,7 @@ impl<'a> Report<'a> {
     fn amount(&self) -> String {
         let Plan { rounds, tasks, seconds, samples, payload, .. } = self.plan;
         format!(
-            "Medians of {rounds} rounds; {tasks} tasks in bulk and drained, {seconds} s of single calls, {samples} pickups, \
+            "Rounds: {rounds}, medians of each figure; {tasks} tasks in bulk and drained, {seconds} s of single calls, {samples} pickups, \
              payload {payload} B."
         )
     }
@@ -68,7 +68,7 @@ impl Reported<'_> {
             None => ("", ""),
         };
         let figures = &self.medians;
-        let mut cells = vec![format!("{} {version}", self.row.name).trim().to_owned()];
+        let mut cells = vec![self.row.name.to_owned(), version.to_owned()];
         if let Err(reason) = &self.row.driver {
             // The bar would end the cell.
             cells.push(format!("cannot be driven: {}", reason.replace('|', "/")));
@@ -123,6 +123,6 @@ mod tests {
             failures: Vec::new(),
         };
         let line = Reported { row: &row, medians: Figures::default() }.line();
-        assert_eq!(line, "| a | cannot be driven: no / compiler |\n");
+        assert_eq!(line, "| a |  | cannot be driven: no / compiler |\n");
     }
 }
