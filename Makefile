@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench schemathesis prerequisites prerequisites-tests
+.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis prerequisites prerequisites-tests prerequisites-guard
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
@@ -11,7 +11,10 @@ help:
 	@echo 'make test-long  contention and ticks for a full minute, and a server that is away for half a minute'
 	@echo 'make check      formatting, lints and documentation'
 	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
-	@echo 'make bench      measure, on a PostgreSQL of its own'
+	@echo 'make bench      measure for five minutes, on a PostgreSQL of its own; writes target/bench (BENCH="--bin-dir DIR" and others)'
+	@echo 'make bench-full measure everything, for hours'
+	@echo 'make bench-peers  the same of other task queues beside pgmill: see bench/peers (PEERS="--quick --only pgmill pgmq" for less)'
+	@echo 'make guard      hold what a task costs, in instructions, WAL and statements (UPDATE_GUARD=1 to accept what it costs now)'
 
 run: prerequisites
 	cargo run --release --locked -p pgmill-cli -- demo --serve $(DEMO)
@@ -48,15 +51,36 @@ schemathesis: prerequisites-tests
 	cargo build --workspace --all-features --all-targets --locked
 	scripts/schemathesis
 
+# Of what is written, the JSON lines can be added to those of other runs: pgmill-bench report FILE… --html OUT
+MEASURE = $${CARGO_TARGET_DIR:-target}/release/pgmill-bench --save $(1)/results.jsonl --html $(1)/report.html
+
 bench: prerequisites
 	cargo build --release --locked -p pgmill-cli -p pgmill-bench
-	$${CARGO_TARGET_DIR:-target}/release/pgmill-bench --quick $(BENCH)
+	mkdir -p target/bench
+	$(call MEASURE,target/bench) --quick $(BENCH)
+
+bench-full: prerequisites
+	cargo build --release --locked -p pgmill-cli -p pgmill-bench
+	mkdir -p target/bench/full
+	$(call MEASURE,target/bench/full) --all $(BENCH)
+
+# What is counted is what is shipped: the same profile.
+guard: prerequisites-guard
+	cargo build --release --locked -p pgmill-bench --bin pgmill-guard
+	$${CARGO_TARGET_DIR:-target}/release/pgmill-guard $(if $(UPDATE_GUARD),--accept)
+
+# A workspace of its own: nothing of it is needed to build, test or publish pgmill.
+bench-peers: prerequisites
+	cargo run --release --locked --manifest-path bench/peers/Cargo.toml --bin peers -- $(PEERS)
 
 prerequisites:
 	@scripts/prerequisites
 
 prerequisites-tests:
 	@scripts/prerequisites tests
+
+prerequisites-guard:
+	@scripts/prerequisites guard
 
 # The examples in TypeScript, as JavaScript.
 examples/typescript/dist: $(wildcard examples/typescript/*.ts examples/typescript/*.json)

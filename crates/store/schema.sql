@@ -283,12 +283,12 @@ BEGIN
         FROM pgmill.queue q
         CROSS JOIN generate_series(3, 6) AS s(status)
         CROSS JOIN LATERAL (
-            SELECT f.id, f.finished_at FROM pgmill.task_finished f
+            SELECT f.id, f.created_at, f.finished_at FROM pgmill.task_finished f
             WHERE f.queue_id = q.id AND f.status = s.status::smallint
-            ORDER BY f.id + 0 LIMIT p_limit
+            ORDER BY f.created_at, f.id + 0 LIMIT p_limit
         ) o
         WHERE q.ns = p_ns AND q.queue = p_queue
-        ORDER BY o.id LIMIT p_limit
+        ORDER BY o.created_at, o.id LIMIT p_limit
     ), locked AS MATERIALIZED (
         SELECT f.tableoid AS part, f.ctid AS tid FROM oldest o
         JOIN pgmill.task_finished f ON f.id = o.id AND f.finished_at = o.finished_at
@@ -310,7 +310,7 @@ BEGIN
         SELECT r.queue_id, r.status, (r.finished_at AT TIME ZONE 'UTC')::date, -count(*)
         FROM removed r GROUP BY 1, 2, 3
     )
-    SELECT * FROM removed r ORDER BY r.id;
+    SELECT * FROM removed r ORDER BY r.created_at, r.id;
 END
 $$;
 
@@ -765,6 +765,270 @@ SELECT EXISTS (SELECT FROM pgmill.task t WHERE t.id = p_id)
             * CASE WHEN f.status = 3 THEN p_retention ELSE p_retention_failed END)
 $$;
 
+-- Name: list_retained_v1(integer[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.list_retained_v1(p_queues integer[]) RETURNS TABLE(id bigint, created_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_queues integer[];
+    v_counts bigint[];
+    v_left integer[];
+    v_left_counts bigint[];
+    v_factor bigint := 1;
+    v_row record;
+BEGIN
+    SELECT array_agg(c.queue_id), array_agg(c.n) INTO v_queues, v_counts
+    FROM (
+        SELECT c.queue_id, greatest(sum(c.n), 0)::bigint AS n
+        FROM (
+            SELECT m.queue_id, 0 AS n, true AS is_asked FROM unnest(p_queues) AS m(queue_id)
+            UNION ALL
+            SELECT k.queue_id, k.n, false FROM pgmill.task_count k WHERE k.status = 2
+            UNION ALL
+            SELECT d.queue_id, d.n, false FROM pgmill.task_count_delta d WHERE d.status = 2
+        ) c
+        GROUP BY c.queue_id
+        HAVING bool_or(c.is_asked)
+    ) c;
+    -- Some more than there are, for others may lie between them; four times as far where that was not enough.
+    WHILE v_queues IS NOT NULL LOOP
+        v_left := NULL;
+        v_left_counts := NULL;
+        FOR v_row IN
+            SELECT m.queue_id, m.n, s.*
+            FROM unnest(v_queues, v_counts) AS m(queue_id, n)
+            CROSS JOIN LATERAL (
+                SELECT count(*) FILTER (WHERE s.is_retained) AS found, max(s.depth) AS depth,
+                    array_agg(s.id) FILTER (WHERE s.shows) AS ids, array_agg(s.created_at) FILTER (WHERE s.shows) AS at
+                FROM generate_series(0, 9) AS p(priority)
+                CROSS JOIN LATERAL (
+                    SELECT t.id, t.created_at, t.lease_until IS NOT NULL AS is_retained,
+                        t.lease_until IS NOT NULL AND (t.dies_at IS NULL OR t.dies_at > now()) AS shows,
+                        row_number() OVER (ORDER BY t.run_at, t.id + 0) AS depth
+                    FROM pgmill.task t
+                    WHERE t.queue_id = m.queue_id AND t.priority = p.priority::smallint
+                    ORDER BY t.run_at, t.id + 0
+                    LIMIT (m.n + 32) * v_factor
+                ) s
+            ) s
+        LOOP
+            IF v_row.found < v_row.n AND v_row.depth >= (v_row.n + 32) * v_factor THEN
+                v_left := v_left || v_row.queue_id;
+                v_left_counts := v_left_counts || v_row.n;
+                CONTINUE;
+            END IF;
+            FOR v_each IN 1 .. coalesce(cardinality(v_row.ids), 0) LOOP
+                id := v_row.ids[v_each];
+                created_at := v_row.at[v_each];
+                RETURN NEXT;
+            END LOOP;
+        END LOOP;
+        v_queues := v_left;
+        v_counts := v_left_counts;
+        v_factor := v_factor * 4;
+    END LOOP;
+END
+$$;
+
+-- Name: list_tasks_v1(text, text, smallint, timestamp with time zone, bigint, bigint, bigint); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.list_tasks_v1(p_ns text, p_queue text, p_status smallint, p_after_at timestamp with time zone, p_after bigint, p_offset bigint, p_limit bigint) RETURNS TABLE(id bigint, created_at timestamp with time zone, ended_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_incremental_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_queues integer[];
+    -- The streams that go on from where the page begins, and how they begin.
+    v_kind smallint[];
+    v_queue integer[];
+    v_stream smallint[];
+    v_head_at timestamptz[];
+    v_head bigint[];
+    -- Where the page begins, and how many are to be left out behind that.
+    v_from_at timestamptz := coalesce(p_after_at, '-infinity');
+    v_from bigint := coalesce(p_after, 0);
+    v_left bigint := p_offset;
+    -- Where the page ends at the latest. Nothing was created later; but clocks differ.
+    v_to_at timestamptz := now() + interval '10 minutes';
+    v_to bigint := 9223372036854775807;
+    v_step bigint;
+    v_rank bigint;
+    v_places record;
+    v_passed bigint;
+    v_want bigint;
+    v_scan bigint;
+    v_is_first boolean;
+    v_id bigint[];
+    v_at timestamptz[];
+    v_ended timestamptz[];
+BEGIN
+    v_queues := ARRAY(SELECT q.id FROM pgmill.queue q WHERE q.ns = p_ns AND (p_queue IS NULL OR q.queue = p_queue));
+    IF p_limit = 0 THEN
+        RETURN;
+    ELSIF p_status = 2 THEN
+        RETURN QUERY
+        SELECT r.id, r.created_at, NULL::timestamptz
+        FROM pgmill.list_retained_v1(v_queues) r
+        WHERE (r.created_at, r.id) > (v_from_at, v_from)
+        ORDER BY r.created_at, r.id OFFSET p_offset LIMIT p_limit;
+        RETURN;
+    END IF;
+    LOOP
+        SELECT array_agg(s.kind), array_agg(m.queue_id), array_agg(s.stream), array_agg(h.at), array_agg(h.place)
+        INTO v_kind, v_queue, v_stream, v_head_at, v_head
+        FROM unnest(v_queues) AS m(queue_id)
+        CROSS JOIN (
+            SELECT 0::smallint, p.n::smallint FROM generate_series(0, 9) AS p(n) WHERE p_status IS NULL OR p_status IN (0, 5)
+            UNION ALL
+            SELECT 1::smallint, 0::smallint WHERE p_status IS NULL OR p_status IN (0, 5)
+            UNION ALL
+            SELECT 1::smallint, 1::smallint WHERE p_status IS NULL OR p_status IN (1, 5)
+            UNION ALL
+            SELECT 2::smallint, p.n::smallint FROM generate_series(3, 6) AS p(n) WHERE p_status IS NULL OR p_status = p.n
+        ) AS s(kind, stream)
+        CROSS JOIN LATERAL (
+            SELECT l.at, l.place FROM pgmill.listed_v1 l
+            WHERE l.kind = s.kind AND l.queue_id = m.queue_id AND l.stream = s.stream AND l.belongs
+                AND (l.at, l.place) > (v_from_at, v_from) AND (l.at, l.place) <= (v_to_at, v_to)
+            ORDER BY l.at, l.place
+            LIMIT 1
+        ) h;
+        EXIT WHEN v_kind IS NULL OR v_left <= greatest(1000, cardinality(v_kind));
+        -- A leap: to where about half of the streams have come after so many steps that all of them together cannot go beyond
+        -- what is to be left out. Others may be much faster: then to where fewer have, and at last to where the first has.
+        v_step := v_left / cardinality(v_kind);
+        SELECT array_agg(b.at ORDER BY b.at, b.place) AS at, array_agg(b.place ORDER BY b.at, b.place) AS place INTO v_places
+        FROM unnest(v_kind, v_queue, v_stream) AS s(kind, queue_id, stream)
+        CROSS JOIN LATERAL (
+            SELECT l.at, l.place FROM pgmill.listed_v1 l
+            WHERE l.kind = s.kind AND l.queue_id = s.queue_id AND l.stream = s.stream AND l.belongs
+                AND (l.at, l.place) > (v_from_at, v_from) AND (l.at, l.place) <= (v_to_at, v_to)
+            ORDER BY l.at, l.place
+            OFFSET v_step - 1 LIMIT 1
+        ) b;
+        -- All that is left is less than that.
+        IF v_places.at IS NULL THEN
+            RETURN;
+        END IF;
+        v_rank := 1 + cardinality(v_places.at) / 2;
+        LOOP
+            SELECT count(*) INTO v_passed
+            FROM (
+                SELECT
+                FROM unnest(v_kind, v_queue, v_stream) AS s(kind, queue_id, stream)
+                CROSS JOIN LATERAL (
+                    SELECT FROM pgmill.listed_v1 l
+                    WHERE l.kind = s.kind AND l.queue_id = s.queue_id AND l.stream = s.stream AND l.belongs
+                        AND (l.at, l.place) > (v_from_at, v_from)
+                        AND (l.at, l.place) <= (v_places.at[v_rank], v_places.place[v_rank])
+                        AND l.counts AND (p_status IS NULL OR l.status = p_status)
+                    ORDER BY l.at, l.place
+                    LIMIT v_left + 1
+                ) l
+                LIMIT v_left + 1
+            ) c;
+            EXIT WHEN v_passed <= v_left;
+            v_rank := 1 + v_rank / 8;
+        END LOOP;
+        v_from_at := v_places.at[v_rank];
+        v_from := v_places.place[v_rank];
+        v_left := v_left - v_passed;
+    END LOOP;
+    IF v_kind IS NULL THEN
+        RETURN;
+    END IF;
+    v_want := v_left + p_limit;
+    v_scan := CASE WHEN p_status = 5 THEN 1 + 1000 / cardinality(v_kind) END;
+
+    -- No further than to where so many streams have begun (of each of these the first one counts).
+    SELECT s.at, s.place INTO v_places
+    FROM unnest(v_kind, v_head_at, v_head) AS s(kind, at, place)
+    WHERE s.kind = 2 OR (s.kind = 1 AND p_status IS NULL)
+    ORDER BY s.at, s.place OFFSET v_want - 1 LIMIT 1;
+    IF FOUND THEN
+        v_to_at := v_places.at;
+        v_to := v_places.place;
+    END IF;
+    -- First kinds 1 and 2, then kind 0.
+    FOREACH v_is_first IN ARRAY ARRAY[true, false] LOOP
+        -- Nor further than to where an eighth as many streams have eight of them, and so on.
+        FOREACH v_step IN ARRAY ARRAY[8, 64, 512] LOOP
+            EXIT WHEN v_step > v_want;
+            SELECT b.at, b.place INTO v_places
+            FROM unnest(v_kind, v_queue, v_stream, v_head_at, v_head) AS s(kind, queue_id, stream, head_at, head)
+            CROSS JOIN LATERAL (
+                SELECT l.at, l.place
+                FROM (
+                    SELECT l.at, l.place, l.counts, l.status FROM pgmill.listed_v1 l
+                    WHERE l.kind = s.kind AND l.queue_id = s.queue_id AND l.stream = s.stream AND l.belongs
+                        AND (l.at, l.place) > (v_from_at, v_from) AND (l.at, l.place) <= (v_to_at, v_to)
+                    ORDER BY l.at, l.place
+                    LIMIT CASE WHEN s.kind < 2 THEN v_scan END
+                ) l
+                WHERE l.counts AND (p_status IS NULL OR l.status = p_status)
+                OFFSET v_step - 1 LIMIT 1
+            ) b
+            WHERE (s.kind > 0) = v_is_first AND (s.head_at, s.head) <= (v_to_at, v_to)
+            ORDER BY b.at, b.place OFFSET (v_want + v_step - 1) / v_step - 1 LIMIT 1;
+            IF FOUND THEN
+                v_to_at := v_places.at;
+                v_to := v_places.place;
+            END IF;
+        END LOOP;
+        SELECT array_agg(x.id), array_agg(x.at), array_agg(x.ended_at) INTO v_id, v_at, v_ended
+        FROM (
+            SELECT l.id, l.at, l.ended_at
+            FROM unnest(v_kind, v_queue, v_stream, v_head_at, v_head) AS s(kind, queue_id, stream, head_at, head)
+            CROSS JOIN LATERAL (
+                SELECT l.id, l.at, l.ended_at
+                FROM (
+                    SELECT l.id, l.at, l.ended_at, l.counts, l.status FROM pgmill.listed_v1 l
+                    WHERE l.kind = s.kind AND l.queue_id = s.queue_id AND l.stream = s.stream AND l.belongs
+                        AND (l.at, l.place) > (v_from_at, v_from) AND (l.at, l.place) <= (v_to_at, v_to)
+                    ORDER BY l.at, l.place
+                    LIMIT CASE WHEN s.kind < 2 THEN v_scan END
+                ) l
+                WHERE l.counts AND (p_status IS NULL OR l.status = p_status)
+                LIMIT v_want
+            ) l
+            WHERE (s.kind > 0) = v_is_first AND (s.head_at, s.head) <= (v_to_at, v_to)
+            UNION ALL
+            SELECT u.id, u.at, u.ended_at FROM unnest(v_id, v_at, v_ended) AS u(id, at, ended_at)
+            ORDER BY at, id LIMIT v_want
+        ) x;
+        IF cardinality(v_id) = v_want THEN
+            v_to_at := v_at[v_want];
+            v_to := v_id[v_want];
+        END IF;
+    END LOOP;
+    RETURN QUERY
+    SELECT u.id, u.at, u.ended_at FROM unnest(v_id, v_at, v_ended) WITH ORDINALITY AS u(id, at, ended_at, ord)
+    WHERE u.ord > v_left AND u.ord <= v_left + p_limit
+    ORDER BY u.ord;
+END
+$$;
+
 -- Name: live_status_v1(timestamp with time zone, timestamp with time zone, integer, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.live_status_v1(dies_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer) RETURNS smallint
@@ -871,9 +1135,9 @@ BEGIN
 END
 $_$;
 
--- Name: prune_finished_v1(date, integer, smallint, bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: prune_finished_v1(date, integer, smallint, timestamp with time zone, bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.prune_finished_v1(p_day date, p_queue integer, p_status smallint, p_after bigint, p_scan integer) RETURNS TABLE(pruned bigint, place bigint)
+CREATE FUNCTION pgmill.prune_finished_v1(p_day date, p_queue integer, p_status smallint, p_after_at timestamp with time zone, p_after bigint, p_scan integer) RETURNS TABLE(pruned bigint, place_at timestamp with time zone, place bigint)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
@@ -890,7 +1154,7 @@ DECLARE
     v_before timestamptz := 'infinity';
 BEGIN
     IF to_regclass('pgmill.' || v_part) IS NULL THEN
-        RETURN QUERY SELECT 0::bigint, NULL::bigint;
+        RETURN QUERY SELECT 0::bigint, NULL::timestamptz, NULL::bigint;
         RETURN;
     END IF;
     SELECT CASE WHEN p_status = 3 THEN q.retention ELSE q.retention_failed END * interval '1 microsecond'
@@ -904,11 +1168,11 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format($query$
         WITH seen AS MATERIALIZED (
-            SELECT f.ctid AS tid, f.id, f.finished_at
+            SELECT f.ctid AS tid, f.id, f.created_at, f.finished_at
             FROM pgmill.%1$I f
-            WHERE f.queue_id = $1 AND f.status = $2 AND f.id + 0 > $3
-            ORDER BY f.id + 0
-            LIMIT $4
+            WHERE f.queue_id = $1 AND f.status = $2 AND (f.created_at, f.id + 0) > ($3, $4)
+            ORDER BY f.created_at, f.id + 0
+            LIMIT $5
         ), removed AS (
             DELETE FROM pgmill.%1$I
             WHERE ctid = ANY (ARRAY(
@@ -917,7 +1181,7 @@ BEGIN
                 CROSS JOIN LATERAL (
                     SELECT f.ctid AS tid FROM pgmill.%1$I f WHERE f.ctid = s.tid FOR UPDATE SKIP LOCKED
                 ) l
-                WHERE s.finished_at < $5))
+                WHERE s.finished_at < $6))
             RETURNING id, attempt, holder, finished_at
         ), receipt AS (
             INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
@@ -927,13 +1191,15 @@ BEGIN
             HAVING count(*) > 0
         ), counted AS (
             INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
-            SELECT $1, $2, $6, -count(*)
+            SELECT $1, $2, $7, -count(*)
             FROM removed r
             WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = $1)
             HAVING count(*) > 0
         )
-        SELECT (SELECT count(*) FROM removed), (SELECT s.id FROM seen s OFFSET $4 - 1 LIMIT 1)
-        $query$, v_part) USING p_queue, p_status, p_after, p_scan, v_before, p_day;
+        SELECT (SELECT count(*) FROM removed), p.created_at, p.id
+        FROM (SELECT 1) AS one
+        LEFT JOIN (SELECT s.created_at, s.id FROM seen s OFFSET $5 - 1 LIMIT 1) p ON true
+        $query$, v_part) USING p_queue, p_status, p_after_at, p_after, p_scan, v_before, p_day;
 END
 $_$;
 
@@ -1056,6 +1322,81 @@ BEGIN
 END
 $_$;
 
+-- Name: release_done_v1(text, bigint[], integer[], bigint[], text[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.release_done_v1(p_ns text, p_id bigint[], p_attempt integer[], p_holder bigint[], p_result text[], OUT ended_at timestamp with time zone, OUT released integer[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    SET lock_timeout TO '20ms'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_strange boolean;
+BEGIN
+    ended_at := now();
+    WITH held AS MATERIALIZED (
+        SELECT a.ord, a.attempt, a.holder, a.result, l.tid
+        FROM unnest(p_id, p_attempt, p_holder, p_result) WITH ORDINALITY AS a(id, attempt, holder, result, ord)
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid
+            FROM pgmill.task t
+            WHERE t.id = a.id AND t.attempt = a.attempt AND t.holder = a.holder AND t.lease_until IS NOT NULL
+            OFFSET 0
+        ) l
+    ), ended AS (
+        -- The fence is checked again, on what another transaction may have made of the row meanwhile.
+        DELETE FROM pgmill.task t
+        USING held x
+        WHERE t.ctid = x.tid AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
+        RETURNING x.ord::integer AS ord, x.result::json AS result,
+            t.id, t.run_at, t.created_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
+            t.started_at, t.holder, t.worker, t.payload, t.key, t.traceparent
+    ), home AS MATERIALIZED (
+        SELECT q.id, q.retention, e.n
+        FROM (SELECT queue_id, count(*) AS n FROM ended GROUP BY queue_id) e
+        CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = e.queue_id OFFSET 0) q
+        WHERE q.ns = p_ns
+    ), kept AS (
+        INSERT INTO pgmill.task_finished (id, finished_at, created_at, delayed_at, started_at, holder, queue_id,
+            retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
+        SELECT e.id, now(), e.created_at, CASE WHEN e.run_at <> e.created_at THEN e.run_at END, e.started_at, e.holder,
+            e.queue_id, e.retries, e.attempt, e.spared, 3, e.priority, e.worker, e.payload, e.key, e.result, e.traceparent
+        FROM ended e
+        WHERE (e.queue_id IN (SELECT h.id FROM home h WHERE h.retention > 0)) IS TRUE
+    ), gone AS (
+        INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
+        SELECT now(), array_agg(e.id), array_agg(e.attempt), array_agg(e.holder)
+        FROM ended e
+        WHERE (e.queue_id IN (SELECT h.id FROM home h WHERE h.retention = 0)) IS TRUE
+        HAVING count(*) > 0
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT h.id, s.status, s.day, s.n
+        FROM home h
+        CROSS JOIN LATERAL (VALUES
+            (2, date '-infinity', -h.n),
+            (3, (now() AT TIME ZONE 'UTC')::date, CASE WHEN h.retention > 0 THEN h.n ELSE 0 END)
+        ) AS s(status, day, n)
+        WHERE s.n <> 0
+    )
+    SELECT array_agg(e.ord), count(*) <> coalesce((SELECT sum(h.n) FROM home h), 0)
+    INTO released, v_strange
+    FROM ended e;
+    IF v_strange THEN
+        RAISE EXCEPTION 'a task of this batch is of another namespace, or its queue is gone'
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+END
+$$;
+
 -- Name: release_v1(text[], bigint[], integer[], integer[], bigint[], smallint[], text[], bigint[], boolean); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.release_v1(p_ns text[], p_id bigint[], p_slot integer[], p_attempt integer[], p_holder bigint[], p_action smallint[], p_result text[], p_delay bigint[], p_resend boolean) RETURNS TABLE(ord integer, code smallint, status smallint, ended_at timestamp with time zone, run_at timestamp with time zone, attempt integer, spared integer, retries integer, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, worker text, key text, payload json)
@@ -1141,7 +1482,8 @@ BEGIN
     ), waiting AS (
         UPDATE pgmill.task t
         SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
-            result = coalesce(f.result::json, t.result)
+            -- One that was tried has a result (task_held): JSON's null, where nothing was said.
+            result = coalesce(f.result::json, t.result, CASE WHEN f.status = 1 THEN 'null'::json END)
         FROM fate f
         WHERE t.ctid = f.tid AND f.status < 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.started_at, f.queue,
@@ -1317,6 +1659,99 @@ BEGIN
 END
 $$;
 
+-- Name: retain_one_v1(text, text, integer[], text[], bigint[], boolean[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.retain_one_v1(p_ns text, p_queue text, p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_caller_fenced boolean[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text, traceparent text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_queue_id integer;
+    v_lease bigint;
+    -- The caller of the first task, of the second, and so on.
+    v_seats integer[];
+    v_want integer;
+    v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
+        THEN pg_postmaster_start_time() ELSE '-infinity' END;
+BEGIN
+    SELECT q.id, q.lease INTO v_queue_id, v_lease
+    FROM pgmill.queue q
+    WHERE q.ns = p_ns AND q.queue = p_queue AND q.paused_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('synchronous_commit', 'off', true);
+    v_seats := ARRAY(SELECT c.caller FROM unnest(p_caller_want) WITH ORDINALITY AS c(want, caller)
+        CROSS JOIN generate_series(1, c.want));
+    v_want := cardinality(v_seats);
+    RETURN QUERY
+    WITH locked AS MATERIALIZED (
+        SELECT due.*
+        FROM generate_series(0, 9) AS p(priority)
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS tid, t.lease_until, t.started_at, t.worker,
+                (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)) AS lost
+            FROM pgmill.task t
+            WHERE t.queue_id = v_queue_id AND t.priority = p.priority::smallint
+                AND (t.run_at, t.id + 0) >= (
+                    coalesce((
+                        SELECT f.at FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, at)
+                        WHERE f.queue_id = v_queue_id AND f.priority = p.priority LIMIT 1), '-infinity'),
+                    coalesce((
+                        SELECT f.id FROM unnest(p_floor_queue, p_floor_priority, p_floor_id) AS f(queue_id, priority, id)
+                        WHERE f.queue_id = v_queue_id AND f.priority = p.priority LIMIT 1), 0))
+                AND t.run_at <= now()
+                AND (t.dies_at IS NULL OR t.dies_at > now())
+                AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
+                        AND t.attempt - t.spared < t.retries)
+                    OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
+            ORDER BY t.run_at, t.id + 0
+            FOR UPDATE SKIP LOCKED
+        ) due
+        LIMIT v_want
+    ), dealt AS MATERIALIZED (
+        SELECT locked.*, v_seats[row_number() OVER ()] AS caller FROM locked
+    ), taken AS (
+        UPDATE pgmill.task t
+        SET attempt = t.attempt + 1, holder = p_holder + p_caller_fenced[d.caller]::integer,
+            worker = p_caller_worker[d.caller], started_at = now(),
+            spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
+            lease_until = least(now() + coalesce(p_caller_lease[d.caller], v_lease) * interval '1 microsecond', t.dies_at)
+        FROM dealt d
+        WHERE t.ctid = d.tid
+        RETURNING d.caller, t.id, t.priority, t.created_at, t.run_at, t.dies_at,
+            t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key, t.traceparent,
+            d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
+    ), lapsed AS (
+        INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
+        SELECT k.id, v_queue_id, k.attempt - 1, k.lapsed_start, now(), 2, k.lapsed_worker
+        FROM taken k WHERE k.lapsed_at IS NOT NULL AND NOT k.lost
+    ), counted AS (
+        INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
+        SELECT v_queue_id, s.status, '-infinity', s.n
+        FROM (
+            SELECT count(*) AS n, count(*) FILTER (WHERE k.attempt - 1 = k.spared) AS first
+            FROM taken k
+            WHERE k.lapsed_at IS NULL
+        ) c
+        CROSS JOIN LATERAL (VALUES (0, -c.first), (1, c.first - c.n), (2, c.n)) AS s(status, n)
+        WHERE s.n <> 0
+    )
+    SELECT k.caller, k.id, v_queue_id, p_queue, k.priority, k.created_at, k.run_at, k.dies_at,
+        k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent
+    FROM taken k;
+END
+$$;
+
 -- Name: retain_v1(text[], boolean[], integer[], text[], integer[], integer[], text[], bigint[], boolean[], integer[], smallint[], timestamp with time zone[], bigint[], bigint, bigint[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.retain_v1(p_demand_ns text[], p_demand_any boolean[], p_member_demand integer[], p_member_queue text[], p_caller_demand integer[], p_caller_want integer[], p_caller_worker text[], p_caller_lease bigint[], p_caller_fenced boolean[], p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_holder bigint, p_lost bigint[]) RETURNS TABLE(caller integer, id bigint, queue_id integer, queue text, priority smallint, created_at timestamp with time zone, run_at timestamp with time zone, dies_at timestamp with time zone, started_at timestamp with time zone, lease_until timestamp with time zone, attempt integer, spared integer, retries integer, payload json, key text, traceparent text)
@@ -1337,6 +1772,10 @@ DECLARE
     -- The caller of the first task, of the second, and so on.
     v_seats integer[];
     v_want integer;
+    v_floors boolean := cardinality(p_floor_queue) > 0;
+    -- Queue and priority of each floor as one number, in which one is found without looking at all: there may be thousands.
+    v_floor_keys bigint[] := ARRAY(
+        SELECT 10::bigint * f.queue_id + f.priority FROM unnest(p_floor_queue, p_floor_priority) AS f(queue_id, priority));
     -- Leases that began before it have not lapsed, whatever they say.
     v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
         THEN pg_postmaster_start_time() ELSE '-infinity' END;
@@ -1363,18 +1802,27 @@ BEGIN
         ), candidate AS MATERIALIZED (
             SELECT due.*, m.queue, m.lease
             FROM member m
-            CROSS JOIN generate_series(0, 9) AS p(priority)
+            CROSS JOIN LATERAL (
+                SELECT
+                    CASE WHEN v_floors THEN 0 ELSE (
+                        SELECT t.priority FROM pgmill.task t WHERE t.queue_id = m.id ORDER BY t.priority LIMIT 1) END AS first,
+                    CASE WHEN v_floors THEN 9 ELSE (
+                        SELECT t.priority FROM pgmill.task t WHERE t.queue_id = m.id ORDER BY t.priority DESC LIMIT 1) END AS last
+                OFFSET 0
+            ) r
+            CROSS JOIN LATERAL (
+                SELECT p.priority, width_bucket(10::bigint * m.id + p.priority, v_floor_keys) AS floor
+                FROM generate_series(r.first, r.last) AS p(priority)
+                OFFSET 0
+            ) p
             CROSS JOIN LATERAL (
                 SELECT t.ctid AS tid, t.priority, t.run_at, t.id
                 FROM pgmill.task t
                 WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
                     AND (t.run_at, t.id + 0) >= (
-                        coalesce((
-                            SELECT f.at FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, at)
-                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), '-infinity'),
-                        coalesce((
-                            SELECT f.id FROM unnest(p_floor_queue, p_floor_priority, p_floor_id) AS f(queue_id, priority, id)
-                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), 0))
+                        CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority
+                            THEN p_floor_at[p.floor] ELSE '-infinity' END,
+                        CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority THEN p_floor_id[p.floor] ELSE 0 END)
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
@@ -1419,12 +1867,15 @@ BEGIN
             FROM taken k WHERE k.lapsed_at IS NOT NULL AND NOT k.lost
         ), counted AS (
             INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
-            SELECT k.queue_id, s.status, '-infinity', sum(s.n)
-            FROM taken k
-            CROSS JOIN LATERAL (VALUES
-                (CASE WHEN k.attempt - 1 = k.spared THEN 0 ELSE 1 END, -1), (2, 1)) AS s(status, n)
-            WHERE k.lapsed_at IS NULL
-            GROUP BY k.queue_id, s.status
+            SELECT c.queue_id, s.status, '-infinity', s.n
+            FROM (
+                SELECT k.queue_id, count(*) AS n, count(*) FILTER (WHERE k.attempt - 1 = k.spared) AS first
+                FROM taken k
+                WHERE k.lapsed_at IS NULL
+                GROUP BY k.queue_id
+            ) c
+            CROSS JOIN LATERAL (VALUES (0, -c.first), (1, c.first - c.n), (2, c.n)) AS s(status, n)
+            WHERE s.n <> 0
         )
         SELECT k.caller, k.id, k.queue_id, k.queue, k.priority, k.created_at, k.run_at, k.dies_at,
             k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent
@@ -2013,7 +2464,8 @@ CREATE VIEW pgmill.any_task_v1 AS
             WHEN (t.lease_until IS NULL) THEN t.result
             ELSE NULL::json
         END AS result,
-    t.traceparent
+    t.traceparent,
+    NULL::timestamp with time zone AS ended_at
    FROM pgmill.task t
 UNION ALL
  SELECT f.id,
@@ -2040,7 +2492,8 @@ UNION ALL
     f.key,
     f.payload,
     f.result,
-    f.traceparent
+    f.traceparent,
+    f.finished_at AS ended_at
    FROM pgmill.task_finished f;
 
 -- Name: audit; Type: TABLE; Schema: pgmill; Owner: -
@@ -2078,6 +2531,45 @@ CREATE TABLE pgmill.enqueue_resent (
     flight bigint NOT NULL,
     resent_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+-- Name: listed_v1; Type: VIEW; Schema: pgmill; Owner: -
+
+CREATE VIEW pgmill.listed_v1 AS
+ SELECT (0)::smallint AS kind,
+    t.queue_id,
+    t.priority AS stream,
+    t.run_at AS at,
+    (t.id + 0) AS place,
+    t.id,
+    NULL::timestamp with time zone AS ended_at,
+    true AS belongs,
+    (t.run_at = t.created_at) AS counts,
+    pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status
+   FROM pgmill.task t
+UNION ALL
+ SELECT (1)::smallint AS kind,
+    t.queue_id,
+    (((t.result IS NOT NULL))::integer)::smallint AS stream,
+    t.created_at AS at,
+    (t.id + 0) AS place,
+    t.id,
+    NULL::timestamp with time zone AS ended_at,
+    (t.run_at <> t.created_at) AS belongs,
+    true AS counts,
+    pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status
+   FROM pgmill.task t
+UNION ALL
+ SELECT (2)::smallint AS kind,
+    f.queue_id,
+    f.status AS stream,
+    f.created_at AS at,
+    (f.id + 0) AS place,
+    f.id,
+    f.finished_at AS ended_at,
+    true AS belongs,
+    true AS counts,
+    f.status
+   FROM pgmill.task_finished f;
 
 -- Name: migration; Type: TABLE; Schema: pgmill; Owner: -
 
@@ -2404,11 +2896,15 @@ CREATE INDEX task_finished_id ON ONLY pgmill.task_finished USING btree (id);
 
 -- Name: task_finished_status; Type: INDEX; Schema: pgmill; Owner: -
 
-CREATE INDEX task_finished_status ON ONLY pgmill.task_finished USING btree (queue_id, status, ((id + 0)));
+CREATE INDEX task_finished_status ON ONLY pgmill.task_finished USING btree (queue_id, status, created_at, ((id + 0)));
 
 -- Name: task_gone_ended; Type: INDEX; Schema: pgmill; Owner: -
 
 CREATE INDEX task_gone_ended ON ONLY pgmill.task_gone USING btree (ended_at);
+
+-- Name: task_held; Type: INDEX; Schema: pgmill; Owner: -
+
+CREATE INDEX task_held ON pgmill.task USING btree (queue_id, ((((result IS NOT NULL))::integer)::smallint), created_at, ((id + 0))) WHERE (run_at <> created_at);
 
 -- Name: task_ready; Type: INDEX; Schema: pgmill; Owner: -
 

@@ -1,4 +1,4 @@
 -- What the figures depend on.
 SELECT name, current_setting(name) AS value
 FROM unnest(ARRAY['server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'wal_compression',
-    'shared_buffers', 'max_wal_size']) AS name
+    'data_checksums', 'shared_buffers', 'max_wal_size']) AS name

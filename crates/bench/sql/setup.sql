@@ -9,3 +9,39 @@ CREATE TABLE pgmill_bench.inserted (
 ) WITH (fillfactor = 40);
 -- What COPY goes into: with both indexes, as pgmill.task has them.
 CREATE TABLE pgmill_bench.copied (LIKE pgmill.task INCLUDING ALL) WITH (fillfactor = 40);
+-- Removes every queue, ticker and task of a namespace, live and finished, and their counts. Deleting the queues alone would leave
+-- tasks and history to maintenance.
+--
+-- Where there are many, and no queue but those of the namespace, all tables are emptied: 10 million rows are gone at once.
+-- Few are deleted, so that the next round finds pages to use again, as in production.
+--
+-- Locks: the queues, so that none is made meanwhile; then the rows, or the tables, for which it waits a second at most.
+CREATE FUNCTION pgmill_bench.forget_tasks(p_ns text) RETURNS void
+LANGUAGE plpgsql
+SET lock_timeout = '1s'
+AS $$
+DECLARE
+    v_large constant bigint := 256 << 20;
+    v_queues integer[];
+BEGIN
+    LOCK TABLE pgmill.queue IN SHARE ROW EXCLUSIVE MODE;
+    v_queues := ARRAY(SELECT id FROM pgmill.queue WHERE ns = p_ns);
+    IF pg_table_size('pgmill.task') + (
+            SELECT coalesce(sum(pg_table_size(inhrelid)), 0) FROM pg_inherits
+            WHERE inhparent = 'pgmill.task_finished'::regclass) > v_large
+        AND NOT EXISTS (SELECT FROM pgmill.queue WHERE ns <> p_ns)
+    THEN
+        TRUNCATE pgmill.task, pgmill.task_finished, pgmill.task_attempt, pgmill.task_gone, pgmill.task_key,
+            pgmill.task_count, pgmill.task_count_delta;
+    ELSE
+        DELETE FROM pgmill.task WHERE queue_id = ANY (v_queues);
+        DELETE FROM pgmill.task_finished WHERE queue_id = ANY (v_queues);
+        DELETE FROM pgmill.task_attempt WHERE queue_id = ANY (v_queues);
+        DELETE FROM pgmill.task_key WHERE queue_id = ANY (v_queues);
+        DELETE FROM pgmill.task_count WHERE queue_id = ANY (v_queues);
+        DELETE FROM pgmill.task_count_delta WHERE queue_id = ANY (v_queues);
+    END IF;
+    DELETE FROM pgmill.ticker WHERE ns = p_ns;
+    DELETE FROM pgmill.queue WHERE ns = p_ns;
+END
+$$;

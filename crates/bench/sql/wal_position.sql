@@ -1,2 +1,3 @@
--- How many bytes of WAL the server has written since it was made.
-SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint
+-- How many bytes of WAL the server has written since it was made, and the same as the server says it.
+SELECT (lsn - '0/0')::bigint, lsn::text
+FROM pg_current_wal_insert_lsn() AS lsn

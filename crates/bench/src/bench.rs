@@ -6,22 +6,36 @@ use anyhow::{Context, ensure};
 use pgmill::{ConnectOptions, ListRequest, Manager, QueueMeta, Status};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Row};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Plan;
+use crate::costs::{Meter, WalRecords};
+use crate::cpu;
+use crate::machine::Origin;
 use crate::server::Server;
 
 const SETUP: &str = include_str!("../sql/setup.sql");
 const TEARDOWN: &str = include_str!("../sql/teardown.sql");
 const TRUNCATE_LIMITS: &str = include_str!("../sql/truncate_limits.sql");
 const VACUUM: &str = include_str!("../sql/vacuum.sql");
+const VACUUM_ALL: &str = include_str!("../sql/vacuum_all.sql");
 const FORGET_TASKS: &str = include_str!("../sql/forget_tasks.sql");
 const CHECKPOINT: &str = include_str!("../sql/checkpoint.sql");
 const WAL_POSITION: &str = include_str!("../sql/wal_position.sql");
+const WAL_READER_SETUP: &str = include_str!("../sql/wal_reader_setup.sql");
+const WAL_READER: &str = include_str!("../sql/wal_reader.sql");
+const WAL_RECORDS: &str = include_str!("../sql/wal_records.sql");
+const FLUSH_WAL: &str = include_str!("../sql/flush_wal.sql");
+const NEXT_TRANSACTION: &str = include_str!("../sql/next_transaction.sql");
+const BACKEND: &str = include_str!("../sql/backend.sql");
 const TRANSACTIONS: &str = include_str!("../sql/transactions.sql");
+const DATE: &str = include_str!("../sql/date.sql");
 const SETTINGS: &str = include_str!("../sql/settings.sql");
 
+/// How often it is tried to remove all tasks, a second each.
+const FORGET_TRIES: u32 = 30;
 /// The connections of the manager: what its batchers can have in the air at once, and some for maintenance.
 const POOL: NonZeroUsize = NonZeroUsize::new(16).expect("not 0");
 
@@ -32,10 +46,23 @@ pub(crate) struct Bench {
     pub(crate) manager: Manager,
     /// Where other processes find the database.
     pub(crate) url: String,
-    options: ConnectOptions,
+    /// The first process of the server, where that is on this machine.
+    pub(crate) postmaster: Option<u32>,
+    pub(crate) options: ConnectOptions,
     /// For what is not measured.
     control: Client,
+    /// Whether `control` can read WAL.
+    reads_wal: bool,
     maintenance: Mutex<Maintenance>,
+}
+
+/// How far the WAL is.
+#[derive(Debug, Clone)]
+pub(crate) struct WalPosition {
+    /// In bytes.
+    pub(crate) bytes: i64,
+    /// As the server says it.
+    pub(crate) text: String,
 }
 
 impl Bench {
@@ -47,8 +74,12 @@ impl Bench {
         let manager = manager.context("the database cannot be used")?;
         let control = connect(&options).await?;
         control.batch_execute(SETUP).await.context("the tables of the limits could not be made")?;
+        let reads_wal = control.batch_execute(WAL_READER_SETUP).await.is_ok()
+            && control.query_opt(WAL_READER, &[]).await?.is_some();
+        let postmaster = postmaster(&control).await?;
         let maintenance = Mutex::new(Maintenance::start(&manager));
-        Ok(Self { plan, manager, url: server.url.clone(), options, control, maintenance })
+        let url = server.url.clone();
+        Ok(Self { plan, manager, url, postmaster, options, control, reads_wal, maintenance })
     }
 
     /// Another manager of the same namespace, as of another process.
@@ -99,15 +130,45 @@ impl Bench {
         Ok(())
     }
 
+    /// Removes all tasks and tickers, but no queue.
+    pub(crate) async fn forget_tasks(&self) -> anyhow::Result<()> {
+        let namespace = self.manager.namespace().as_str();
+        let mut tries = 0;
+        while let Err(error) = self.control.execute(FORGET_TASKS, &[&namespace]).await {
+            tries += 1;
+            let contended = error.code().is_some_and(|code| {
+                [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
+            });
+            // Maintenance may be at work on the same tables.
+            if !contended || tries == FORGET_TRIES {
+                return Err(error).context("tasks could not be removed");
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what a round has left.
     pub(crate) async fn clean(&self) -> anyhow::Result<()> {
-        let namespace = self.manager.namespace().as_str();
-        self.control.execute(FORGET_TASKS, &[&namespace]).await?;
-        for queue in self.manager.list_queues(ListRequest::new()).await?.body {
-            self.manager.delete_queue(queue.queue.as_str()).await?;
+        self.forget_tasks().await?;
+        loop {
+            let queues = self.manager.list_queues(ListRequest::new()).await?.body;
+            if queues.is_empty() {
+                break;
+            }
+            for queue in queues {
+                self.manager.delete_queue(queue.queue.as_str()).await?;
+            }
         }
         self.control.batch_execute(TRUNCATE_LIMITS).await?;
         self.control.batch_execute(VACUUM).await?;
+        Ok(())
+    }
+
+    /// Has the server do what it would do some time after many rows were written, so that it does not do it while something is
+    /// measured.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        self.control.batch_execute(VACUUM_ALL).await?;
+        self.checkpoint().await;
         Ok(())
     }
 
@@ -116,9 +177,39 @@ impl Bench {
         self.control.batch_execute(CHECKPOINT).await.is_ok()
     }
 
+    /// Begins to measure what tasks cost.
+    pub(crate) async fn meter(&self) -> anyhow::Result<Meter<'_>> {
+        Meter::start(self).await
+    }
+
     /// How many bytes of WAL there are by now.
     pub(crate) async fn wal_position(&self) -> anyhow::Result<i64> {
-        Ok(self.control.query_one(WAL_POSITION, &[]).await?.try_get(0)?)
+        Ok(self.wal().await?.bytes)
+    }
+
+    pub(crate) async fn wal(&self) -> anyhow::Result<WalPosition> {
+        let row = self.control.query_one(WAL_POSITION, &[]).await?;
+        Ok(WalPosition { bytes: row.try_get(0)?, text: row.try_get(1)? })
+    }
+
+    /// What the WAL tells of the time between; `None` where it cannot be read.
+    pub(crate) async fn wal_records(&self, from: &WalPosition, to: &WalPosition) -> Option<WalRecords> {
+        if !self.reads_wal || from.bytes >= to.bytes {
+            return None;
+        }
+        self.control.execute(FLUSH_WAL, &[]).await.ok()?;
+        let row = self.control.query_one(WAL_RECORDS, &[&from.text, &to.text]).await.ok()?;
+        Some(WalRecords {
+            commits: row.try_get("commits").ok()?,
+            updates: row.try_get("updates").ok()?,
+            hot_updates: row.try_get("hot_updates").ok()?,
+            deletes: row.try_get("deletes").ok()?,
+        })
+    }
+
+    /// The number of the next transaction that writes.
+    pub(crate) async fn next_transaction(&self) -> anyhow::Result<i64> {
+        Ok(self.control.query_one(NEXT_TRANSACTION, &[]).await?.try_get(0)?)
     }
 
     /// How many transactions the database has seen.
@@ -126,17 +217,13 @@ impl Bench {
         Ok(self.control.query_one(TRANSACTIONS, &[]).await?.try_get(0)?)
     }
 
-    /// The machine and the settings, in one line.
-    pub(crate) async fn machine(&self) -> anyhow::Result<String> {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    /// Where its figures come from, with the word for where the server is.
+    pub(crate) async fn origin(&self, place: &str) -> anyhow::Result<Origin> {
         let rows = self.control.query(SETTINGS, &[]).await?;
-        let mut line = format!("{cores} cores");
-        for row in rows {
-            let (name, value): (String, String) = (row.try_get("name")?, row.try_get("value")?);
-            let name = if name == "server_version" { "PostgreSQL" } else { &name };
-            line += &format!(", {name} {value}");
-        }
-        Ok(line)
+        let setting = |row: &Row| Ok((row.try_get("name")?, row.try_get("value")?));
+        let settings = rows.iter().map(setting).collect::<Result<Vec<_>, tokio_postgres::Error>>()?;
+        let date = self.control.query_one(DATE, &[]).await?.try_get(0)?;
+        Ok(Origin::new(&settings, place, date))
     }
 
     /// Removes everything that was made, and disconnects.
@@ -173,6 +260,13 @@ impl Maintenance {
         }
         Ok(())
     }
+}
+
+/// The first process of the server, where that is on this machine.
+async fn postmaster(client: &Client) -> anyhow::Result<Option<u32>> {
+    let row = client.query_one(BACKEND, &[]).await?;
+    let (backend, mark): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(u32::try_from(backend).ok().and_then(|backend| cpu::postmaster(backend, &mark)))
 }
 
 async fn connect(options: &ConnectOptions) -> anyhow::Result<Client> {

@@ -1,14 +1,17 @@
 //! What was measured, and what it is held against.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::args::Workload;
-use crate::measure::median_by;
+use crate::costs::Costs;
+use crate::measure::{Latencies, median_by};
+use crate::series::Series;
 
 /// A result: of one round, or the median of all.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) workload: Workload,
     pub(crate) config: String,
@@ -18,7 +21,21 @@ pub(crate) struct Figure {
     pub(crate) per_second: Option<f64>,
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
+    /// Where there are enough samples for it.
+    pub(crate) p999_ms: Option<f64>,
     pub(crate) wal_bytes_per_task: Option<f64>,
+    /// Transactions that wrote.
+    pub(crate) commits_per_task: Option<f64>,
+    /// Versions of rows that were updated or deleted.
+    pub(crate) dead_per_task: Option<f64>,
+    /// What part of the updates touched no index.
+    pub(crate) hot_share: Option<f64>,
+    /// How many seconds all processes of PostgreSQL together were at work for a million tasks.
+    pub(crate) server_cpu_s_per_million: Option<f64>,
+    /// The same of this program and those that it has started.
+    pub(crate) client_cpu_s_per_million: Option<f64>,
+    /// What connections at work waited for, as shares of what was seen; `CPU` is for nothing.
+    pub(crate) waits: Option<BTreeMap<String, f64>>,
     /// How much of one core the server's process was at work.
     pub(crate) server_cpu_percent: Option<f64>,
     /// What the server's process has in memory for each connection.
@@ -26,12 +43,15 @@ pub(crate) struct Figure {
     pub(crate) limit: Option<Limit>,
     /// How many times the limit `per_second` is.
     pub(crate) ratio: Option<f64>,
+    /// What can be plotted.
+    #[serde(default)]
+    pub(crate) series: Vec<Series>,
     #[serde(skip)]
     pub(crate) bar: Option<Bar>,
 }
 
 /// What the server does by itself, without pgmill.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Limit {
     pub(crate) name: String,
     pub(crate) per_second: f64,
@@ -62,6 +82,14 @@ impl Figure {
             per_second: None,
             p50_ms: None,
             p99_ms: None,
+            p999_ms: None,
+            commits_per_task: None,
+            dead_per_task: None,
+            hot_share: None,
+            server_cpu_s_per_million: None,
+            client_cpu_s_per_million: None,
+            waits: None,
+            series: Vec::new(),
             wal_bytes_per_task: None,
             server_cpu_percent: None,
             bytes_per_connection: None,
@@ -74,6 +102,34 @@ impl Figure {
     pub(crate) fn against(mut self, limit: Limit) -> Self {
         self.ratio = self.per_second.map(|per_second| per_second / limit.per_second);
         self.limit = Some(limit);
+        self
+    }
+
+    /// With what its tasks cost.
+    pub(crate) fn costing(mut self, costs: Costs) -> Self {
+        self.wal_bytes_per_task = costs.wal_bytes_per_task;
+        self.commits_per_task = costs.commits_per_task;
+        self.dead_per_task = costs.dead_per_task;
+        self.hot_share = costs.hot_share;
+        self.server_cpu_s_per_million = costs.server_cpu_s_per_million;
+        self.client_cpu_s_per_million = costs.client_cpu_s_per_million;
+        self.waits = costs.waits;
+        self.series.extend(costs.series);
+        self
+    }
+
+    /// With the times that its calls took.
+    pub(crate) fn timing(mut self, latencies: &Latencies) -> Self {
+        self.p50_ms = latencies.percentile(50);
+        self.p99_ms = latencies.percentile(99);
+        self.p999_ms = latencies.p999();
+        self.series.extend(latencies.curve());
+        self
+    }
+
+    /// With lines to be plotted.
+    pub(crate) fn with_series(mut self, series: impl IntoIterator<Item = Series>) -> Self {
+        self.series.extend(series);
         self
     }
 
@@ -92,6 +148,19 @@ impl Figure {
             Bar::Wal(bound) => at_most(self.wal_bytes_per_task, bound),
             Bar::Latency { p50, p99 } => at_most(self.p50_ms, p50) && at_most(self.p99_ms, p99),
         })
+    }
+
+    /// What of it is held against its bar; `None` where it has none.
+    pub(crate) fn judged(&self) -> Option<String> {
+        let or_nothing = |value: Option<String>| value.unwrap_or_else(|| "nothing".to_owned());
+        Some(or_nothing(match self.bar? {
+            Bar::Ratio(_) | Bar::Rate(_) => self.per_second.map(|it| format!("{it:.0}/s")),
+            Bar::Late(_) => self.p99_ms.map(|it| format!("p99 {it:.1} ms")),
+            Bar::Wal(_) => self.wal_bytes_per_task.map(|it| format!("{it:.0} B")),
+            Bar::Latency { .. } => {
+                self.p50_ms.zip(self.p99_ms).map(|(p50, p99)| format!("p50 {p50:.2} ms, p99 {p99:.1} ms"))
+            }
+        }))
     }
 
     /// The number that rounds are compared by.

@@ -2,8 +2,10 @@
 
 mod copy;
 mod insert;
+mod pickup;
 mod statements;
 
 pub(crate) use copy::copy;
 pub(crate) use insert::best_insert;
+pub(crate) use pickup::pickup;
 pub(crate) use statements::best_statements;

@@ -6,6 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
+use crate::series::{Kind, Series};
+
+/// A thousandth of them is ten.
+const ENOUGH_FOR_P999: usize = 10_000;
+const ENOUGH_FOR_CURVE: usize = 100;
+
 /// One of several that call at the same time, each waiting for its answer before it calls again.
 pub(crate) trait Caller: Send + 'static {
     /// One call, until it is answered.
@@ -96,7 +102,27 @@ impl Latencies {
 
     /// The time, in milliseconds, that so many of a hundred calls did not exceed.
     pub(crate) fn percentile(&self, percent: usize) -> Option<f64> {
-        let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
+        self.quantile(percent, 100)
+    }
+
+    /// The same for 999 of a thousand, where enough were measured that it is not chance.
+    pub(crate) fn p999(&self) -> Option<f64> {
+        (self.sorted.len() >= ENOUGH_FOR_P999).then(|| self.quantile(999, 1_000)).flatten()
+    }
+
+    /// All of them: the time over the share of calls that did not exceed it. `None` of too few.
+    pub(crate) fn curve(&self) -> Option<Series> {
+        if self.sorted.len() < ENOUGH_FOR_CURVE {
+            return None;
+        }
+        // Finer towards the end, where it matters.
+        let shares = (1..=49).map(|half| half * 20).chain(981..=999);
+        let points = shares.filter_map(|share| Some((share as f64 / 10.0, self.quantile(share, 1_000)?)));
+        Some(Series::new(Kind::Latency, points.collect()))
+    }
+
+    fn quantile(&self, share: usize, of: usize) -> Option<f64> {
+        let rank = (self.sorted.len() * share).div_ceil(of).max(1);
         self.sorted.get(rank - 1).map(|latency| latency.as_secs_f64() * 1e3)
     }
 }
@@ -123,6 +149,16 @@ mod tests {
         assert_eq!(latencies.percentile(99), Some(198.0));
         assert_eq!(Latencies::new(vec![Duration::from_millis(7)]).percentile(99), Some(7.0));
         assert_eq!(Latencies::new(Vec::new()).percentile(50), None);
+    }
+
+    #[test]
+    fn the_tail_is_told_of_enough_samples_only() {
+        let of = |n: u64| Latencies::new((1..=n).map(Duration::from_millis).collect());
+        assert_eq!((of(9_999).p999(), of(10_000).p999()), (None, Some(9_990.0)));
+        let curve = of(1_000).curve().expect("a curve");
+        assert!(curve.points.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1));
+        assert_eq!(curve.points.last(), Some(&(99.9, 999.0)));
+        assert_eq!(of(99).curve(), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -25,8 +25,18 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it, and waits until it is ready.
     pub(crate) async fn start(bench: &Bench, role: Role) -> anyhow::Result<Self> {
+        Self::start_with(bench, role, &[]).await
+    }
+
+    /// The same, of a pool with so many workers.
+    pub(crate) async fn start_pool(bench: &Bench, role: Role, workers: u32) -> anyhow::Result<Self> {
+        Self::start_with(bench, role, &[workers.to_string()]).await
+    }
+
+    async fn start_with(bench: &Bench, role: Role, arguments: &[String]) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["child", role.name(), bench.manager.namespace().as_str()])
+            .args(arguments)
             .env("DATABASE_URL", &bench.url)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -41,13 +51,18 @@ impl Process {
         Ok(process)
     }
 
+    /// Lets one begin that waits for it.
+    pub(crate) async fn go(&mut self) -> anyhow::Result<()> {
+        self.input.write_all(b"go\n").await.context("the other process ended by itself")
+    }
+
     /// The next line that it says.
     pub(crate) async fn line(&mut self) -> anyhow::Result<String> {
         let line = timeout(STUCK, self.lines.next_line()).await.context("the other process is stuck")??;
         line.context("the other process ended by itself")
     }
 
-    /// The next task that it took, and when.
+    /// The next task that it took, and when; of one that counts, how many it has done, and when the last.
     pub(crate) async fn task(&mut self) -> anyhow::Result<(u64, u64)> {
         let line = self.line().await?;
         let Some((id, at)) = line.split_once(' ') else { bail!("the other process said {line:?}") };

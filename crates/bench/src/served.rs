@@ -16,12 +16,11 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::bench::Bench;
+use crate::cpu::Worked;
 
 /// After how long without an address, or an end, it is taken for stuck.
 const STUCK: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
-/// In what part of a second Linux tells processes how long they ran, whatever its own clock.
-const TICKS: u64 = 100;
 
 /// `pgmill run` on the database of the measurement, without tokens or TLS. Killed when it is dropped.
 #[derive(Debug)]
@@ -73,8 +72,9 @@ impl Served {
 
     /// What it has taken so far; `None` where the system does not tell as Linux does.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()?)).ok();
-        Some(Usage { memory: memory(&of("status")?)?, cpu: cpu(&of("stat")?)? })
+        let id = self.child.id()?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        Some(Usage { memory: memory(&status)?, cpu: Worked::of(id)?.own })
     }
 
     /// Has it come to its end in order.
@@ -123,22 +123,13 @@ fn memory(status: &str) -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-fn cpu(stat: &str) -> Option<Duration> {
-    // The name of the program is in parentheses, and may hold anything; of what follows, these are the 12th and the 13th.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
-    let mut ticks = || fields.next()?.parse::<u64>().ok();
-    Some(Duration::from_millis((ticks()? + ticks()?) * 1_000 / TICKS))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_a_process_took_is_read_as_linux_tells_it() {
+    fn what_a_process_has_in_memory_is_read_as_linux_tells_it() {
         assert_eq!(memory("Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t 1 kB\n"), Some(2 << 20));
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 99 0 0 0 150 50 0 0 20 0 3 0 5 6 7";
-        assert_eq!(cpu(stat), Some(Duration::from_secs(2)));
-        assert_eq!((memory("Name:\tx\n"), cpu("7 (a) S 1")), (None, None));
+        assert_eq!(memory("Name:\tx\n"), None);
     }
 }

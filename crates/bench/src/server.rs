@@ -1,9 +1,11 @@
 //! The PostgreSQL that is measured: the one that was named, or an embedded one.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use pgmill::ConnectOptions;
-use pgmill_embedded::{Embedded, StopMode};
+use pgmill_embedded::{Builder, Embedded, StopMode};
 use tokio::task::spawn_blocking;
+
+use crate::args::Args;
 
 /// A server that can be connected to.
 #[derive(Debug)]
@@ -17,13 +19,19 @@ pub(crate) struct Server {
 impl Server {
     /// The server that was named, which is not connected to yet, or an embedded one, which is started: on a folder of its
     /// own, and as durable as any (`fsync` on).
-    pub(crate) async fn open(url: Option<&str>) -> anyhow::Result<Self> {
-        if let Some(url) = url.filter(|url| !url.is_empty()) {
+    pub(crate) async fn open(args: &Args) -> anyhow::Result<Self> {
+        if let Some(url) = args.url.as_deref().filter(|url| !url.is_empty()) {
+            ensure!(
+                args.bin_dir.is_none() && args.settings.is_empty(),
+                "--bin-dir and --settings are for the embedded PostgreSQL, not for the database named by --url or \
+                 DATABASE_URL"
+            );
             let options = ConnectOptions::parse(url)
                 .context("the database named by --url or DATABASE_URL cannot be used")?;
             return Ok(Self { options, url: url.to_owned(), embedded: None });
         }
-        let server = spawn_blocking(|| Embedded::builder().ephemeral().start()).await?.context(
+        let builder = embedded(args);
+        let server = spawn_blocking(|| builder.start()).await?.context(
             "the embedded PostgreSQL cannot be used; name a database with --url or DATABASE_URL instead",
         )?;
         let url = server.url();
@@ -40,4 +48,12 @@ impl Server {
         let Some(server) = self.embedded else { return Ok(()) };
         spawn_blocking(|| server.stop(StopMode::Fast)).await?.context("the embedded PostgreSQL did not stop")
     }
+}
+
+fn embedded(args: &Args) -> Builder {
+    let mut builder = Embedded::builder().ephemeral();
+    if let Some(folder) = &args.bin_dir {
+        builder = builder.bin_dir(folder);
+    }
+    args.settings.iter().fold(builder, |builder, (name, value)| builder.setting(name, value))
 }

@@ -3,15 +3,21 @@
 mod backlog;
 mod bulk;
 mod connections;
+mod depth;
 mod drain;
 mod http;
 mod idle;
 mod latency;
+mod low_load;
+mod mixed;
+mod pools;
+mod queues;
 mod retain;
 mod single;
+mod sustained;
 mod tickers;
 
-pub(crate) use backlog::backlog;
+pub(crate) use backlog::{History, backlog, fill};
 
 use crate::args::Workload;
 use crate::bench::Bench;
@@ -27,7 +33,15 @@ impl Workload {
             Self::Latency => latency::round(bench).await?,
             Self::Retain => retain::round(bench).await?,
             Self::Tickers => tickers::round(bench).await?,
+            Self::Backlog => depth::backlog(bench).await?,
+            Self::Finished => depth::finished(bench).await?,
+            Self::Pinned => depth::pinned(bench).await?,
+            Self::Growth => depth::growth(bench).await?,
             Self::Idle => idle::round(bench).await?,
+            Self::Sustained => sustained::round(bench).await?,
+            Self::LowLoad => low_load::round(bench).await?,
+            Self::Mixed => mixed::round(bench).await?,
+            Self::Queues => queues::round(bench).await?,
             Self::Http => http::round(bench).await?,
             Self::Connections => connections::round(bench).await?,
         };

@@ -23,7 +23,7 @@ struct Created {
 }
 
 impl Client {
-    /// One page of the tasks, by id. Repeated after transient failures.
+    /// One page of the tasks, by creation. Repeated after transient failures.
     ///
     /// # Errors
     ///

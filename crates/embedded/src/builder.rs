@@ -13,6 +13,7 @@ use crate::{EmbeddedError, cluster, psql, tuning};
 #[derive(Debug, Clone)]
 #[must_use = "nothing is started until `start` is called"]
 pub struct Builder {
+    bin_dir: Option<PathBuf>,
     data_dir: Option<PathBuf>,
     database: String,
     ephemeral: bool,
@@ -23,12 +24,22 @@ pub struct Builder {
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
+            bin_dir: None,
             data_dir: None,
             database: cluster::USER.to_owned(),
             ephemeral: false,
             keep_running: false,
             settings: Vec::new(),
         }
+    }
+
+    /// The folder of the server's programs, `initdb` and `postgres`, before all others.
+    ///
+    /// Default: `PGMILL_PG_BIN`, else the first of the places that [`find_installation`](crate::find_installation)
+    /// looks at. A relative path is resolved against the working folder.
+    pub fn bin_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.bin_dir = Some(folder.into());
+        self
     }
 
     /// The folder that keeps the cluster, its password and its log; created when missing.
@@ -88,7 +99,10 @@ impl Builder {
     pub fn start(self) -> Result<Embedded, EmbeddedError> {
         self.check()?;
         let account = Account::for_server()?;
-        let search = Search::from_environment();
+        let search = match &self.bin_dir {
+            Some(folder) => Search::in_folder(folder),
+            None => Search::from_environment(),
+        };
         if self.ephemeral {
             let installation = search.newest()?;
             let folder = Folder::temporary(&account)?;
@@ -105,7 +119,7 @@ impl Builder {
         match server.find_running()? {
             Some(running) => {
                 let password = cluster::password_of(&server.folder)?;
-                psql::ensure_database(&server.installation.bin_dir, running.port, &password, &self.database)?;
+                psql::ensure_database(&server.installation.psql, running.port, &password, &self.database)?;
                 let socket_dir = SocketDir::of_other(running.socket_dir);
                 let place = Place { port: running.port, socket_dir, password };
                 let control = Control { state: State::Shared, watchdog: None };

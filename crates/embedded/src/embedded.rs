@@ -241,7 +241,7 @@ impl Embedded {
     }
 
     pub(crate) fn ensure_database(&self) -> Result<(), EmbeddedError> {
-        psql::ensure_database(self.bin_dir(), self.port, &self.password, &self.database)
+        psql::ensure_database(&self.server.installation.psql, self.port, &self.password, &self.database)
     }
 
     /// A panic in another thread leaves the state as true as before.

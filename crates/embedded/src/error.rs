@@ -19,15 +19,15 @@ pub enum EmbeddedError {
         searched: Vec<PathBuf>,
     },
 
-    /// The folder named by `PGMILL_PG_BIN` does not hold a complete PostgreSQL server.
+    /// The folder named by `PGMILL_PG_BIN` or `Builder::bin_dir` does not hold a complete PostgreSQL server.
     #[error(
-        "PGMILL_PG_BIN names {}, which holds no usable PostgreSQL server: {reason}. Point it at the folder that \
-         holds `initdb`, `postgres` and `psql`, or unset it; `apt-get install postgresql`, \
+        "PGMILL_PG_BIN or Builder::bin_dir names {}, which holds no usable PostgreSQL server: {reason}. Point it at \
+         the folder that holds `initdb` and `postgres`, or leave it out; `apt-get install postgresql`, \
          `dnf install postgresql-server` and `brew install postgresql@17` install one",
         .bin_dir.display()
     )]
     BadInstallation {
-        /// The folder named by `PGMILL_PG_BIN`.
+        /// The folder that was named.
         bin_dir: PathBuf,
         /// What is wrong with it.
         reason: String,

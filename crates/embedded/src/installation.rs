@@ -3,20 +3,23 @@
 use std::cmp::Reverse;
 use std::env;
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use crate::EmbeddedError;
 use crate::account::own_command;
 
 const OLDEST_MAJOR: u32 = 13;
-const PROGRAMS: [&str; 3] = ["initdb", "postgres", "psql"];
+const PROGRAMS: [&str; 2] = ["initdb", "postgres"];
 
 /// An installed PostgreSQL server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Installation {
-    /// The folder that holds `initdb`, `postgres` and `psql`.
+    /// The folder that holds `initdb` and `postgres`.
     pub bin_dir: PathBuf,
+    /// The client: the one beside them, or else that of another installation, which works as well.
+    pub psql: PathBuf,
     /// The major version, for example 15; at least 13.
     pub major: u32,
     /// The full version as the server reports it, for example `15.14`.
@@ -52,9 +55,17 @@ pub(crate) struct Search {
 
 impl Search {
     pub(crate) fn from_environment() -> Self {
-        let named = env::var_os("PGMILL_PG_BIN")
-            .filter(|value| !value.is_empty())
-            .map(|value| std::path::absolute(&value).unwrap_or_else(|_| PathBuf::from(value)));
+        let named = env::var_os("PGMILL_PG_BIN").filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self::new(named.as_deref())
+    }
+
+    /// Only in this folder.
+    pub(crate) fn in_folder(folder: &Path) -> Self {
+        Self::new(Some(folder))
+    }
+
+    fn new(named: Option<&Path>) -> Self {
+        let named = named.map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
         let path = env::var_os("PATH").unwrap_or_default();
         // A relative entry of PATH means another folder for each command, which changes its working folder.
         let mut usual: Vec<PathBuf> = env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
@@ -72,7 +83,7 @@ impl Search {
 
     pub(crate) fn newest(&self) -> Result<Installation, EmbeddedError> {
         match &self.named {
-            Some(bin_dir) => named(bin_dir),
+            Some(bin_dir) => self.named(bin_dir),
             None => self.found().next().ok_or_else(|| self.not_found()),
         }
     }
@@ -80,7 +91,7 @@ impl Search {
     /// The server that can run an existing cluster: data files are readable by their own major version only.
     pub(crate) fn of_major(&self, major: u32, folder: &Path) -> Result<Installation, EmbeddedError> {
         let mut installed = match &self.named {
-            Some(bin_dir) => vec![named(bin_dir)?],
+            Some(bin_dir) => vec![self.named(bin_dir)?],
             None => self.found().collect(),
         };
         if let Some(index) = installed.iter().position(|found| found.major == major) {
@@ -94,7 +105,17 @@ impl Search {
     }
 
     fn found(&self) -> impl Iterator<Item = Installation> {
-        self.usual.iter().filter_map(|bin_dir| inspect(bin_dir).ok())
+        self.usual.iter().filter_map(|bin_dir| inspect(bin_dir, &bin_dir.join("psql")).ok())
+    }
+
+    fn named(&self, bin_dir: &Path) -> Result<Installation, EmbeddedError> {
+        // A server that comes as a package of another language may have no client beside it.
+        let mut clients = iter::once(bin_dir)
+            .chain(self.usual.iter().map(PathBuf::as_path))
+            .map(|folder| folder.join("psql"));
+        let psql = clients.find(|psql| psql.is_file()).unwrap_or_else(|| bin_dir.join("psql"));
+        inspect(bin_dir, &psql)
+            .map_err(|reason| EmbeddedError::BadInstallation { bin_dir: bin_dir.to_owned(), reason })
     }
 
     fn not_found(&self) -> EmbeddedError {
@@ -103,10 +124,6 @@ impl Search {
         searched.push(PathBuf::from("/usr/pgsql-*/bin"));
         EmbeddedError::NotFound { searched }
     }
-}
-
-fn named(bin_dir: &Path) -> Result<Installation, EmbeddedError> {
-    inspect(bin_dir).map_err(|reason| EmbeddedError::BadInstallation { bin_dir: bin_dir.to_owned(), reason })
 }
 
 /// `parent/<prefix><version>/<below>` for each version there, newest first.
@@ -126,24 +143,30 @@ fn versions_below(parent: &Path, prefix: &str, below: &str) -> Vec<PathBuf> {
 }
 
 /// The server in one folder, or why there is none.
-fn inspect(bin_dir: &Path) -> Result<Installation, String> {
+fn inspect(bin_dir: &Path, psql: &Path) -> Result<Installation, String> {
     if let Some(missing) = PROGRAMS.into_iter().find(|program| !bin_dir.join(program).is_file()) {
         return Err(format!("there is no `{missing}`"));
     }
-    let server = bin_dir.join("postgres");
-    let output = own_command(&server)
-        .arg("--version")
-        .output()
-        .map_err(|error| format!("`postgres --version` cannot be run: {error}"))?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let (major, version) = parse_version(&printed)
-        .ok_or_else(|| format!("`postgres --version` printed {:?}", printed.trim()))?;
+    if !psql.is_file() {
+        return Err("there is no `psql`".to_owned());
+    }
+    let (major, version) = version(&bin_dir.join("postgres"))?;
     if major < OLDEST_MAJOR {
         return Err(format!(
             "it is PostgreSQL {version}, and {OLDEST_MAJOR} is the oldest that is supported"
         ));
     }
-    Ok(Installation { bin_dir: bin_dir.to_owned(), major, version })
+    Ok(Installation { bin_dir: bin_dir.to_owned(), psql: psql.to_owned(), major, version })
+}
+
+/// The version of a server, major and in full, as its program says it.
+fn version(server: &Path) -> Result<(u32, String), String> {
+    let output = own_command(server)
+        .arg("--version")
+        .output()
+        .map_err(|error| format!("`postgres --version` cannot be run: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    parse_version(&printed).ok_or_else(|| format!("`postgres --version` printed {:?}", printed.trim()))
 }
 
 /// Reads `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
@@ -192,6 +215,20 @@ mod tests {
         {
             assert!(message.contains(package), "{message}");
         }
+    }
+
+    #[test]
+    fn a_server_without_a_client_is_used_with_that_of_another() {
+        let found = find_installation().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for program in PROGRAMS {
+            std::os::unix::fs::symlink(found.bin_dir.join(program), folder.path().join(program)).unwrap();
+        }
+        let alone = Search { named: Some(folder.path().to_owned()), usual: Vec::new() };
+        assert!(alone.newest().unwrap_err().to_string().contains("`psql`"));
+        let beside = Search { usual: vec![found.bin_dir.clone()], ..alone };
+        let used = beside.newest().unwrap();
+        assert_eq!((used.bin_dir.as_path(), used.psql), (folder.path(), found.bin_dir.join("psql")));
     }
 
     #[test]

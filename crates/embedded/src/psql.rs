@@ -15,13 +15,12 @@ where not exists (select from pg_catalog.pg_database where datname = :'name') \\
 ";
 
 pub(crate) fn ensure_database(
-    bin_dir: &Path,
+    psql: &Path,
     port: u16,
     password: &str,
     database: &str,
 ) -> Result<(), EmbeddedError> {
-    let psql = bin_dir.join("psql");
-    let mut child = own_command(&psql)
+    let mut child = own_command(psql)
         .args(["-X", "-q", "-w", "-h", "127.0.0.1", "-U", USER, "-d", "postgres", "-f", "-"])
         .args(["-v", "ON_ERROR_STOP=1", "-v", &format!("name={database}"), "-p", &port.to_string()])
         // Not an argument: those are visible to every user of the machine.
@@ -32,12 +31,12 @@ pub(crate) fn ensure_database(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(EmbeddedError::io("run", &psql))?;
+        .map_err(EmbeddedError::io("run", psql))?;
     if let Some(mut input) = child.stdin.take() {
         // A psql that could not connect has closed its end, and says why below.
         let _ = input.write_all(CREATE_WHEN_MISSING.as_bytes());
     }
-    let output = child.wait_with_output().map_err(EmbeddedError::io("run", &psql))?;
+    let output = child.wait_with_output().map_err(EmbeddedError::io("run", psql))?;
     if output.status.success() {
         return Ok(());
     }

@@ -61,11 +61,17 @@ impl Manager {
         metas: impl IntoIterator<Item = TaskMeta>,
     ) -> Result<Vec<Task>, EnqueueError> {
         let queue = QueueName::new(queue)?;
-        let tasks: Vec<_> = metas.into_iter().map(|meta| Ok((queue.clone(), meta))).collect();
-        let operation = telemetry::creating_many(&self.namespace, Some(&queue), tasks.len());
-        let created = operation.within(self.create_many(tasks)).await.map_err(|error| error.error)?;
+        let metas: Vec<_> = metas.into_iter().collect();
+        let operation = telemetry::creating_many(&self.namespace, Some(&queue), metas.len());
+        let tasks = operation.span().in_scope(|| {
+            let new = metas.into_iter().map(|meta| self.new_task(&queue, meta));
+            new.collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut created = Vec::with_capacity(tasks.len());
+        let create = self.create_many(tasks, |task, _| created.push(task));
+        operation.within(create).await.map_err(|error| error.error)?;
         operation.done();
-        Ok(created.into_iter().map(|created| created.task).collect())
+        Ok(created)
     }
 
     /// As [`create_tasks`](Self::create_tasks), each task in a queue of its own, and tells of each whether it was created,
@@ -99,17 +105,23 @@ impl Manager {
         let queues: HashSet<_> = tasks.iter().flatten().map(|(queue, _)| queue).collect();
         let queue = queues.iter().next().filter(|_| queues.len() == 1);
         let operation = telemetry::creating_many(&self.namespace, queue.copied(), tasks.len());
-        let created = operation.within(self.create_many(tasks)).await?;
+        let tasks = operation.span().in_scope(|| {
+            let new = |task: Result<_, _>| task.and_then(|(queue, meta)| self.new_task(&queue, meta));
+            all(tasks.into_iter().map(new))
+        })?;
+        let mut created = Vec::with_capacity(tasks.len());
+        let create = self.create_many(tasks, |task, is_new| created.push(Created { task, is_new }));
+        operation.within(create).await?;
         operation.done();
         Ok(created)
     }
 
+    /// Creates all of these tasks or none, and hands each on as it is then, with whether it is new.
     async fn create_many(
         &self,
-        tasks: Vec<Result<(QueueName, TaskMeta), EnqueueError>>,
-    ) -> Result<Vec<Created>, BulkError> {
-        let tasks = tasks.into_iter().map(|task| task.and_then(|(queue, meta)| self.new_task(&queue, meta)));
-        let mut tasks = all(tasks)?;
+        mut tasks: Vec<NewTask>,
+        mut hand_on: impl FnMut(Task, bool),
+    ) -> Result<(), BulkError> {
         // Before the look whether the manager is closed, so that closing either is seen or waits.
         let _taken = self.shared.bulks.token();
         if self.shared.bulks.is_closed() {
@@ -119,17 +131,25 @@ impl Manager {
         tasks.iter_mut().zip(ids).for_each(|(task, id)| task.id = id);
         let answers = self.create_at_once(&tasks).await?;
         self.arrived(&tasks, &answers);
-        let mut created = Vec::with_capacity(tasks.len());
-        for (index, (new, enqueued)) in tasks.iter().zip(answers).enumerate() {
-            // Only the owner of a key may fail to be looked at, and by now the others are created.
-            let unseen = |_| BulkError::at(index, EnqueueError::Unknown { id: task_id(new) });
-            let task = match self.task_of(new, enqueued).await.map_err(unseen)? {
-                Some(task) => task,
-                None => self.created(new, Enqueued::Settled)?,
+        for (index, (new, enqueued)) in tasks.into_iter().zip(answers).enumerate() {
+            let task = match enqueued {
+                Enqueued::KeyTaken(_) | Enqueued::Settled => self.seen(index, new, enqueued).await?,
+                enqueued => self.created(new, enqueued)?,
             };
-            created.push(Created { task, is_new: is_new(enqueued) });
+            hand_on(task, is_new(enqueued));
         }
-        Ok(created)
+        Ok(())
+    }
+
+    /// A task that there was already, by its key or by an earlier sending.
+    async fn seen(&self, index: usize, new: NewTask, enqueued: Enqueued) -> Result<Task, BulkError> {
+        let id = task_id(&new);
+        // Only the owner of a key may fail to be looked at, and by now the others are created.
+        let unseen = |_| BulkError::at(index, EnqueueError::Unknown { id });
+        match self.task_of(new, enqueued).await.map_err(unseen)? {
+            Ok(task) => Ok(task),
+            Err(new) => Ok(self.created(new, Enqueued::Settled)?),
+        }
     }
 
     /// One statement for all of them, or a COPY.
@@ -147,7 +167,7 @@ impl Manager {
         // A refusal refuses all, and is told before anything else.
         for (index, (task, enqueued)) in tasks.iter().zip(&answers).enumerate() {
             if matches!(enqueued, Enqueued::NoQueue | Enqueued::DelayedInPast) {
-                self.created(task, *enqueued).map_err(|error| BulkError::at(index, error))?;
+                self.created(task.clone(), *enqueued).map_err(|error| BulkError::at(index, error))?;
             }
         }
         Ok(answers)
@@ -156,13 +176,21 @@ impl Manager {
     /// Tells workers of tasks that were committed.
     fn arrived(&self, tasks: &[NewTask], answers: &[Enqueued]) {
         let mut arrived: HashMap<&QueueName, (u64, Duration)> = HashMap::new();
-        for (new, enqueued) in tasks.iter().zip(answers) {
-            self.shared.floors.arrived(new, enqueued);
-            publish(&self.shared.events, new, enqueued);
-            if let Some(due_in) = due_in(enqueued) {
-                let (count, soonest) = arrived.entry(&new.queue).or_insert((0, due_in));
-                *count += 1;
-                *soonest = due_in.min(*soonest);
+        let mut answers = answers.iter();
+        for tasks in tasks.chunk_by(|one, next| one.queue == next.queue) {
+            let mut of_queue: Option<(u64, Duration)> = None;
+            for (new, enqueued) in tasks.iter().zip(answers.by_ref()) {
+                self.shared.floors.arrived(new, enqueued);
+                publish(&self.shared.events, new, enqueued);
+                if let Some(due_in) = due_in(enqueued) {
+                    let (count, soonest) = of_queue.unwrap_or((0, due_in));
+                    of_queue = Some((count + 1, due_in.min(soonest)));
+                }
+            }
+            if let (Some(first), Some((count, soonest))) = (tasks.first(), of_queue) {
+                let (all, soonest_of_all) = arrived.entry(&first.queue).or_insert((0, soonest));
+                *all += count;
+                *soonest_of_all = soonest.min(*soonest_of_all);
             }
         }
         for (queue, (count, soonest)) in arrived {

@@ -88,16 +88,23 @@ impl Manager {
     pub async fn create_or_find_task(&self, queue: &str, meta: TaskMeta) -> Result<Created, EnqueueError> {
         let queue = QueueName::new(queue)?;
         let operation = telemetry::creating(&self.namespace, &queue);
-        let new = operation.span().in_scope(|| self.new_task(&queue, meta))?;
+        let mut new = operation.span().in_scope(|| self.new_task(&queue, meta))?;
         loop {
-            let call = submit(self.batcher(&new), new.clone());
-            let (id, enqueued) = operation.within(call).await?;
-            if let Some(task) = self.task_of(&NewTask { id, ..new.clone() }, enqueued).await? {
-                operation.span().record("messaging.message.id", task.id);
-                operation.done();
-                return Ok(Created { task, is_new: is_new(enqueued) });
+            let call = submit(self.batcher(&new), new);
+            let (sent, enqueued) = operation.within(call).await?;
+            let task = match enqueued {
+                Enqueued::KeyTaken(_) | Enqueued::Settled => self.task_of(sent, enqueued).await?,
+                enqueued => Ok(self.created(sent, enqueued)?),
+            };
+            match task {
+                Ok(task) => {
+                    operation.span().record("messaging.message.id", task.id);
+                    operation.done();
+                    return Ok(Created { task, is_new: is_new(enqueued) });
+                }
+                // The task that had the key was removed between the two looks: the key is free now.
+                Err(again) => new = again,
             }
-            // The task that had the key was removed between the two looks: the key is free now.
         }
     }
 
@@ -141,7 +148,7 @@ impl Manager {
                         return Ok((task, false));
                     }
                 }
-                enqueued => return self.created(&new, enqueued).map(|task| (task, true)),
+                enqueued => return self.created(new, enqueued).map(|task| (task, true)),
             }
         }
     }
@@ -171,34 +178,35 @@ impl Manager {
         })
     }
 
-    /// The task that an enqueue came to; `None` if its key belonged to a task that is gone since.
+    /// The task that an enqueue came to; what was to be created if its key belonged to a task that is gone since.
     pub(crate) async fn task_of(
         &self,
-        new: &NewTask,
+        new: NewTask,
         enqueued: Enqueued,
-    ) -> Result<Option<Task>, EnqueueError> {
-        let store_of = &self.shared.store;
+    ) -> Result<Result<Task, NewTask>, EnqueueError> {
+        // In a box, for it is seldom needed, and the future of every call is as large as what it may ever wait for.
+        let look_at = |id| Box::pin(self.shared.store.get_task(&self.namespace, id));
         match enqueued {
-            Enqueued::KeyTaken(id) => store_of.get_task(&self.namespace, id).await.map_err(store),
+            Enqueued::KeyTaken(id) => Ok(look_at(id).await.map_err(store)?.ok_or(new)),
             // It may have gone on meanwhile, even to its end. That it cannot be looked at just now is no reason to say that
             // it was not created.
-            Enqueued::Settled => match store_of.get_task(&self.namespace, new.id).await {
-                Ok(Some(task)) => Ok(Some(task)),
-                Ok(None) | Err(_) => self.created(new, Enqueued::Settled).map(Some),
+            Enqueued::Settled => match look_at(new.id).await {
+                Ok(Some(task)) => Ok(Ok(task)),
+                Ok(None) | Err(_) => self.created(new, Enqueued::Settled).map(Ok),
             },
-            enqueued => self.created(new, enqueued).map(Some),
+            enqueued => self.created(new, enqueued).map(Ok),
         }
     }
 
     /// The task as it was created.
-    pub(crate) fn created(&self, new: &NewTask, enqueued: Enqueued) -> Result<Task, EnqueueError> {
+    pub(crate) fn created(&self, new: NewTask, enqueued: Enqueued) -> Result<Task, EnqueueError> {
         let mut task = Task {
-            id: task_id(new),
-            payload: Some(new.payload.clone()),
+            id: task_id(&new),
+            payload: Some(new.payload),
             delayed_at: new.delayed_at,
             worker: None,
-            namespace: self.namespace.clone(),
-            queue: new.queue.clone(),
+            namespace: new.namespace,
+            queue: new.queue,
             result: None,
             created_at: Timestamp::UNIX_EPOCH,
             started_at: None,
@@ -208,8 +216,8 @@ impl Manager {
             status: Some(Status::New),
             priority: u8::try_from(new.priority).unwrap_or(u8::MAX),
             attempt: 0,
-            key: new.key.clone(),
-            traceparent: new.traceparent.clone(),
+            key: new.key,
+            traceparent: new.traceparent,
             lease_until: None,
             holder: None,
             attempts: Vec::new(),
@@ -225,8 +233,8 @@ impl Manager {
             // Created, and gone without history or out of reach: all that is known is what was asked for.
             Enqueued::Settled | Enqueued::KeyTaken(_) => Ok(Task { status: None, ..task }),
             Enqueued::NoQueue => Err(EnqueueError::NoQueue {
-                namespace: self.namespace.to_string(),
-                queue: new.queue.to_string(),
+                namespace: task.namespace.to_string(),
+                queue: task.queue.to_string(),
             }),
             Enqueued::DelayedInPast => Err(EnqueueError::DelayedInPast),
         }
@@ -242,7 +250,10 @@ pub(crate) fn is_new(enqueued: Enqueued) -> bool {
     !matches!(enqueued, Enqueued::KeyTaken(_))
 }
 
-async fn submit(batcher: &Batcher<EnqueueFlight>, task: NewTask) -> Result<(i64, Enqueued), EnqueueError> {
+async fn submit(
+    batcher: &Batcher<EnqueueFlight>,
+    task: NewTask,
+) -> Result<(NewTask, Enqueued), EnqueueError> {
     let (answer, waiting) = Reply::new(EnqueueError::Closed);
     batcher.submit(EnqueueCall { task, answer }).await.map_err(|_| EnqueueError::Closed)?;
     waiting.await.map_err(|_| EnqueueError::Closed)?

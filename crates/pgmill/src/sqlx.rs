@@ -66,7 +66,7 @@ impl Manager {
                         return Ok((task, false));
                     }
                 }
-                enqueued => return self.created(&new, enqueued).map(|task| (task, true)),
+                enqueued => return self.created(new, enqueued).map(|task| (task, true)),
             }
         }
     }

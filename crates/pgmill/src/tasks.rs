@@ -80,7 +80,7 @@ impl Retain {
 pub struct Attempted {
     fence: Result<Fence, u64>,
     /// The task as it was retained, where it is known.
-    task: Option<Task>,
+    task: Option<Box<Task>>,
 }
 
 impl From<&Task> for Attempted {
@@ -90,7 +90,7 @@ impl From<&Task> for Attempted {
             Some(claim) => Ok(Fence::Claim(claim)),
             None => open_fence(task.id),
         };
-        Self { fence, task: Some(task.clone()) }
+        Self { fence, task: Some(Box::new(task.clone())) }
     }
 }
 
@@ -205,7 +205,7 @@ impl Manager {
         let fence = fence.map_err(|id| ReleaseError::Id { id })?;
         outcome.validate(self.shared.max_payload)?;
         let chosen = Fate::chosen(&outcome);
-        let ending = Ending { namespace: self.namespace.clone(), fence, outcome };
+        let ending = Ending { namespace: self.namespace.clone(), fence, outcome, task };
         let operation = telemetry::releasing(&self.namespace, fence.id());
         let answer = operation.within(self.release(ending)).await?;
         if let ReleaseAnswer::Task(now) = &answer {
@@ -218,15 +218,12 @@ impl Manager {
         operation.done();
         let id = u64::try_from(fence.id()).unwrap_or_default();
         match answer {
-            ReleaseAnswer::Task(mut now) => {
-                if let Some(task) = task {
-                    now.payload = now.payload.or(task.payload);
-                    now.traceparent = task.traceparent;
-                }
+            ReleaseAnswer::Task(now) => {
                 Ok(Released { id, status: now.status.unwrap_or(Status::Released), task: Some(*now) })
             }
             ReleaseAnswer::Settled(status) => {
-                let task = self.shared.store.get_task(&self.namespace, fence.id()).await;
+                // In a box, for the future of every release is as large as what it may ever wait for.
+                let task = Box::pin(self.shared.store.get_task(&self.namespace, fence.id())).await;
                 // The release is known to be done. That it cannot be looked at just now is no reason to say otherwise.
                 Ok(Released { id, status, task: task.ok().flatten() })
             }
@@ -289,8 +286,8 @@ impl Manager {
         task.ok_or(LookupError::NotFound { id })
     }
 
-    /// Tasks by id, live and finished, of one queue or in one status where the filter says so. A queue that does not exist
-    /// has none. `count` comes from counters, as [`list_queue_statuses`](Self::list_queue_statuses) says.
+    /// Tasks by creation, live and finished, of one queue or in one status where the filter says so. A queue that does not exist
+    /// has none. A far offset takes time, [`TaskFilter::after`] does not. `count` comes from counters, as [`list_queue_statuses`](Self::list_queue_statuses) says.
     ///
     /// # Errors
     /// If the page lies beyond 2^63, or the database fails.

@@ -39,7 +39,7 @@ pub use duration::{
 };
 pub use event::{EVENT_IDS_LIMIT, EventFilter, TaskEvent};
 pub use json::{Json, JsonError};
-pub use list::{LIST_LIMIT, List, ListRequest, ListRequestError, TaskFilter};
+pub use list::{LIST_LIMIT, List, ListRequest, ListRequestError, TaskFilter, TaskPlace};
 pub use name::{Key, NameError, NameKind, Namespace, QueueName, TickerName, TokenName, WorkerName};
 pub use outcome::{Outcome, OutcomeError};
 pub use queue::{Queue, QueueStatus};

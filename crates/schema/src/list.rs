@@ -1,7 +1,8 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::null_as_default;
-use crate::{QueueName, Status};
+use crate::{QueueName, Status, Task};
 
 /// How many items one page has at most, and has if it is not asked for fewer.
 pub const LIST_LIMIT: u64 = 100;
@@ -102,15 +103,32 @@ pub struct TaskFilter {
     pub queue: Option<QueueName>,
     /// Only those with this status.
     pub status: Option<Status>,
+    /// Only those behind this place.
+    pub after: Option<TaskPlace>,
     /// Which page of them.
     pub page: ListRequest,
+}
+
+/// Where a task stands in a list: tasks are listed by creation, and those created at the same time by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskPlace {
+    /// When the task was created.
+    pub created_at: Timestamp,
+    /// The task's id.
+    pub id: u64,
+}
+
+impl From<&Task> for TaskPlace {
+    fn from(task: &Task) -> TaskPlace {
+        TaskPlace { created_at: task.created_at, id: task.id }
+    }
 }
 
 impl TaskFilter {
     /// All tasks, the first page of them.
     #[must_use]
     pub const fn new() -> TaskFilter {
-        TaskFilter { queue: None, status: None, page: ListRequest::new() }
+        TaskFilter { queue: None, status: None, after: None, page: ListRequest::new() }
     }
 
     /// Only those of this queue.
@@ -123,6 +141,13 @@ impl TaskFilter {
     #[must_use]
     pub fn status(self, status: Status) -> TaskFilter {
         TaskFilter { status: Some(status), ..self }
+    }
+
+    /// Only those behind this place, as the last task of the page before: each page then costs the same, however far it is
+    /// from the first, and none is missing for others that have gone meanwhile. Offsets count from there.
+    #[must_use]
+    pub fn after(self, place: impl Into<TaskPlace>) -> TaskFilter {
+        TaskFilter { after: Some(place.into()), ..self }
     }
 
     /// Sets which page to read.

@@ -296,15 +296,24 @@ fn namespace_or_system(given: &str) -> Result<Cow<'_, str>, NameError> {
 }
 
 fn queue(given: &str) -> Result<Cow<'_, str>, NameError> {
-    identifier(given, given.trim().to_lowercase().into(), NameKind::Queue, IDENTIFIER_CHARS)
+    identifier(given, lower_case(given.trim()), NameKind::Queue, IDENTIFIER_CHARS)
 }
 
 fn ticker(given: &str) -> Result<Cow<'_, str>, NameError> {
-    identifier(given, given.trim().to_lowercase().into(), NameKind::Ticker, IDENTIFIER_CHARS)
+    identifier(given, lower_case(given.trim()), NameKind::Ticker, IDENTIFIER_CHARS)
 }
 
 fn token(given: &str) -> Result<Cow<'_, str>, NameError> {
-    identifier(given, given.trim().to_lowercase().into(), NameKind::Token, IDENTIFIER_CHARS)
+    identifier(given, lower_case(given.trim()), NameKind::Token, IDENTIFIER_CHARS)
+}
+
+/// Most names are in lower case already.
+fn lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        name.into()
+    } else {
+        name.to_lowercase().into()
+    }
 }
 
 fn worker(given: &str) -> Result<Cow<'_, str>, NameError> {

@@ -61,6 +61,10 @@ CREATE TABLE pgmill.task (
 -- id + 0 rather than id: on a table that was empty when it was analysed, an index that has id in any place passes for as
 -- good as the primary key, and a look-up by id would walk all of it. An expression answers only to itself.
 CREATE INDEX task_ready ON pgmill.task (queue_id, priority, run_at, (id + 0));
+-- For lists by creation (list_tasks_v1): what task_ready has elsewhere than by its creation, for it was delayed or tried before;
+-- the latter has a result. A task that is due when it is created is not in here, and no retain changes what is.
+CREATE INDEX task_held ON pgmill.task (queue_id, ((result IS NOT NULL)::integer::smallint), created_at, (id + 0))
+    WHERE run_at <> created_at;
 COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves for task_finished in the statement that ends it.';
 COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
 COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
@@ -90,7 +94,7 @@ CREATE TABLE pgmill.task_finished (
     traceparent text
 ) PARTITION BY RANGE (finished_at);
 CREATE INDEX task_finished_id ON pgmill.task_finished (id);
-CREATE INDEX task_finished_status ON pgmill.task_finished (queue_id, status, (id + 0));
+CREATE INDEX task_finished_status ON pgmill.task_finished (queue_id, status, created_at, (id + 0));
 COMMENT ON COLUMN pgmill.task_finished.dies_at IS 'Null for a task that is done, and so is delayed_at unless it was held back.';
 COMMENT ON COLUMN pgmill.task_finished.status IS '3 released, 4 failed, 5 expired, 6 cancelled.';
 

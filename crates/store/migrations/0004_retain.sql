@@ -11,7 +11,7 @@
 --                  tasks, under which name, for how many microseconds (null: the queue's lease), and whether its tasks may
 --                  be released only by who knows their holder
 -- p_floor_queue, p_floor_priority, p_floor_at, p_floor_id   where to start looking: nothing before it was left by this
---                  process; at most one for a queue and priority
+--                  process; at most one for a queue and priority, in ascending order of both
 -- p_holder         the new holder of everything retained by this call: even, and never used before. What is retained for a
 --                  fenced caller has the odd number after it: so a release tells the two apart, and no column is needed
 -- p_lost           holders, of both kinds, of earlier calls of this process whose answer was lost: nobody knows of what they retained, so
@@ -21,6 +21,9 @@
 -- without a lock in the order priority, run_at, id; some more than wanted, so that another process that picked the same
 -- ones does not leave this one empty-handed; then locked one by one with SKIP LOCKED until the demand is met, their
 -- conditions checked again on the version that was locked. Fewer tasks than wanted prove nothing about the queue.
+--
+-- Of a queue, only the priorities from the first to the last that it has are gone through: most have one, and there may be
+-- thousands of queues. With floors they all are, for the ends of the queue may be what is slow then.
 --
 -- A lease that was given before the server was started does not count as lapsed until the server has run for 30 seconds, the
 -- lease of a worker pool: those who hold it could not extend it meanwhile, and may still be at work.
@@ -62,6 +65,10 @@ DECLARE
     -- The caller of the first task, of the second, and so on.
     v_seats integer[];
     v_want integer;
+    v_floors boolean := cardinality(p_floor_queue) > 0;
+    -- Queue and priority of each floor as one number, in which one is found without looking at all: there may be thousands.
+    v_floor_keys bigint[] := ARRAY(
+        SELECT 10::bigint * f.queue_id + f.priority FROM unnest(p_floor_queue, p_floor_priority) AS f(queue_id, priority));
     -- Leases that began before it have not lapsed, whatever they say.
     v_amnesty timestamptz := CASE WHEN now() < pg_postmaster_start_time() + interval '30 s'
         THEN pg_postmaster_start_time() ELSE '-infinity' END;
@@ -88,18 +95,27 @@ BEGIN
         ), candidate AS MATERIALIZED (
             SELECT due.*, m.queue, m.lease
             FROM member m
-            CROSS JOIN generate_series(0, 9) AS p(priority)
+            CROSS JOIN LATERAL (
+                SELECT
+                    CASE WHEN v_floors THEN 0 ELSE (
+                        SELECT t.priority FROM pgmill.task t WHERE t.queue_id = m.id ORDER BY t.priority LIMIT 1) END AS first,
+                    CASE WHEN v_floors THEN 9 ELSE (
+                        SELECT t.priority FROM pgmill.task t WHERE t.queue_id = m.id ORDER BY t.priority DESC LIMIT 1) END AS last
+                OFFSET 0
+            ) r
+            CROSS JOIN LATERAL (
+                SELECT p.priority, width_bucket(10::bigint * m.id + p.priority, v_floor_keys) AS floor
+                FROM generate_series(r.first, r.last) AS p(priority)
+                OFFSET 0
+            ) p
             CROSS JOIN LATERAL (
                 SELECT t.ctid AS tid, t.priority, t.run_at, t.id
                 FROM pgmill.task t
                 WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
                     AND (t.run_at, t.id + 0) >= (
-                        coalesce((
-                            SELECT f.at FROM unnest(p_floor_queue, p_floor_priority, p_floor_at) AS f(queue_id, priority, at)
-                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), '-infinity'),
-                        coalesce((
-                            SELECT f.id FROM unnest(p_floor_queue, p_floor_priority, p_floor_id) AS f(queue_id, priority, id)
-                            WHERE f.queue_id = m.id AND f.priority = p.priority LIMIT 1), 0))
+                        CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority
+                            THEN p_floor_at[p.floor] ELSE '-infinity' END,
+                        CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority THEN p_floor_id[p.floor] ELSE 0 END)
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
@@ -144,12 +160,15 @@ BEGIN
             FROM taken k WHERE k.lapsed_at IS NOT NULL AND NOT k.lost
         ), counted AS (
             INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
-            SELECT k.queue_id, s.status, '-infinity', sum(s.n)
-            FROM taken k
-            CROSS JOIN LATERAL (VALUES
-                (CASE WHEN k.attempt - 1 = k.spared THEN 0 ELSE 1 END, -1), (2, 1)) AS s(status, n)
-            WHERE k.lapsed_at IS NULL
-            GROUP BY k.queue_id, s.status
+            SELECT c.queue_id, s.status, '-infinity', s.n
+            FROM (
+                SELECT k.queue_id, count(*) AS n, count(*) FILTER (WHERE k.attempt - 1 = k.spared) AS first
+                FROM taken k
+                WHERE k.lapsed_at IS NULL
+                GROUP BY k.queue_id
+            ) c
+            CROSS JOIN LATERAL (VALUES (0, -c.first), (1, c.first - c.n), (2, c.n)) AS s(status, n)
+            WHERE s.n <> 0
         )
         SELECT k.caller, k.id, k.queue_id, k.queue, k.priority, k.created_at, k.run_at, k.dies_at,
             k.started_at, k.lease_until, k.attempt, k.spared, k.retries, k.payload, k.key, k.traceparent

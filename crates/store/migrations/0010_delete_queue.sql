@@ -54,12 +54,12 @@ BEGIN
         FROM pgmill.queue q
         CROSS JOIN generate_series(3, 6) AS s(status)
         CROSS JOIN LATERAL (
-            SELECT f.id, f.finished_at FROM pgmill.task_finished f
+            SELECT f.id, f.created_at, f.finished_at FROM pgmill.task_finished f
             WHERE f.queue_id = q.id AND f.status = s.status::smallint
-            ORDER BY f.id + 0 LIMIT p_limit
+            ORDER BY f.created_at, f.id + 0 LIMIT p_limit
         ) o
         WHERE q.ns = p_ns AND q.queue = p_queue
-        ORDER BY o.id LIMIT p_limit
+        ORDER BY o.created_at, o.id LIMIT p_limit
     ), locked AS MATERIALIZED (
         SELECT f.tableoid AS part, f.ctid AS tid FROM oldest o
         JOIN pgmill.task_finished f ON f.id = o.id AND f.finished_at = o.finished_at
@@ -81,6 +81,6 @@ BEGIN
         SELECT r.queue_id, r.status, (r.finished_at AT TIME ZONE 'UTC')::date, -count(*)
         FROM removed r GROUP BY 1, 2, 3
     )
-    SELECT * FROM removed r ORDER BY r.id;
+    SELECT * FROM removed r ORDER BY r.created_at, r.id;
 END
 $$;

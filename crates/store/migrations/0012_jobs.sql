@@ -267,16 +267,16 @@ BEGIN
 END
 $$;
 
--- Looks at a stretch of the finished tasks of a queue in one status and one day, in the order of their ids, and deletes those
--- that nobody keeps any longer. Answers how many it looked at and deleted, and the place it reached (null: the end).
+-- Looks at a stretch of the finished tasks of a queue in one status and one day, in the order of their creation, and
+-- deletes those that nobody keeps any longer. Answers how many it deleted, and the place it reached (null: the end).
 --
 -- Tasks that ended in the last ten minutes leave a receipt in task_gone: a repeated enqueue or release is still told that it
 -- was done. Nothing is counted for a queue that is gone.
 --
 -- Locks: the rows it deletes, skipping locked ones. Relies on: the day's part of task_finished_status.
 CREATE FUNCTION pgmill.prune_finished_v1(
-    p_day date, p_queue integer, p_status smallint, p_after bigint, p_scan integer
-) RETURNS TABLE (pruned bigint, place bigint)
+    p_day date, p_queue integer, p_status smallint, p_after_at timestamptz, p_after bigint, p_scan integer
+) RETURNS TABLE (pruned bigint, place_at timestamptz, place bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -293,7 +293,7 @@ DECLARE
     v_before timestamptz := 'infinity';
 BEGIN
     IF to_regclass('pgmill.' || v_part) IS NULL THEN
-        RETURN QUERY SELECT 0::bigint, NULL::bigint;
+        RETURN QUERY SELECT 0::bigint, NULL::timestamptz, NULL::bigint;
         RETURN;
     END IF;
     SELECT CASE WHEN p_status = 3 THEN q.retention ELSE q.retention_failed END * interval '1 microsecond'
@@ -307,11 +307,11 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format($query$
         WITH seen AS MATERIALIZED (
-            SELECT f.ctid AS tid, f.id, f.finished_at
+            SELECT f.ctid AS tid, f.id, f.created_at, f.finished_at
             FROM pgmill.%1$I f
-            WHERE f.queue_id = $1 AND f.status = $2 AND f.id + 0 > $3
-            ORDER BY f.id + 0
-            LIMIT $4
+            WHERE f.queue_id = $1 AND f.status = $2 AND (f.created_at, f.id + 0) > ($3, $4)
+            ORDER BY f.created_at, f.id + 0
+            LIMIT $5
         ), removed AS (
             DELETE FROM pgmill.%1$I
             WHERE ctid = ANY (ARRAY(
@@ -320,7 +320,7 @@ BEGIN
                 CROSS JOIN LATERAL (
                     SELECT f.ctid AS tid FROM pgmill.%1$I f WHERE f.ctid = s.tid FOR UPDATE SKIP LOCKED
                 ) l
-                WHERE s.finished_at < $5))
+                WHERE s.finished_at < $6))
             RETURNING id, attempt, holder, finished_at
         ), receipt AS (
             INSERT INTO pgmill.task_gone (ended_at, ids, attempts, holders)
@@ -330,13 +330,15 @@ BEGIN
             HAVING count(*) > 0
         ), counted AS (
             INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
-            SELECT $1, $2, $6, -count(*)
+            SELECT $1, $2, $7, -count(*)
             FROM removed r
             WHERE EXISTS (SELECT FROM pgmill.queue q WHERE q.id = $1)
             HAVING count(*) > 0
         )
-        SELECT (SELECT count(*) FROM removed), (SELECT s.id FROM seen s OFFSET $4 - 1 LIMIT 1)
-        $query$, v_part) USING p_queue, p_status, p_after, p_scan, v_before, p_day;
+        SELECT (SELECT count(*) FROM removed), p.created_at, p.id
+        FROM (SELECT 1) AS one
+        LEFT JOIN (SELECT s.created_at, s.id FROM seen s OFFSET $5 - 1 LIMIT 1) p ON true
+        $query$, v_part) USING p_queue, p_status, p_after_at, p_after, p_scan, v_before, p_day;
 END
 $$;
 

@@ -24,7 +24,7 @@ impl Store {
             [&meta.actor, &token_id, &namespace, &meta.action, &meta.target, &meta.request_id, &detail];
         let rows = self.query_again(&RECORD_AUDIT, &params).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("record_audit answered nothing"))?;
-        Reader(row).id()
+        Reader::of(row).id()
     }
 
     /// What was recorded within the last 90 days, newest first.
@@ -33,7 +33,7 @@ impl Store {
     /// Those of any statement.
     pub async fn list_audit(&self, filter: &AuditFilter) -> Result<List<AuditEntry>, StoreError> {
         let (offset, limit) = (offset(&filter.page), limit(&filter.page));
-        let rows = self.query_again(&LIST_AUDIT, &[&filter.action, &filter.target, &offset, &limit]).await?;
+        let rows = self.look_up(&LIST_AUDIT, &[&filter.action, &filter.target, &offset, &limit]).await?;
         page(&rows, entry)
     }
 
@@ -43,7 +43,7 @@ impl Store {
     /// Those of any statement.
     pub async fn prune_audit(&self, limit: i32) -> Result<u64, StoreError> {
         let rows = self.query_again(&PRUNE_AUDIT, &[&limit]).await?;
-        rows.first().map_or(Ok(0), |row| Reader(row).count("pruned"))
+        rows.first().map_or(Ok(0), |row| Reader::of(row).count("pruned"))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio_postgres::{GenericClient, Row};
 use crate::error::StoreError;
 use crate::row::{Reader, corrupt};
 use crate::session::run;
+use crate::stamp::Stamp;
 use crate::statement::{ENQUEUE, RESERVE_IDS, WAKE};
 use crate::store::Store;
 use crate::waiter::{Arrival, Waking, kept};
@@ -80,7 +81,7 @@ struct Columns<'a> {
     ids: Vec<i64>,
     slots: Vec<i32>,
     payloads: Vec<&'a str>,
-    delayed_at: Vec<Option<Timestamp>>,
+    delayed_at: Vec<Option<Stamp>>,
     delays: Vec<Option<i64>>,
     priorities: Vec<i16>,
     keys: Option<Vec<Option<&'a str>>>,
@@ -91,20 +92,38 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            ids: Vec::with_capacity(count),
+            slots: Vec::with_capacity(count),
+            payloads: Vec::with_capacity(count),
+            delayed_at: Vec::with_capacity(count),
+            delays: Vec::with_capacity(count),
+            priorities: Vec::with_capacity(count),
+            ..Self::default()
+        }
+    }
+
     fn of<T: std::borrow::Borrow<NewTask>>(tasks: &'a [T], flight: Option<i64>, sending: Sending) -> Self {
-        let mut columns = Self { flight, resend: sending == Sending::Again, ..Self::default() };
+        let mut columns = Self::with_capacity(tasks.len());
+        (columns.flight, columns.resend) = (flight, sending == Sending::Again);
         let mut slots = HashMap::new();
+        // Of the queue before, which mostly is this one too.
+        let mut last = (("", ""), 0);
         for task in tasks.iter().map(std::borrow::Borrow::borrow) {
             let queue = (task.namespace.as_str(), task.queue.as_str());
-            let slot = *slots.entry(queue).or_insert_with(|| {
-                columns.namespaces.push(queue.0);
-                columns.queues.push(queue.1);
-                columns.queues.len()
-            });
+            if last.0 != queue {
+                let slot = *slots.entry(queue).or_insert_with(|| {
+                    columns.namespaces.push(queue.0);
+                    columns.queues.push(queue.1);
+                    columns.queues.len()
+                });
+                last = (queue, i32::try_from(slot).unwrap_or(i32::MAX));
+            }
             columns.ids.push(task.id);
-            columns.slots.push(i32::try_from(slot).unwrap_or(i32::MAX));
+            columns.slots.push(last.1);
             columns.payloads.push(task.payload.as_str());
-            columns.delayed_at.push(task.delayed_at);
+            columns.delayed_at.push(task.delayed_at.map(Stamp::from));
             columns.delays.push(task.delay);
             columns.priorities.push(task.priority);
         }
@@ -144,7 +163,7 @@ impl Store {
     /// Those of any statement.
     pub async fn reserve_ids(&self, count: i32) -> Result<Vec<i64>, StoreError> {
         let rows = self.query_again(&RESERVE_IDS, &[&count]).await?;
-        rows.iter().map(|row| Reader(row).get("nextval")).collect()
+        ids(&rows)
     }
 
     /// Creates a batch of tasks, with ids in ascending order, and tells what became of each, in the same order.
@@ -221,9 +240,13 @@ impl Store {
     /// Those of any statement.
     pub async fn reserve_id_in(client: &impl GenericClient) -> Result<i64, StoreError> {
         let rows = run(client, &RESERVE_IDS, &[&1_i32]).await?;
-        let row = rows.first().ok_or_else(|| StoreError::unexpected("reserve_ids answered nothing"))?;
-        Reader(row).get("nextval")
+        ids(&rows)?.pop().ok_or_else(|| StoreError::unexpected("reserve_ids answered no id"))
     }
+}
+
+fn ids(rows: &[Row]) -> Result<Vec<i64>, StoreError> {
+    let row = rows.first().ok_or_else(|| StoreError::unexpected("reserve_ids answered nothing"))?;
+    Reader::of(row).get("ids")
 }
 
 /// What names a sending: its first id.
@@ -233,16 +256,16 @@ fn flight<T: std::borrow::Borrow<NewTask>>(tasks: &[T]) -> Option<i64> {
 
 fn read(rows: &[Row], count: usize) -> Result<Vec<Enqueued>, StoreError> {
     let mut answers = vec![None; count];
-    for row in rows.iter().map(Reader) {
+    for row in rows.iter().map(Reader::of) {
         let ord = row.unsigned("ord")? as usize;
         let slot = answers.get_mut(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
         let code: i16 = row.get("code")?;
         *slot = Some(match code {
             0 => Enqueued::Created {
                 queue_id: row.get("queue_id")?,
-                created_at: row.get("created_at")?,
-                run_at: row.get("run_at")?,
-                dies_at: row.get("dies_at")?,
+                created_at: row.time("created_at")?,
+                run_at: row.time("run_at")?,
+                dies_at: row.optional_time("dies_at")?,
                 retries: row.unsigned("retries")?,
             },
             1 => Enqueued::NoQueue,

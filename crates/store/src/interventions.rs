@@ -46,7 +46,7 @@ impl Store {
     pub async fn cancel_task(&self, namespace: &Namespace, id: i64) -> Result<Cancelled, StoreError> {
         let rows = self.query(&CANCEL_TASK, &[&namespace.as_str(), &id]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("cancel_task answered nothing"))?;
-        cancelled(&Reader(row)).map_err(StoreError::unread)
+        cancelled(&Reader::of(row)).map_err(StoreError::unread)
     }
 
     /// Makes a finished task live again, due now, with the attempts and the time to live that its queue grants now. `flight`
@@ -63,7 +63,7 @@ impl Store {
     ) -> Result<Retried, StoreError> {
         let rows = self.query(&RETRY_TASK, &[&namespace.as_str(), &id, &flight]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("retry_task answered nothing"))?;
-        retried(&Reader(row)).map_err(StoreError::unread)
+        retried(&Reader::of(row)).map_err(StoreError::unread)
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod abandoned;
 mod audit;
 mod connect;
 #[cfg(test)]
@@ -15,10 +16,13 @@ mod migrate;
 mod monitor;
 mod queues;
 mod release;
+mod release_done;
 mod reserved;
 mod retain;
 mod row;
+mod rows;
 mod session;
+mod stamp;
 mod statement;
 mod store;
 mod tasks;
@@ -33,7 +37,9 @@ pub use enqueue::{Enqueued, NewTask, Sending};
 pub use error::{DatabaseError, StoreError};
 pub use interventions::{Cancelled, Retried};
 pub use listener::{ListenError, Listener, Notice};
-pub use maintenance::{Folded, HistoryDay, KeyPlace, Orphans, PastTasks, PruneStep, SweepPlace, Swept};
+pub use maintenance::{
+    Folded, HistoryDay, KeyPlace, Orphans, PastPlace, PastTasks, PruneStep, SweepPlace, Swept,
+};
 pub use migrate::{MigrateError, Migrated, Migrator};
 pub use monitor::ServerHealth;
 pub use release::{Ended, Ending, Fence};

@@ -11,5 +11,5 @@ mod sweep;
 pub use counts::Folded;
 pub use keys::KeyPlace;
 pub use orphans::Orphans;
-pub use prune::{HistoryDay, PastTasks, PruneStep};
+pub use prune::{HistoryDay, PastPlace, PastTasks, PruneStep};
 pub use sweep::{SweepPlace, Swept};

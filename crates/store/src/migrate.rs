@@ -51,6 +51,9 @@ const MIGRATIONS: &[Migration] = migrations! {
     15 "0015_watcher" "0.1.0";
     16 "0016_interventions" "0.1.0";
     17 "0017_oldest_waiting" "0.1.0";
+    18 "0018_release_done" "0.1.0";
+    19 "0019_retain_one" "0.1.0";
+    20 "0020_list_tasks" "0.1.0";
 };
 
 /// Why a database was not migrated. It is as it was before.
@@ -149,12 +152,12 @@ impl<'a> Migrator<'a> {
 /// What the record says: versions, and the oldest binary each allows.
 async fn applied(transaction: &Transaction<'_>) -> Result<Vec<(i32, String)>, StoreError> {
     let rows = run(transaction, &MIGRATION_SCHEMA, &[]).await?;
-    let exists: bool = rows.first().map_or(Ok(false), |row| Reader(row).get("recorded"))?;
+    let exists: bool = rows.first().map_or(Ok(false), |row| Reader::of(row).get("recorded"))?;
     if !exists {
         return Ok(Vec::new());
     }
     let rows = run(transaction, &MIGRATION_LIST, &[]).await?;
-    rows.iter().map(Reader).map(|row| Ok((row.get("version")?, row.get("min_binary")?))).collect()
+    rows.iter().map(Reader::of).map(|row| Ok((row.get("version")?, row.get("min_binary")?))).collect()
 }
 
 fn up_to_date(applied: &[(i32, String)]) -> Result<Option<Migrated>, MigrateError> {

@@ -37,9 +37,9 @@ impl Store {
         &self,
         namespace: &Namespace,
     ) -> Result<Vec<(QueueName, Duration)>, StoreError> {
-        let rows = self.query_again(&OLDEST_WAITING, &[&namespace.as_str(), &SCAN]).await?;
+        let rows = self.look_up(&OLDEST_WAITING, &[&namespace.as_str(), &SCAN]).await?;
         let read = |row: Reader<'_>| Ok((row.queue_name()?, Duration::from_micros(row.count("waited")?)));
-        rows.iter().map(Reader).map(read).collect()
+        rows.iter().map(Reader::of).map(read).collect()
     }
 
     /// What holds back VACUUM in this database, and how many connections the server has.
@@ -49,9 +49,9 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn database_health(&self) -> Result<ServerHealth, StoreError> {
-        let rows = self.query_again(&DATABASE_HEALTH, &[]).await?;
+        let rows = self.look_up(&DATABASE_HEALTH, &[]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("database_health answered nothing"))?;
-        let row = Reader(row);
+        let row = Reader::of(row);
         Ok(ServerHealth {
             oldest_xmin: row.count("oldest_xmin")?,
             oldest_transaction: Duration::from_micros(row.count("oldest_transaction")?),

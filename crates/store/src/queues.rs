@@ -144,8 +144,8 @@ impl Store {
         namespace: &Namespace,
         queue: &QueueName,
     ) -> Result<Option<Queue>, StoreError> {
-        let rows = self.query_again(&GET_QUEUE, &[&namespace.as_str(), &queue.as_str()]).await?;
-        rows.first().map(|row| Reader(row).queue()).transpose()
+        let rows = self.look_up(&GET_QUEUE, &[&namespace.as_str(), &queue.as_str()]).await?;
+        rows.first().map(|row| Reader::of(row).queue()).transpose()
     }
 
     /// The queues of a namespace, by name.
@@ -157,12 +157,11 @@ impl Store {
         namespace: &Namespace,
         page: &ListRequest,
     ) -> Result<List<Queue>, StoreError> {
-        let rows =
-            self.query_again(&LIST_QUEUES, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
-        let count = rows.first().map(|row| Reader(row).count("count")).transpose()?.unwrap_or(0);
+        let rows = self.look_up(&LIST_QUEUES, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
+        let count = rows.first().map(|row| Reader::of(row).count("count")).transpose()?.unwrap_or(0);
         let body = rows
             .iter()
-            .map(Reader)
+            .map(Reader::of)
             .filter(|row| !matches!(row.get::<Option<i32>>("id"), Ok(None)))
             .map(|row| row.queue())
             .collect::<Result<_, _>>()?;
@@ -174,8 +173,8 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn list_namespaces(&self) -> Result<Vec<String>, StoreError> {
-        let rows = self.query_again(&LIST_NAMESPACES, &[]).await?;
-        rows.iter().map(|row| Reader(row).get("ns")).collect()
+        let rows = self.look_up(&LIST_NAMESPACES, &[]).await?;
+        rows.iter().map(|row| Reader::of(row).get("ns")).collect()
     }
 
     /// How many tasks each queue of a namespace has in each status: seven rows a queue, by queue and status.
@@ -183,10 +182,10 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn list_queue_statuses(&self, namespace: &Namespace) -> Result<Vec<QueueStatus>, StoreError> {
-        let rows = self.query_again(&LIST_QUEUE_STATUSES, &[&namespace.as_str()]).await?;
+        let rows = self.look_up(&LIST_QUEUE_STATUSES, &[&namespace.as_str()]).await?;
         rows.iter()
             .map(|row| {
-                let row = Reader(row);
+                let row = Reader::of(row);
                 Ok(QueueStatus {
                     namespace: namespace.clone(),
                     queue: row.queue_name()?,
@@ -209,11 +208,11 @@ impl Store {
     ) -> Result<List<QueueCounts>, StoreError> {
         let queue = queue.map(QueueName::as_str);
         let params: [&(dyn ToSql + Sync); 4] = [&namespace.as_str(), &queue, &offset(page), &limit(page)];
-        let rows = self.query_again(&LIST_QUEUE_COUNTS, &params).await?;
-        let count = rows.first().map(|row| Reader(row).count("count")).transpose()?.unwrap_or(0);
+        let rows = self.look_up(&LIST_QUEUE_COUNTS, &params).await?;
+        let count = rows.first().map(|row| Reader::of(row).count("count")).transpose()?.unwrap_or(0);
         let body = rows
             .iter()
-            .map(Reader)
+            .map(Reader::of)
             .filter(|row| !matches!(row.get::<Option<&str>>("queue"), Ok(None)))
             .map(|row| queue_counts(&row, namespace))
             .collect::<Result<_, _>>()?;
@@ -226,7 +225,7 @@ impl Store {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Queue>, StoreError> {
         let rows = self.query(statement, params).await?;
-        rows.first().map(|row| Reader(row).queue()).transpose()
+        rows.first().map(|row| Reader::of(row).queue()).transpose()
     }
 }
 

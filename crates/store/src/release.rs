@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::enqueue::Sending;
 use crate::error::StoreError;
-use crate::row::{Reader, corrupt, remaining};
+use crate::row::{QueueNames, Reader, corrupt, remaining};
 use crate::statement::{EXTEND, RELEASE};
 use crate::store::Store;
 
@@ -31,6 +31,13 @@ impl Fence {
             Self::Open(id) => id,
         }
     }
+
+    pub(crate) fn claim(self) -> Option<Claim> {
+        match self {
+            Self::Claim(claim) => Some(claim),
+            Self::Open(_) => None,
+        }
+    }
 }
 
 /// An attempt that ends.
@@ -42,6 +49,8 @@ pub struct Ending {
     pub fence: Fence,
     /// How it ends.
     pub outcome: Outcome,
+    /// The task as it was retained, where it is at hand: then it need not be read again.
+    pub task: Option<Box<Task>>,
 }
 
 /// What became of an [`Ending`].
@@ -49,7 +58,7 @@ pub struct Ending {
 pub enum Ended {
     /// The attempt has ended.
     Released {
-        /// What the task is now. Without a [`Fence::Claim`] it carries the payload.
+        /// What the task is now. It carries the payload if the [`Ending`] had the task, or no [`Fence::Claim`].
         task: Box<Task>,
         /// In what time it is due again, if it goes on.
         due_in: Duration,
@@ -107,7 +116,7 @@ impl Store {
         let slots: Vec<i32> =
             sorted.iter().map(|(_, ending)| slot(&mut namespaces, ending.namespace.as_str())).collect();
         let ids: Vec<i64> = sorted.iter().map(|(_, ending)| ending.fence.id()).collect();
-        let claims = || sorted.iter().map(|(_, ending)| claim(ending.fence));
+        let claims = || sorted.iter().map(|(_, ending)| ending.fence.claim());
         let attempts: Vec<Option<i32>> = claims().map(|claim| claim.map(Claim::attempt)).collect();
         let holders: Vec<Option<i64>> = claims().map(|claim| claim.map(Claim::holder)).collect();
         let actions: Vec<Action> = sorted.iter().map(|(_, ending)| Action::of(&ending.outcome)).collect();
@@ -181,7 +190,7 @@ impl Extension {
     /// The answers, in the order of the entries as they were given.
     pub(crate) fn read(&self, rows: &[Row]) -> Result<Vec<Option<Timestamp>>, StoreError> {
         let mut answers = vec![None; self.sorted.len()];
-        for row in rows.iter().map(Reader) {
+        for row in rows.iter().map(Reader::of) {
             let ord = row.unsigned("ord")? as usize;
             let index = *self.sorted.get(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
             answers[index] = Some(row.get("lease_until")?);
@@ -193,20 +202,14 @@ impl Extension {
 /// The answers, in the order of the entries as they were given.
 fn collect(rows: &[Row], sorted: &[(usize, &Ending)]) -> Result<Vec<Ended>, StoreError> {
     let mut answers = vec![None; sorted.len()];
-    for row in rows.iter().map(Reader) {
+    let mut queues = QueueNames::default();
+    for row in rows.iter().map(Reader::of) {
         let ord = row.unsigned("ord")? as usize;
         let (index, ending) = *sorted.get(ord.wrapping_sub(1)).ok_or_else(|| corrupt("ord", ord))?;
-        answers[index] = Some(read(&row, ending)?);
+        answers[index] = Some(read(&row, &mut queues, ending)?);
     }
     let answered: Option<Vec<_>> = answers.into_iter().collect();
     answered.ok_or_else(|| StoreError::unexpected("release left an entry without an answer"))
-}
-
-fn claim(fence: Fence) -> Option<Claim> {
-    match fence {
-        Fence::Claim(claim) => Some(claim),
-        Fence::Open(_) => None,
-    }
 }
 
 /// The number, from 1, of a namespace in the list of those named so far. There are few.
@@ -218,16 +221,11 @@ fn slot<'a>(namespaces: &mut Vec<&'a str>, namespace: &'a str) -> i32 {
     i32::try_from(index + 1).unwrap_or(i32::MAX)
 }
 
-fn read(row: &Reader<'_>, ending: &Ending) -> Result<Ended, StoreError> {
+fn read(row: &Reader<'_>, queues: &mut QueueNames, ending: &Ending) -> Result<Ended, StoreError> {
     let code: i16 = row.get("code")?;
     let queue: Option<&str> = row.get("queue")?;
     Ok(match (code, queue) {
-        (0, Some(queue)) => {
-            let task = Box::new(released(row, ending, queue)?);
-            let (ended_at, run_at): (Timestamp, Timestamp) = (row.get("ended_at")?, row.get("run_at")?);
-            let due_in = Duration::try_from(run_at.duration_since(ended_at)).unwrap_or_default();
-            Ended::Released { task, due_in, ended_at }
-        }
+        (0, Some(queue)) => released(row, queues.of(queue)?, ending)?,
         (0, None) => Ended::Settled(row.status()?),
         (1, _) => Ended::NoTask,
         (2, _) => Ended::NotRetained,
@@ -238,32 +236,39 @@ fn read(row: &Reader<'_>, ending: &Ending) -> Result<Ended, StoreError> {
     })
 }
 
-fn released(row: &Reader<'_>, ending: &Ending, queue: &str) -> Result<Task, StoreError> {
+fn released(row: &Reader<'_>, queue: QueueName, ending: &Ending) -> Result<Ended, StoreError> {
+    // In the order of the columns.
     let status = row.status()?;
-    let created_at: Timestamp = row.get("created_at")?;
-    let run_at: Timestamp = row.get("run_at")?;
+    let (ended_at, run_at) = (row.time("ended_at")?, row.time("run_at")?);
+    let (attempt, spared, retries): (i32, _, _) =
+        (row.get("attempt")?, row.get("spared")?, row.get("retries")?);
+    let (priority, created_at) = (row.priority()?, row.time("created_at")?);
     let done = status == Status::Released;
-    let ended_at: Option<Timestamp> = row.get("ended_at")?;
-    Ok(Task {
-        id: u64::try_from(ending.fence.id()).unwrap_or(0),
-        payload: row.json("payload")?,
-        delayed_at: (run_at != created_at && status != Status::Failed).then_some(run_at),
+    let known = ending.task.as_deref();
+    let task = Task {
+        dies_at: if done { None } else { row.optional_time("dies_at")? },
+        started_at: if done { row.optional_time("started_at")? } else { None },
         worker: row.get("worker")?,
+        key: row.get("key")?,
+        payload: row.json("payload")?.or_else(|| known.and_then(|task| task.payload.clone())),
+        id: u64::try_from(ending.fence.id()).unwrap_or(0),
+        delayed_at: (run_at != created_at && status != Status::Failed).then_some(run_at),
         namespace: ending.namespace.clone(),
-        queue: QueueName::new(queue).map_err(|_| corrupt("queue", queue))?,
+        queue,
         result: ending.outcome.result().cloned(),
         created_at,
-        started_at: if done { row.get("started_at")? } else { None },
-        finished_at: ended_at.filter(|_| done),
-        dies_at: if done { None } else { row.get("dies_at")? },
-        retries: remaining(status, row.get("retries")?, row.get("attempt")?, row.get("spared")?),
+        finished_at: done.then_some(ended_at),
+        retries: remaining(status, retries, attempt, spared),
         status: Some(status),
-        priority: row.priority()?,
-        attempt: row.unsigned("attempt")?,
-        key: row.get("key")?,
-        traceparent: None,
+        priority,
+        attempt: u32::try_from(attempt).map_err(|_| corrupt("attempt", attempt))?,
+        traceparent: known.and_then(|task| task.traceparent.clone()),
         lease_until: None,
         holder: None,
         attempts: Vec::new(),
-    })
+    };
+    // A task that is over was due before it ended.
+    let due_in =
+        if run_at > ended_at { run_at.duration_since(ended_at).unsigned_abs() } else { Duration::ZERO };
+    Ok(Ended::Released { task: Box::new(task), due_in, ended_at })
 }

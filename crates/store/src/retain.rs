@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use pgmill_schema::{Namespace, QueueName, Status, Task, WorkerName};
+use tokio_postgres::types::ToSql;
 
 use crate::error::StoreError;
-use crate::row::{Reader, remaining};
-use crate::statement::{RETAIN, WANTED_QUEUES};
+use crate::row::{QueueNames, Reader, corrupt, remaining};
+use crate::stamp::Stamp;
+use crate::statement::{RETAIN, RETAIN_ONE, WANTED_QUEUES};
 use crate::store::Store;
 
 /// The bit of a holder that tells that a task was retained fenced.
@@ -80,49 +82,32 @@ impl Store {
         holder: i64,
         lost: &[i64],
     ) -> Result<Vec<Retained>, StoreError> {
-        let number = |index: usize| i32::try_from(index + 1).unwrap_or(i32::MAX);
-        let namespaces: Vec<&str> = demands.iter().map(|demand| demand.namespace.as_str()).collect();
-        let any: Vec<bool> = demands.iter().map(|demand| demand.queues.is_empty()).collect();
-        let (member_demands, member_queues): (Vec<i32>, Vec<&str>) = demands
-            .iter()
-            .enumerate()
-            .flat_map(|(index, demand)| {
-                demand.queues.iter().map(move |queue| (number(index), queue.as_str()))
-            })
-            .unzip();
-        let caller_demands: Vec<i32> = callers.iter().map(|caller| number(caller.demand)).collect();
         let wants: Vec<i32> = callers.iter().map(|caller| caller.want).collect();
         let workers: Vec<&str> = callers.iter().map(|caller| caller.worker.as_str()).collect();
         let leases: Vec<Option<i64>> = callers.iter().map(|caller| caller.lease).collect();
         let fenced: Vec<bool> = callers.iter().map(|caller| caller.fenced).collect();
         let lost: Vec<i64> = lost.iter().flat_map(|&lost| [lost, lost | FENCED]).collect();
+        let mut floors: Vec<&Floor> = floors.iter().collect();
+        floors.sort_unstable_by_key(|floor| (floor.queue_id, floor.priority));
         let floor_queues: Vec<i32> = floors.iter().map(|floor| floor.queue_id).collect();
         let floor_priorities: Vec<i16> = floors.iter().map(|floor| floor.priority).collect();
-        let floor_times: Vec<Timestamp> = floors.iter().map(|floor| floor.at).collect();
+        let floor_times: Vec<Stamp> = floors.iter().map(|floor| floor.at.into()).collect();
         let floor_ids: Vec<i64> = floors.iter().map(|floor| floor.id).collect();
-        let rows = self
-            .query(
-                &RETAIN,
-                &[
-                    &namespaces,
-                    &any,
-                    &member_demands,
-                    &member_queues,
-                    &caller_demands,
-                    &wants,
-                    &workers,
-                    &leases,
-                    &fenced,
-                    &floor_queues,
-                    &floor_priorities,
-                    &floor_times,
-                    &floor_ids,
-                    &holder,
-                    &lost,
-                ],
-            )
-            .await?;
-        rows.iter().map(|row| read(&Reader(row), demands, callers, holder)).collect()
+        // The parameters that both statements have.
+        let callers_are: [&(dyn ToSql + Sync); 4] = [&wants, &workers, &leases, &fenced];
+        let floors_are: [&(dyn ToSql + Sync); 6] =
+            [&floor_queues, &floor_priorities, &floor_times, &floor_ids, &holder, &lost];
+        let rows = if let [Demand { namespace, queues }] = demands
+            && let [queue] = queues.as_slice()
+        {
+            let place: [&(dyn ToSql + Sync); 2] = [&namespace.as_str(), &queue.as_str()];
+            self.query(&RETAIN_ONE, &[&place[..], &callers_are, &floors_are].concat()).await?
+        } else {
+            let wanted = Wanted::of(demands, callers);
+            self.query(&RETAIN, &[&wanted.params()[..], &callers_are, &floors_are].concat()).await?
+        };
+        let mut queues = QueueNames::default();
+        rows.iter().map(|row| read(&Reader::of(row), &mut queues, demands, callers, holder)).collect()
     }
 
     /// The ids of the queues that are wanted, and the time by the database's clock, which a [`Floor`] is made of.
@@ -136,12 +121,45 @@ impl Store {
         let queues: Vec<&str> = demand.queues.iter().map(QueueName::as_str).collect();
         let rows = self.query_again(&WANTED_QUEUES, &[&demand.namespace.as_str(), &queues]).await?;
         let read = |row: Reader<'_>| Ok((row.get("id")?, row.queue_name()?, row.get("now")?));
-        rows.iter().map(Reader).map(read).collect()
+        rows.iter().map(Reader::of).map(read).collect()
+    }
+}
+
+/// The demands, and whom each is for, as parameters.
+struct Wanted<'a> {
+    namespaces: Vec<&'a str>,
+    any: Vec<bool>,
+    member_demands: Vec<i32>,
+    member_queues: Vec<&'a str>,
+    caller_demands: Vec<i32>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(demands: &'a [Demand], callers: &[Caller]) -> Self {
+        let number = |index: usize| i32::try_from(index + 1).unwrap_or(i32::MAX);
+        let members = demands.iter().enumerate();
+        let (member_demands, member_queues) = members
+            .flat_map(|(index, demand)| {
+                demand.queues.iter().map(move |queue| (number(index), queue.as_str()))
+            })
+            .unzip();
+        Self {
+            namespaces: demands.iter().map(|demand| demand.namespace.as_str()).collect(),
+            any: demands.iter().map(|demand| demand.queues.is_empty()).collect(),
+            member_demands,
+            member_queues,
+            caller_demands: callers.iter().map(|caller| number(caller.demand)).collect(),
+        }
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 5] {
+        [&self.namespaces, &self.any, &self.member_demands, &self.member_queues, &self.caller_demands]
     }
 }
 
 fn read(
     row: &Reader<'_>,
+    queues: &mut QueueNames,
     demands: &[Demand],
     callers: &[Caller],
     holder: i64,
@@ -150,34 +168,34 @@ fn read(
     let by = callers
         .get(caller)
         .ok_or_else(|| StoreError::unexpected("retain answered a task for a caller that did not ask"))?;
-    let created_at: Timestamp = row.get("created_at")?;
-    let run_at: Timestamp = row.get("run_at")?;
-    let (attempt, spared) = (row.get("attempt")?, row.get("spared")?);
-    Ok(Retained {
-        caller,
-        queue_id: row.get("queue_id")?,
-        run_at,
-        task: Task {
-            id: row.id()?,
-            payload: row.json("payload")?,
-            delayed_at: (run_at != created_at).then_some(run_at),
-            worker: Some(by.worker.as_str().to_owned()),
-            namespace: demands[by.demand].namespace.clone(),
-            queue: row.queue_name()?,
-            result: None,
-            created_at,
-            started_at: row.get("started_at")?,
-            finished_at: None,
-            dies_at: row.get("dies_at")?,
-            retries: remaining(Status::Retained, row.get("retries")?, attempt, spared),
-            status: Some(Status::Retained),
-            priority: row.priority()?,
-            attempt: row.unsigned("attempt")?,
-            key: row.get("key")?,
-            traceparent: row.get("traceparent")?,
-            lease_until: row.get("lease_until")?,
-            holder: Some(if by.fenced { holder | FENCED } else { holder }),
-            attempts: Vec::new(),
-        },
-    })
+    // In the order of the columns.
+    let (id, queue_id, queue) = (row.id()?, row.get("queue_id")?, queues.of(row.get("queue")?)?);
+    let (priority, created_at, run_at) = (row.priority()?, row.time("created_at")?, row.time("run_at")?);
+    let (dies_at, started_at) = (row.optional_time("dies_at")?, row.optional_time("started_at")?);
+    let lease_until = row.optional_time("lease_until")?;
+    let (attempt, spared, retries): (i32, _, _) =
+        (row.get("attempt")?, row.get("spared")?, row.get("retries")?);
+    let task = Task {
+        payload: row.json("payload")?,
+        key: row.get("key")?,
+        traceparent: row.get("traceparent")?,
+        id,
+        delayed_at: (run_at != created_at).then_some(run_at),
+        worker: Some(by.worker.as_str().to_owned()),
+        namespace: demands[by.demand].namespace.clone(),
+        queue,
+        result: None,
+        created_at,
+        started_at,
+        finished_at: None,
+        dies_at,
+        retries: remaining(Status::Retained, retries, attempt, spared),
+        status: Some(Status::Retained),
+        priority,
+        attempt: u32::try_from(attempt).map_err(|_| corrupt("attempt", attempt))?,
+        lease_until,
+        holder: Some(if by.fenced { holder | FENCED } else { holder }),
+        attempts: Vec::new(),
+    };
+    Ok(Retained { caller, queue_id, run_at, task })
 }

@@ -3,6 +3,8 @@
 //! What is stored was checked when it was written, so a row that does not decode is a defect or a change by hand, and is
 //! reported as such.
 
+use std::cell::Cell;
+
 use jiff::Timestamp;
 use pgmill_schema::{
     Attempt, AttemptOutcome, Backoff, Json, List, Namespace, Queue, QueueName, Status, Task, TickPolicy,
@@ -12,13 +14,37 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use crate::error::StoreError;
+use crate::stamp::Stamp;
 
-/// Reads columns of a row by name.
-pub(crate) struct Reader<'a>(pub(crate) &'a Row);
+/// Reads columns of a row by name. It is looked for from the one that was read before, so that
+/// columns that are read in their order are found at once.
+pub(crate) struct Reader<'a> {
+    row: &'a Row,
+    next: Cell<usize>,
+}
 
 impl<'a> Reader<'a> {
+    pub(crate) fn of(row: &'a Row) -> Self {
+        Self { row, next: Cell::new(0) }
+    }
+
     pub(crate) fn get<T: FromSql<'a>>(&self, column: &str) -> Result<T, StoreError> {
-        Ok(self.0.try_get(column)?)
+        let columns = self.row.columns();
+        let next = self.next.get();
+        let found = (next..columns.len()).chain(0..next).find(|&index| columns[index].name() == column);
+        let Some(index) = found else { return Ok(self.row.try_get(column)?) };
+        self.next.set(index + 1);
+        Ok(self.row.try_get(index)?)
+    }
+
+    /// A time that every row has.
+    pub(crate) fn time(&self, column: &str) -> Result<Timestamp, StoreError> {
+        Ok(self.get::<Stamp>(column)?.time())
+    }
+
+    /// A time that a row may have.
+    pub(crate) fn optional_time(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.get::<Option<Stamp>>(column)?.map(Stamp::time))
     }
 
     pub(crate) fn count(&self, column: &str) -> Result<u64, StoreError> {
@@ -159,15 +185,32 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The names of queues in the rows of an answer. Mostly all are the same, which is checked once.
+#[derive(Debug, Default)]
+pub(crate) struct QueueNames {
+    last: Option<QueueName>,
+}
+
+impl QueueNames {
+    /// The name as it is stored.
+    pub(crate) fn of(&mut self, name: &str) -> Result<QueueName, StoreError> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.as_str() == name) {
+            return Ok(last.clone());
+        }
+        let queue = QueueName::new(name).map_err(|_| corrupt("queue", name))?;
+        Ok(self.last.insert(queue).clone())
+    }
+}
+
 /// A page of things whose ids are bigints, out of rows that all tell the count of the whole list; of an empty page there is one
 /// row, without an id.
 pub(crate) fn page<T>(
     rows: &[Row],
     read: impl Fn(&Reader<'_>) -> Result<T, StoreError>,
 ) -> Result<List<T>, StoreError> {
-    let count = rows.first().map_or(Ok(0), |row| Reader(row).count("count"))?;
+    let count = rows.first().map_or(Ok(0), |row| Reader::of(row).count("count"))?;
     let mut body = Vec::with_capacity(rows.len());
-    for row in rows.iter().map(Reader) {
+    for row in rows.iter().map(Reader::of) {
         if row.get::<Option<i64>>("id")?.is_some() {
             body.push(read(&row)?);
         }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::future::{self, MaybeDone, maybe_done};
+use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{GenericClient, Row};
 
+use crate::abandoned::Canceller;
 use crate::error::StoreError;
 use crate::statement::{POOLER_BEGIN, POOLER_COMMIT, Statement};
 
@@ -39,8 +41,28 @@ impl Session {
         deadline: Duration,
     ) -> Result<Vec<Row>, StoreError> {
         let answer = query_on(&self.connection, self.pooler, statement, params);
-        let Ok(rows) = tokio::time::timeout(deadline, answer).await else {
+        let Ok(rows) = timeout(deadline, answer).await else {
             drop(Object::take(self.connection));
+            return Err(StoreError::deadline());
+        };
+        rows
+    }
+
+    /// As [`query`](Self::query), for a statement that changes nothing and that nobody needs once its caller is gone.
+    pub(crate) async fn look_up(
+        self,
+        statement: &Statement,
+        params: &Params<'_>,
+        deadline: Duration,
+        canceller: &Canceller,
+    ) -> Result<Vec<Row>, StoreError> {
+        let connection = Arc::new(self.connection);
+        // Dropped first, of the two.
+        let guard = canceller.guard(&connection);
+        let answer = timeout(deadline, query_on(&connection, self.pooler, statement, params)).await;
+        guard.answered();
+        let Ok(rows) = answer else {
+            close(connection);
             return Err(StoreError::deadline());
         };
         rows
@@ -78,7 +100,7 @@ impl Session {
             let first = connection.prepare_typed_cached(first.text, first.types).await?;
             Ok::<_, StoreError>((first, connection.prepare_typed_cached(second.text, second.types).await?))
         };
-        let Ok(prepared) = tokio::time::timeout(deadline, prepared).await else {
+        let Ok(prepared) = timeout(deadline, prepared).await else {
             close(connection);
             return Err(StoreError::deadline());
         };
@@ -86,7 +108,7 @@ impl Session {
         let below = Arc::clone(&connection);
         let answer: Answer = Box::pin(async move {
             let params: Vec<&(dyn ToSql + Sync)> = owned.iter().map(|param| &**param as _).collect();
-            match tokio::time::timeout(deadline, below.query(&second, &params)).await {
+            match timeout(deadline, below.query(&second, &params)).await {
                 Ok(rows) => Ok(rows?),
                 Err(_) => {
                     close(below);
@@ -96,7 +118,7 @@ impl Session {
         });
         let mut behind = Behind(Box::pin(maybe_done(answer)));
         let rows = {
-            let mut rows = pin!(tokio::time::timeout(deadline, connection.query(&first, params)));
+            let mut rows = pin!(timeout(deadline, connection.query(&first, params)));
             let mut sent = false;
             poll_fn(|cx| {
                 let rows = rows.as_mut().poll(cx);

@@ -31,8 +31,11 @@ statements! {
         INT2_ARRAY, TEXT_ARRAY, TEXT_ARRAY, INT8, BOOL, BOOL);
     RETAIN = "retain" (TEXT_ARRAY, BOOL_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT4_ARRAY, INT4_ARRAY, TEXT_ARRAY, INT8_ARRAY,
         BOOL_ARRAY, INT4_ARRAY, INT2_ARRAY, TIMESTAMPTZ_ARRAY, INT8_ARRAY, INT8, INT8_ARRAY);
+    RETAIN_ONE = "retain_one" (TEXT, TEXT, INT4_ARRAY, TEXT_ARRAY, INT8_ARRAY, BOOL_ARRAY, INT4_ARRAY, INT2_ARRAY,
+        TIMESTAMPTZ_ARRAY, INT8_ARRAY, INT8, INT8_ARRAY);
     RELEASE = "release" (TEXT_ARRAY, INT8_ARRAY, INT4_ARRAY, INT4_ARRAY, INT8_ARRAY, INT2_ARRAY, TEXT_ARRAY, INT8_ARRAY,
         BOOL);
+    RELEASE_DONE = "release_done" (TEXT, INT8_ARRAY, INT4_ARRAY, INT8_ARRAY, TEXT_ARRAY);
     EXTEND = "extend" (TEXT, INT8_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY);
     FOREIGN_ENQUEUE = "foreign_enqueue" (TEXT, TEXT, TEXT, TEXT, INT8, INT2, TEXT, TEXT);
     FOREIGN_GET_TASK = "foreign_get_task" (TEXT, INT8);
@@ -54,7 +57,7 @@ statements! {
     OLDEST_WAITING = "oldest_waiting" (TEXT, INT4);
     DATABASE_HEALTH = "database_health" ();
     GET_TASK = "get_task" (TEXT, INT8);
-    LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, INT8, INT8);
+    LIST_TASKS = "list_tasks" (TEXT, TEXT, INT2, TIMESTAMPTZ, INT8, INT8, INT8);
     COUNT_TASKS = "count_tasks" (TEXT, TEXT, INT2);
     CANCEL_TASK = "cancel_task" (TEXT, INT8);
     RETRY_TASK = "retry_task" (TEXT, INT8, INT8);
@@ -82,7 +85,7 @@ statements! {
     PRUNE_STEPS = "prune_steps" ();
     DROP_DAY = "drop_day" (TEXT, DATE);
     REWRITE_DAY = "rewrite_day" (DATE);
-    PRUNE_FINISHED = "prune_finished" (DATE, INT4, INT2, INT8, INT4);
+    PRUNE_FINISHED = "prune_finished" (DATE, INT4, INT2, TIMESTAMPTZ, INT8, INT4);
     PRUNE_KEYS = "prune_keys" (INT4, TEXT, INT4);
     PRUNE_RESENT = "prune_resent" ();
     ENSURE_PARTITIONS = "ensure_partitions" (INT4);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
 
+use crate::abandoned::Canceller;
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::error::StoreError;
 use crate::reserved::Reserved;
@@ -25,6 +26,7 @@ pub struct Store {
     pool: Pool,
     pooler: bool,
     deadline: Duration,
+    canceller: Canceller,
 }
 
 impl Store {
@@ -33,14 +35,15 @@ impl Store {
     /// # Errors
     /// If the files of the TLS parameters are missing or of no use.
     pub fn open(options: &ConnectOptions) -> Result<Self, ConnectError> {
-        Ok(Self::from_pool(options.pool()?, options.is_pooler()))
+        let store = Self::from_pool(options.pool()?, options.is_pooler());
+        Ok(Self { canceller: Canceller::of(options), ..store })
     }
 
     /// Makes a store on a pool that there is already. `pooler` tells that the pool leads to a pooler in transaction mode.
     ///
     /// The connections should have the session defaults that [`ConnectOptions::pool`] gives them.
     pub fn from_pool(pool: Pool, pooler: bool) -> Self {
-        Self { pool, pooler, deadline: DEADLINE }
+        Self { pool, pooler, deadline: DEADLINE, canceller: Canceller::default() }
     }
 
     /// Sets how long a statement may take before its connection is closed. Default 35 s.
@@ -91,6 +94,24 @@ impl Store {
             Err(StoreError::Lost(_)) => self.query(statement, params).await,
             answer => answer,
         }
+    }
+
+    /// As [`query_again`](Self::query_again), for a statement that changes nothing. If its caller goes away, it is not run
+    /// to its end for nobody.
+    pub(crate) async fn look_up(
+        &self,
+        statement: &Statement,
+        params: &Params<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        match self.look_up_once(statement, params).await {
+            Err(StoreError::Lost(_)) => self.look_up_once(statement, params).await,
+            answer => answer,
+        }
+    }
+
+    async fn look_up_once(&self, statement: &Statement, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
+        let session = self.session().await?;
+        session.look_up(statement, params, self.deadline, &self.canceller).await
     }
 
     pub(crate) fn deadline(&self) -> Duration {

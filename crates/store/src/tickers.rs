@@ -185,9 +185,9 @@ impl Store {
         namespace: &Namespace,
         ticker: &TickerName,
     ) -> Result<KnownTicker, StoreError> {
-        let rows = self.query_again(&GET_TICKER, &[&namespace.as_str(), &ticker.as_str()]).await?;
+        let rows = self.look_up(&GET_TICKER, &[&namespace.as_str(), &ticker.as_str()]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("get_ticker answered nothing"))?;
-        let row = Reader(row);
+        let row = Reader::of(row);
         let ticker = if row.is_absent("id")? { None } else { Some(row.ticker()?) };
         Ok(KnownTicker { ticker, now: row.get("clock")? })
     }
@@ -201,11 +201,10 @@ impl Store {
         namespace: &Namespace,
         page: &ListRequest,
     ) -> Result<List<Ticker>, StoreError> {
-        let rows =
-            self.query_again(&LIST_TICKERS, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
-        let count = rows.first().map(|row| Reader(row).count("count")).transpose()?.unwrap_or(0);
+        let rows = self.look_up(&LIST_TICKERS, &[&namespace.as_str(), &offset(page), &limit(page)]).await?;
+        let count = rows.first().map(|row| Reader::of(row).count("count")).transpose()?.unwrap_or(0);
         let mut body = Vec::with_capacity(rows.len());
-        for row in rows.iter().map(Reader) {
+        for row in rows.iter().map(Reader::of) {
             if !row.is_absent("id")? {
                 body.push(row.ticker()?);
             }
@@ -219,6 +218,6 @@ impl Store {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Ticker>, StoreError> {
         let rows = self.query(statement, params).await?;
-        rows.first().map(|row| Reader(row).ticker()).transpose()
+        rows.first().map(|row| Reader::of(row).ticker()).transpose()
     }
 }

@@ -120,7 +120,7 @@ impl Store {
             .await?;
         let mut claimed =
             ClaimedTicks { ticks: Vec::new(), undecided: Vec::new(), now: Timestamp::UNIX_EPOCH, next: None };
-        for row in rows.iter().map(Reader) {
+        for row in rows.iter().map(Reader::of) {
             match row.get("kind")? {
                 0_i16 => claimed.ticks.push(Tick { ticker: row.ticker()?, task: row.get("task_id")? }),
                 1 => claimed.undecided.push(Undecided { id: row.get("id")?, ticker: row.ticker()? }),

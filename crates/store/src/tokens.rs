@@ -64,7 +64,7 @@ impl Store {
             &expires_in,
         ];
         let rows = self.query(&CREATE_TOKEN, &params).await?;
-        rows.first().map(|row| token(&Reader(row))).transpose()
+        rows.first().map(|row| token(&Reader::of(row))).transpose()
     }
 
     /// One token, if there is one, revoked and expired ones too.
@@ -72,8 +72,8 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn find_token(&self, id: i64) -> Result<Option<KnownToken>, StoreError> {
-        let rows = self.query_again(&FIND_TOKEN, &[&id]).await?;
-        let Some(row) = rows.first().map(Reader) else { return Ok(None) };
+        let rows = self.look_up(&FIND_TOKEN, &[&id]).await?;
+        let Some(row) = rows.first().map(Reader::of) else { return Ok(None) };
         let secret_hash: &[u8] = row.get("secret_hash")?;
         let remains: Option<i64> = row.get("remains")?;
         Ok(Some(KnownToken {
@@ -89,7 +89,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn list_tokens(&self, request: &ListRequest) -> Result<List<Token>, StoreError> {
-        let rows = self.query_again(&LIST_TOKENS, &[&offset(request), &limit(request)]).await?;
+        let rows = self.look_up(&LIST_TOKENS, &[&offset(request), &limit(request)]).await?;
         page(&rows, token)
     }
 
@@ -99,7 +99,7 @@ impl Store {
     /// Those of any statement.
     pub async fn revoke_token(&self, id: i64) -> Result<Option<Token>, StoreError> {
         let rows = self.query_again(&REVOKE_TOKEN, &[&id]).await?;
-        rows.first().map(|row| token(&Reader(row))).transpose()
+        rows.first().map(|row| token(&Reader::of(row))).transpose()
     }
 
     /// Records that a token is in use, unless that was recorded within the last minute.
@@ -115,8 +115,8 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn has_tokens(&self) -> Result<bool, StoreError> {
-        let rows = self.query_again(&HAS_TOKENS, &[]).await?;
-        rows.first().map_or(Ok(false), |row| Reader(row).get("usable"))
+        let rows = self.look_up(&HAS_TOKENS, &[]).await?;
+        rows.first().map_or(Ok(false), |row| Reader::of(row).get("usable"))
     }
 
     /// Deletes up to `limit` tokens that were revoked or expired more than 90 days ago. Returns how many there were.
@@ -125,7 +125,7 @@ impl Store {
     /// Those of any statement.
     pub async fn prune_tokens(&self, limit: i32) -> Result<u64, StoreError> {
         let rows = self.query_again(&PRUNE_TOKENS, &[&limit]).await?;
-        rows.first().map_or(Ok(0), |row| Reader(row).count("pruned"))
+        rows.first().map_or(Ok(0), |row| Reader::of(row).count("pruned"))
     }
 }
 

@@ -34,7 +34,7 @@ impl Store {
         let rows =
             self.query_again(&SLEEP, &[&process, &demand.namespace.as_str(), &queues, &told_for]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("sleep answered nothing"))?;
-        let due_in: Option<i64> = Reader(row).get("sleep_v1")?;
+        let due_in: Option<i64> = Reader::of(row).get("sleep_v1")?;
         Ok(due_in.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))))
     }
 
@@ -80,5 +80,5 @@ pub(crate) fn kept(process: i64, arrivals: &[Arrival]) -> Vec<Box<dyn ToSql + Sy
 }
 
 fn told(rows: &[Row]) -> Result<u64, StoreError> {
-    rows.first().map_or(Ok(0), |row| Reader(row).count("wake_v1"))
+    rows.first().map_or(Ok(0), |row| Reader::of(row).count("wake_v1"))
 }

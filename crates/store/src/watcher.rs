@@ -89,7 +89,7 @@ impl Store {
         }
         let rows = self.query(&TELL_WATCHERS, &[&process, &namespaces, &notices]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("tell_watchers answered nothing"))?;
-        let watched: Vec<&str> = Reader(row).get("tell_watchers_v1")?;
+        let watched: Vec<&str> = Reader::of(row).get("tell_watchers_v1")?;
         watched.into_iter().map(|ns| Namespace::from_stored(ns).map_err(|_| corrupt("ns", ns))).collect()
     }
 }

@@ -144,7 +144,7 @@ impl Look {
         self.read(Some(client)).await
     }
 
-    /// All tasks of the queue, live and finished, by id: as the client sees them, or else as everybody does.
+    /// All tasks of the queue, live and finished, by creation: as the client sees them, or else as everybody does.
     async fn read(&self, client: Option<&impl GenericClient>) -> Vec<Task> {
         let Self { manager, queue, caller, .. } = self;
         let mut tasks = Vec::new();

@@ -4,32 +4,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use pgmill::Status;
 use tokio::task::JoinSet;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 
 use crate::bench::Bench;
 use crate::figure::Limit;
 use crate::measure::per_second;
-use crate::workloads::backlog;
+use crate::workloads::{History, fill};
 
 const RETAIN: &str = include_str!("../../sql/retain_limit.sql");
 const RELEASE: &str = include_str!("../../sql/release_limit.sql");
 const CONNECTIONS: [usize; 3] = [1, 2, 4];
 /// The rows of a statement.
 const BATCH: i32 = 100;
-/// How a release answers for a row that somebody else has locked.
-const LOCKED: i16 = 4;
 /// How long a client waits that found nothing, while another still holds tasks.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The most tasks a second, retained and released, at the best number of connections.
-pub(crate) async fn best_statements(bench: &Bench) -> anyhow::Result<Limit> {
+pub(crate) async fn best_statements(bench: &Bench, history: History) -> anyhow::Result<Limit> {
     let mut best: Option<Limit> = None;
     for connections in CONNECTIONS {
-        let per_second = drain(bench, connections).await?;
+        let per_second = drain(bench, connections, history).await?;
         if best.as_ref().is_none_or(|best| per_second > best.per_second) {
             let name = format!("retain + release, {BATCH} rows, {connections} connections");
             best = Some(Limit { name, per_second });
@@ -38,14 +37,14 @@ pub(crate) async fn best_statements(bench: &Bench) -> anyhow::Result<Limit> {
     best.context("no statement was measured")
 }
 
-async fn drain(bench: &Bench, connections: usize) -> anyhow::Result<f64> {
+async fn drain(bench: &Bench, connections: usize, history: History) -> anyhow::Result<f64> {
     let queue = format!("statements-{connections}");
     let tasks = u64::from(bench.plan.tasks);
     let mut clients = Vec::with_capacity(connections);
     for _ in 0..connections {
         clients.push(StatementClient::open(bench, &queue).await?);
     }
-    backlog(bench, &queue).await?;
+    fill(bench, history.queue(&queue), bench.plan.tasks).await?;
     bench.checkpoint().await;
     let released = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
@@ -58,7 +57,7 @@ async fn drain(bench: &Bench, connections: usize) -> anyhow::Result<f64> {
         ended??;
     }
     let took = started.elapsed();
-    bench.verify(&queue, Status::Released, tasks).await?;
+    bench.verify(&queue, Status::Released, history.kept(tasks)).await?;
     bench.clean().await?;
     Ok(per_second(tasks, took))
 }
@@ -86,7 +85,8 @@ impl StatementClient {
     /// Retains and releases until all clients together have released so many tasks.
     async fn run(mut self, released: &AtomicU64, tasks: u64) -> anyhow::Result<()> {
         while released.load(Ordering::Relaxed) < tasks {
-            self.holder += 1;
+            // The last bit is set of what is retained fenced.
+            self.holder += 2;
             let rows = self
                 .client
                 .query(&self.retain, &[&self.namespace, &self.queue, &self.holder, &BATCH])
@@ -100,33 +100,26 @@ impl StatementClient {
                 fences.push((row.try_get("id")?, row.try_get("attempt")?));
             }
             fences.sort_unstable();
-            while !fences.is_empty() {
-                let before = fences.len();
-                fences = self.release(fences).await?;
-                released.fetch_add((before - fences.len()) as u64, Ordering::Relaxed);
-            }
+            while !self.release(&fences).await? {}
+            released.fetch_add(fences.len() as u64, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Releases tasks, and returns those that could not be: another client's retain had picked them as well, and holds a
-    /// lock on them until it ends.
-    async fn release(&self, fences: Vec<(i64, i32)>) -> anyhow::Result<Vec<(i64, i32)>> {
+    /// Releases tasks. Returns whether it could: another client's retain may have come upon one of them as well, and holds a lock
+    /// on it until it ends.
+    async fn release(&self, fences: &[(i64, i32)]) -> anyhow::Result<bool> {
         let (ids, attempts): (Vec<i64>, Vec<i32>) = fences.iter().copied().unzip();
         let count = i32::try_from(ids.len())?;
-        let answers = self
+        let answer = self
             .client
-            .query(&self.release, &[&self.namespace, &ids, &attempts, &self.holder, &count])
-            .await?;
-        let mut locked = Vec::new();
-        for answer in &answers {
-            let (ord, code): (i32, i16) = (answer.try_get("ord")?, answer.try_get("code")?);
-            match code {
-                0 => {}
-                LOCKED => locked.push(fences[usize::try_from(ord - 1)?]),
-                _ => bail!("a release was answered with code {code}"),
-            }
-        }
-        Ok(locked)
+            .query_one(&self.release, &[&self.namespace, &ids, &attempts, &self.holder, &count])
+            .await;
+        let released: Vec<i32> = match answer {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => return Ok(false),
+            answer => answer?.try_get("released")?,
+        };
+        ensure!(released.len() == fences.len(), "{} of {count} tasks were released", released.len());
+        Ok(true)
     }
 }

@@ -1,6 +1,8 @@
 //! A queue full of tasks.
 
-use pgmill::TaskMeta;
+use std::time::Duration;
+
+use pgmill::{QueueMeta, TaskMeta};
 
 use crate::bench::Bench;
 
@@ -8,18 +10,45 @@ use crate::bench::Bench;
 /// WAL.
 const CALL: u32 = 500;
 
+/// Whether tasks that are done are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum History {
+    Kept,
+    /// Retention 0.
+    Dropped,
+}
+
+impl History {
+    pub(crate) fn queue(self, name: &str) -> QueueMeta {
+        match self {
+            Self::Kept => QueueMeta::new(name),
+            Self::Dropped => QueueMeta::new(name).retention(Duration::ZERO),
+        }
+    }
+
+    /// How many of the tasks that are done are there.
+    pub(crate) fn kept(self, done: u64) -> u64 {
+        if self == Self::Kept { done } else { 0 }
+    }
+}
+
 /// Makes a queue with `plan.tasks` tasks. Returns how many bytes of WAL each took.
 pub(crate) async fn backlog(bench: &Bench, queue: &str) -> anyhow::Result<f64> {
-    bench.queue(queue).await?;
+    fill(bench, QueueMeta::new(queue), bench.plan.tasks).await
+}
+
+/// The same of another queue, and of so many.
+pub(crate) async fn fill(bench: &Bench, queue: QueueMeta, tasks: u32) -> anyhow::Result<f64> {
+    let queue = bench.manager.create_queue(queue).await?.queue;
     let before = bench.wal_position().await?;
-    let mut left = bench.plan.tasks;
+    let mut left = tasks;
     while left > 0 {
         let count = left.min(CALL);
-        bench.manager.create_tasks(queue, metas(bench, count)).await?;
+        bench.manager.create_tasks(queue.as_str(), metas(bench, count)).await?;
         left -= count;
     }
     let wal = bench.wal_position().await? - before;
-    Ok(wal as f64 / f64::from(bench.plan.tasks))
+    Ok(wal as f64 / f64::from(tasks))
 }
 
 /// So many tasks to be created.

@@ -11,7 +11,10 @@ use crate::figure::{Bar, Figure};
 use crate::limits;
 use crate::measure::{Latencies, per_second};
 
-const SMALL_CALL: u32 = 1_000;
+/// The tasks of a call, besides all in one.
+const CALLS: [u32; 3] = [100, 1_000, 10_000];
+/// The only one of them where there is little time.
+const USUAL: u32 = 1_000;
 const BAR: Bar = Bar::Ratio(0.7);
 
 pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
@@ -19,8 +22,8 @@ pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let limit = limits::copy(bench, tasks).await?;
     bench.clean().await?;
     let mut figures = Vec::new();
-    if tasks > SMALL_CALL {
-        figures.push(create(bench, SMALL_CALL).await?.against(limit.clone()));
+    for call in CALLS.into_iter().filter(|call| *call < tasks && (!bench.plan.quick || *call == USUAL)) {
+        figures.push(create(bench, call).await?.against(limit.clone()));
     }
     figures.push(create(bench, tasks).await?.against(limit).with_bar(BAR));
     Ok(figures)
@@ -32,7 +35,8 @@ async fn create(bench: &Bench, call: u32) -> anyhow::Result<Figure> {
     let queue = format!("bulk-{call}");
     bench.queue(&queue).await?;
     bench.checkpoint().await;
-    let before = bench.wal_position().await?;
+    let meter = bench.meter().await?;
+    let progress = meter.progress();
     let mut latencies = Vec::new();
     let mut left = tasks;
     while left > 0 {
@@ -41,19 +45,18 @@ async fn create(bench: &Bench, call: u32) -> anyhow::Result<Figure> {
         let called = Instant::now();
         bench.manager.create_tasks(&queue, metas).await?;
         latencies.push(called.elapsed());
+        progress.add(count.into());
         left -= count;
     }
-    let wal = bench.wal_position().await? - before;
+    let costs = meter.stop(tasks.into()).await?;
     bench.verify(&queue, Status::New, tasks.into()).await?;
     bench.clean().await?;
     let took: Duration = latencies.iter().sum();
     let latencies = Latencies::new(latencies);
-    Ok(Figure {
+    let figure = Figure {
         seconds: Some(took.as_secs_f64()),
         per_second: Some(per_second(tasks.into(), took)),
-        p50_ms: latencies.percentile(50),
-        p99_ms: latencies.percentile(99),
-        wal_bytes_per_task: Some(wal as f64 / f64::from(tasks)),
         ..Figure::new(Workload::EnqueueBulk, format!("{call} a call"), tasks.into())
-    })
+    };
+    Ok(figure.timing(&latencies).costing(costs))
 }

@@ -1,4 +1,4 @@
-//! One process that retains and releases a backlog of tasks whose work is nothing.
+//! One process that retains and releases a backlog of tasks whose work is nothing; and pools that do the same.
 //!
 //! ```text
 //!   fetcher: BATCH slots free ──▶ next_tasks(BATCH) ──▶ spawns each, with its slot
@@ -13,12 +13,14 @@ use pgmill::{Manager, Outcome, Retain, Status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::backlog::backlog;
+use super::backlog::{History, fill};
+use super::pools;
 use crate::args::Workload;
 use crate::bench::Bench;
+use crate::costs::{Costs, Progress};
 use crate::figure::{Bar, Figure};
 use crate::limits;
-use crate::measure::per_second;
+use crate::measure::{Calls, Latencies, Until, per_second};
 
 /// How many tasks are retained and not yet released.
 const SLOTS: usize = 1_024;
@@ -31,68 +33,96 @@ const WAL_BAR: Bar = Bar::Wal(1_000.0);
 /// The payload that the bar for WAL is meant for.
 const WAL_BAR_PAYLOAD: usize = 100;
 
-/// What a drain took, in bytes of WAL for each task.
 struct Drained {
     took: Duration,
+    /// In bytes for each task.
     created_wal: f64,
-    drained_wal: f64,
+    costs: Costs,
+}
+
+impl Drained {
+    /// From the creation of a task to its end, in bytes.
+    fn wal(&self) -> Option<f64> {
+        Some(self.created_wal + self.costs.wal_bytes_per_task?)
+    }
+
+    fn figure(self, config: &str, n: u64) -> Figure {
+        let figure = Figure {
+            seconds: Some(self.took.as_secs_f64()),
+            per_second: Some(per_second(n, self.took)),
+            ..Figure::new(Workload::Drain, config, n)
+        };
+        figure.costing(self.costs)
+    }
 }
 
 pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
-    let limit = limits::best_statements(bench).await?;
+    let limit = limits::best_statements(bench, History::Kept).await?;
     let n = u64::from(bench.plan.tasks);
-    let drained = drain(bench, false).await?;
-    let figure = Figure {
-        seconds: Some(drained.took.as_secs_f64()),
-        per_second: Some(per_second(n, drained.took)),
-        wal_bytes_per_task: Some(drained.drained_wal),
-        ..Figure::new(Workload::Drain, "no-op tasks", n)
-    };
+    let drained = drain(bench, History::Kept, false).await?;
     let wal = Figure {
-        wal_bytes_per_task: Some(drained.created_wal + drained.drained_wal),
+        wal_bytes_per_task: drained.wal(),
         ..Figure::new(Workload::Drain, "WAL, created to finished", n)
     };
+    let figure = drained.figure("no-op tasks", n).against(limit.clone()).with_bar(BAR);
     let fair = bench.plan.payload(0).len() == WAL_BAR_PAYLOAD;
-    let mut figures =
-        vec![figure.against(limit).with_bar(BAR), if fair { wal.with_bar(WAL_BAR) } else { wal }];
+    let mut figures = vec![figure, if fair { wal.with_bar(WAL_BAR) } else { wal }];
     if bench.checkpoint().await {
-        let drained = drain(bench, true).await?;
+        let drained = drain(bench, History::Kept, true).await?;
         figures.push(Figure {
-            wal_bytes_per_task: Some(drained.created_wal + drained.drained_wal),
+            wal_bytes_per_task: drained.wal(),
             ..Figure::new(Workload::Drain, "WAL, a checkpoint between", n)
         });
     }
+    figures.extend(pools::round(bench, &limit, BAR).await?);
+    let limit = limits::best_statements(bench, History::Dropped).await?;
+    let drained = drain(bench, History::Dropped, false).await?;
+    figures.push(drained.figure("no-op tasks, retention 0", n).against(limit));
     Ok(figures)
 }
 
 /// Creates a backlog and drains it. With a checkpoint before each of the two, the WAL holds a full image of every page that
 /// the second one changes; with one before both, hardly any.
-async fn drain(bench: &Bench, checkpoint_between: bool) -> anyhow::Result<Drained> {
+async fn drain(bench: &Bench, history: History, checkpoint_between: bool) -> anyhow::Result<Drained> {
     let queue = "drain";
     let tasks = bench.plan.tasks;
     bench.checkpoint().await;
-    let created_wal = backlog(bench, queue).await?;
+    let created_wal = fill(bench, history.queue(queue), tasks).await?;
     if checkpoint_between {
         bench.checkpoint().await;
     }
-    let before = bench.wal_position().await?;
-    let started = Instant::now();
-    run(&bench.manager, queue, tasks).await?;
-    let took = started.elapsed();
-    let wal = bench.wal_position().await? - before;
-    bench.verify(queue, Status::Released, tasks.into()).await?;
+    let meter = bench.meter().await?;
+    let took = run(&bench.manager, &[queue], of(tasks), &meter.progress()).await?.took;
+    let costs = meter.stop(tasks.into()).await?;
+    bench.verify(queue, Status::Released, history.kept(tasks.into())).await?;
     bench.clean().await?;
-    Ok(Drained { took, created_wal, drained_wal: wal as f64 / f64::from(tasks) })
+    Ok(Drained { took, created_wal, costs })
 }
 
-async fn run(manager: &Manager, queue: &str, tasks: u32) -> anyhow::Result<()> {
+/// Until so many tasks are done.
+pub(super) fn of(tasks: u32) -> Until {
+    Until { calls: tasks.into(), window: Duration::MAX }
+}
+
+/// Drains queues, or (`&[]`) any, of so many tasks, which may be some of more, or for so long. Its latencies are those of the retains.
+pub(super) async fn run(
+    manager: &Manager,
+    queues: &[&str],
+    until: Until,
+    progress: &Progress,
+) -> anyhow::Result<Calls> {
+    let started = Instant::now();
     let slots = Arc::new(Semaphore::new(SLOTS));
     let mut running = JoinSet::new();
-    let mut left = tasks as usize;
+    let mut left = until.calls;
     let mut last_found = Instant::now();
-    while left > 0 {
+    let mut retains = Vec::new();
+    while left > 0 && started.elapsed() < until.window {
         let mut free = Arc::clone(&slots).acquire_many_owned(BATCH).await?;
-        let found = manager.next_tasks("bench", &[queue], Retain::new().count(BATCH as usize)).await?;
+        let called = Instant::now();
+        let want = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH as usize);
+        let found = manager.next_tasks("bench", queues, Retain::new().count(want)).await?;
+        retains.push(called.elapsed());
         if !found.is_empty() {
             last_found = Instant::now();
         }
@@ -100,13 +130,16 @@ async fn run(manager: &Manager, queue: &str, tasks: u32) -> anyhow::Result<()> {
             last_found.elapsed() < STALLED,
             "wrong count: {left} tasks of the backlog cannot be retained"
         );
-        left = left.checked_sub(found.len()).context("wrong count: more tasks were retained than created")?;
+        left = left
+            .checked_sub(found.len() as u64)
+            .context("wrong count: more tasks were retained than created")?;
         for task in found {
             let slot = free.split(1);
-            let manager = manager.clone();
+            let (manager, progress) = (manager.clone(), progress.clone());
             running.spawn(async move {
                 let released = manager.release_task(&task, Outcome::done_empty()).await;
                 drop(slot);
+                progress.add(1);
                 released
             });
         }
@@ -117,7 +150,8 @@ async fn run(manager: &Manager, queue: &str, tasks: u32) -> anyhow::Result<()> {
     while let Some(released) = running.join_next().await {
         check(&released??)?;
     }
-    Ok(())
+    let latencies = Latencies::new(retains);
+    Ok(Calls { n: until.calls - left, took: started.elapsed(), latencies })
 }
 
 fn check(released: &pgmill::Released) -> anyhow::Result<()> {

@@ -242,12 +242,10 @@ async fn compare(
     let figure = Figure {
         seconds: Some(http.took.as_secs_f64()),
         per_second: Some(per_second(http.n, http.took)),
-        p50_ms: http.latencies.percentile(50),
-        p99_ms: http.latencies.percentile(99),
         server_cpu_percent: (busy > Duration::ZERO).then(|| 100.0 * cpu / busy.as_secs_f64()),
         ..Figure::new(Workload::Http, format!("{}, {CALLERS} connections", operation.route()), http.n)
     };
-    Ok((figure.against(limit), made))
+    Ok((figure.timing(&http.latencies).against(limit), made))
 }
 
 fn name(operation: Operation, library: &Calls) -> String {

@@ -16,17 +16,18 @@ const SETTLED: Duration = Duration::from_secs(12);
 const BAR: Bar = Bar::Rate(2.0);
 
 pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
-    let one = watch(bench, 1, "1 pool, maintenance included").await?;
-    let three = watch(bench, 3, "3 pools, a process each").await?;
-    Ok(vec![one.with_bar(BAR), three])
+    let one = watch(bench, Role::Maintainer, 1, "1 pool, maintenance included").await?;
+    let polling = watch(bench, Role::PooledMaintainer, 1, "1 pool that polls, as behind a pooler").await?;
+    let three = watch(bench, Role::Maintainer, 3, "3 pools, a process each").await?;
+    Ok(vec![one.with_bar(BAR), polling, three])
 }
 
-async fn watch(bench: &Bench, pools: u32, config: &str) -> anyhow::Result<Figure> {
+async fn watch(bench: &Bench, role: Role, pools: u32, config: &str) -> anyhow::Result<Figure> {
     bench.queue(QUEUE).await?;
     let counted = bench.unmaintained(async {
         let mut processes = Vec::new();
         for _ in 0..pools {
-            processes.push(Process::start(bench, Role::Maintainer).await?);
+            processes.push(Process::start(bench, role).await?);
         }
         tokio::time::sleep(SETTLED).await;
         let before = bench.transactions().await?;

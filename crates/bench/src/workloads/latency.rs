@@ -103,10 +103,6 @@ async fn finish(bench: &Bench, n: u32, latencies: Vec<Duration>, config: &str) -
     bench.verify(QUEUE, Status::Released, n.into()).await?;
     bench.clean().await?;
     let latencies = Latencies::new(latencies);
-    let figure = Figure {
-        p50_ms: latencies.percentile(50),
-        p99_ms: latencies.percentile(99),
-        ..Figure::new(Workload::Latency, config, n.into())
-    };
+    let figure = Figure::new(Workload::Latency, config, n.into()).timing(&latencies);
     Ok(figure.with_bar(BAR))
 }

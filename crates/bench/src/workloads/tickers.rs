@@ -53,11 +53,9 @@ pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let late = Latencies::new(late);
     let figure = Figure {
         seconds: Some(bench.plan.watch.as_secs_f64()),
-        p50_ms: late.percentile(50),
-        p99_ms: late.percentile(99),
         ..Figure::new(Workload::Tickers, format!("{tickers} tickers of 1 s, 3 processes"), ticks.len() as u64)
     };
-    Ok(vec![figure.with_bar(BAR)])
+    Ok(vec![figure.timing(&late).with_bar(BAR)])
 }
 
 /// What a process says for a while, and until its end.

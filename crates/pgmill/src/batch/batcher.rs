@@ -18,7 +18,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::options::BatchOptions;
 use crate::home::Home;
@@ -101,8 +101,16 @@ impl<F: Flight> Batcher<F> {
     /// Hands a call over, once there is room for it.
     pub(crate) async fn submit(&self, call: F::Call) -> Result<(), Closed> {
         let wanted = u32::try_from(1 + F::bytes(&call) / PERMIT_BYTES).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.inner.room).acquire_many_owned(wanted.min(self.inner.permits)).await;
-        self.inner.push(Waiting { call, _room: Some(room.map_err(|_| Closed)?) })
+        let wanted = wanted.min(self.inner.permits);
+        let room = match Arc::clone(&self.inner.room).try_acquire_many_owned(wanted) {
+            Ok(room) => room,
+            Err(TryAcquireError::Closed) => return Err(Closed),
+            Err(TryAcquireError::NoPermits) => {
+                let room = Arc::clone(&self.inner.room).acquire_many_owned(wanted);
+                room.await.map_err(|_| Closed)?
+            }
+        };
+        self.inner.push(Waiting { call, _room: Some(room) })
     }
 
     /// Hands a call over at once, room or not: for what must not be lost, and is not a caller's doing.

@@ -16,11 +16,11 @@ use crate::events::{Change, Feed};
 use crate::telemetry::{BatchMeters, Meters};
 use crate::wakes::Wakes;
 
-/// A task to be created, and who waits for it.
+/// A task to be created, and who waits for it, and is given it back.
 pub(crate) struct EnqueueCall {
     /// Its id is set when it departs.
     pub(crate) task: NewTask,
-    pub(crate) answer: Reply<(i64, Enqueued), EnqueueError>,
+    pub(crate) answer: Reply<(NewTask, Enqueued), EnqueueError>,
 }
 
 impl Borrow<NewTask> for EnqueueCall {
@@ -63,7 +63,8 @@ impl Flight for EnqueueFlight {
                 return;
             }
         }
-        settle_each(self.settle, calls, &Round { flight: self, told: Mutex::default() }).await;
+        settle_each(self.settle, (calls, Sending::First), &Round { flight: self, told: Mutex::default() })
+            .await;
     }
 }
 
@@ -107,7 +108,7 @@ impl Rows for Round<'_> {
         let result = match end {
             Ok((enqueued, _)) => {
                 self.arrived(&task, enqueued);
-                Ok((task.id, enqueued))
+                Ok((task, enqueued))
             }
             Err(Unsettled::Failed(error) | Unsettled::Refused(error, _)) => Err(EnqueueError::Store(error)),
             Err(Unsettled::Unknown) => {

@@ -145,11 +145,17 @@ impl Floors {
             return None;
         }
         let mut state = self.state();
-        for Retained { queue_id, run_at, task, .. } in retained {
+        let of_one_queue = |one: &Retained, next: &Retained| {
+            one.queue_id == next.queue_id && one.task.queue == next.task.queue
+        };
+        for retained in retained.chunk_by(of_one_queue) {
+            let Some(Retained { queue_id, task, .. }) = retained.first() else { continue };
             let queues = state.queues.entry(task.namespace.clone()).or_default();
             let places = Places::of(queues, &task.queue, *queue_id);
-            let at = &mut places.at[usize::from(task.priority.min(9))];
-            *at = (*at).max(Some(reached(task, *run_at)));
+            for Retained { run_at, task, .. } in retained {
+                let at = &mut places.at[usize::from(task.priority.min(9))];
+                *at = (*at).max(Some(reached(task, *run_at)));
+            }
         }
         let now = Instant::now();
         let warm = state.answered.replace(now).is_some_and(|before| now - before < took + WARM);

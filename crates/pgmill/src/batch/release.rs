@@ -87,19 +87,13 @@ impl Flight for ReleaseFlight {
                 answer.depart(ReleaseError::Unknown { id: id(ending) });
             }
         }
-        let round = Round::of(self);
-        settle_each(self.settle, calls, &round).await;
-        let locked = round.locked();
-        if locked.is_empty() {
-            return;
+        let (plain, mut others): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|call| call.ending.is_plain());
+        match self.end_plain(plain).await {
+            (left, Sending::First) => others.extend(left),
+            (left, Sending::Again) => self.end(left, Sending::Again).await,
         }
-        // Mostly by a claim of another process, which has looked at the row and let go of it by now.
-        tokio::time::sleep(BRIEFLY).await;
-        let round = Round::of(self);
-        settle_each(self.settle, locked, &round).await;
-        for call in round.locked() {
-            self.alone.spawn(self.clone().release_alone(call, Sending::First));
-        }
+        self.end(others, Sending::First).await;
     }
 }
 
@@ -155,6 +149,53 @@ impl Rows for Round<'_> {
 }
 
 impl ReleaseFlight {
+    /// Ends those that are done the shorter way. Returns the calls that it could not, and how they are to be sent now.
+    async fn end_plain(&self, mut calls: Vec<ReleaseCall>) -> (Vec<ReleaseCall>, Sending) {
+        if calls.is_empty() {
+            return (calls, Sending::First);
+        }
+        let sent = Instant::now();
+        let answer = self.store.release_done(&calls).await;
+        self.batch_meters.sent(calls.len(), sent.elapsed(), &answer);
+        match answer {
+            Ok((ended_at, released)) => {
+                let mut left = Vec::new();
+                for (mut call, released) in calls.drain(..).zip(released) {
+                    match call.ending.task.take_if(|_| released) {
+                        Some(task) => {
+                            let ended = Ended::done(task, &call.ending.outcome, ended_at);
+                            self.tell(call, Ok(ended));
+                        }
+                        None => left.push(call),
+                    }
+                }
+                (left, Sending::First)
+            }
+            Err(StoreError::Lost(_)) => (calls, Sending::Again),
+            Err(_) => (calls, Sending::First),
+        }
+    }
+
+    /// Ends these in whatever way they are to end, and answers each.
+    async fn end(&self, calls: Vec<ReleaseCall>, sending: Sending) {
+        if calls.is_empty() {
+            return;
+        }
+        let round = Round::of(self);
+        settle_each(self.settle, (calls, sending), &round).await;
+        let locked = round.locked();
+        if locked.is_empty() {
+            return;
+        }
+        // Mostly by a claim of another process, which has looked at the row and let go of it by now.
+        tokio::time::sleep(BRIEFLY).await;
+        let round = Round::of(self);
+        settle_each(self.settle, (locked, Sending::First), &round).await;
+        for call in round.locked() {
+            self.alone.spawn(self.clone().release_alone(call, Sending::First));
+        }
+    }
+
     async fn send_endings<T: Borrow<Ending> + Sync>(
         &self,
         endings: &[T],
@@ -279,6 +320,6 @@ fn may_send(ending: &Ending, sending: Sending) -> bool {
 /// Gives retained tasks back that nobody will run.
 pub(crate) fn give_back(task: &Task) -> Option<ReleaseCall> {
     let fence = Fence::Claim(task.claim()?);
-    let ending = Ending { namespace: task.namespace.clone(), fence, outcome: Outcome::GiveBack };
+    let ending = Ending { namespace: task.namespace.clone(), fence, outcome: Outcome::GiveBack, task: None };
     Some(ReleaseCall { ending, answer: None })
 }

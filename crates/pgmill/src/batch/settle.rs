@@ -173,8 +173,12 @@ pub(crate) async fn settle<B: Batch>(
 }
 
 /// Settles calls row by row: a batch that the database refuses is split by halves, so that a bad row fails alone.
-pub(crate) async fn settle_each<R: Rows>(limit: Duration, calls: Vec<R::Call>, rows: &R) {
-    let mut batches = vec![(calls, Sending::First)];
+pub(crate) async fn settle_each<R: Rows>(
+    limit: Duration,
+    (calls, sending): (Vec<R::Call>, Sending),
+    rows: &R,
+) {
+    let mut batches = vec![(calls, sending)];
     while let Some((mut calls, sending)) = batches.pop() {
         match settle(limit, sending, &Part { rows, calls: &calls }).await {
             Ok((answers, sending)) => {

@@ -81,7 +81,7 @@ async fn delete_all(
     Ok(())
 }
 
-/// Deletes tasks in the order of their ids, which is roughly the order of their ends: a stretch without one that may go is
+/// Deletes tasks in the order of their creation, which is roughly the order of their ends: a stretch without one that may go is
 /// where to stop.
 async fn delete(
     store: &Store,
@@ -89,12 +89,12 @@ async fn delete(
     stop: &CancellationToken,
     done: &mut Maintained,
 ) -> Result<(), StoreError> {
-    let mut after = 0;
+    let mut after = None;
     loop {
         let (pruned, place) = store.prune_finished(past, after, CHUNK).await?;
         done.pruned += pruned;
         match place {
-            Some(place) if pruned > 0 && !stop.is_cancelled() => after = place,
+            Some(_) if pruned > 0 && !stop.is_cancelled() => after = place,
             _ => return Ok(()),
         }
     }

@@ -183,7 +183,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         let mut outage: Option<Outage> = None;
         let mut unknown = false;
         let end = loop {
-            match self.common.manager.release_task(attempt.claim, outcome.clone()).await {
+            match self.common.manager.release_task(&attempt.task, outcome.clone()).await {
                 Ok(_) if outcome == Outcome::GiveBack => break End::GivenBack,
                 Ok(released) => {
                     break End::Recorded { status: released.status, task: released.task.map(Box::new) };

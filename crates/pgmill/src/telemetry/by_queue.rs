@@ -11,15 +11,33 @@ use pgmill_schema::{Namespace, QueueName};
 pub(super) struct ByQueue<T> {
     make: fn(&str, &str) -> T,
     known: RwLock<HashMap<Namespace, HashMap<QueueName, Arc<T>>>>,
+    /// The one that was met last, which mostly is the next one too: to compare two names takes a tenth of hashing them.
+    last: RwLock<Option<(Namespace, QueueName, Arc<T>)>>,
 }
 
 impl<T> ByQueue<T> {
     /// With how to make the handles of a queue, by namespace and name.
     pub(super) fn new(make: fn(&str, &str) -> T) -> Self {
-        Self { make, known: RwLock::default() }
+        Self { make, known: RwLock::default(), last: RwLock::new(None) }
     }
 
     pub(super) fn of(&self, namespace: &Namespace, queue: &QueueName) -> Arc<T> {
+        if let Some((last_namespace, last_queue, found)) =
+            &*self.last.read().unwrap_or_else(PoisonError::into_inner)
+            && last_queue == queue
+            && last_namespace == namespace
+        {
+            return Arc::clone(found);
+        }
+        let found = self.find(namespace, queue);
+        // Whoever else looks has no reason to wait for this.
+        if let Ok(mut last) = self.last.try_write() {
+            *last = Some((namespace.clone(), queue.clone(), Arc::clone(&found)));
+        }
+        found
+    }
+
+    fn find(&self, namespace: &Namespace, queue: &QueueName) -> Arc<T> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(namespace).and_then(|queues| queues.get(queue)) {
             return Arc::clone(found);

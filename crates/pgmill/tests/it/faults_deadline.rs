@@ -39,7 +39,7 @@ async fn a_release_whose_first_sending_still_holds_the_row_is_answered_with_what
 async fn a_missed_deadline_is_asked_about_though_it_is_longer_than_asking_goes_on() {
     let settle = Duration::from_millis(300);
     let line = Line::with(BatchOptions::default().settle(settle), settle * 3).await;
-    for function in ["enqueue_v1", "retain_v1", "release_v1"] {
+    for function in ["enqueue_v1", "retain_one_v1", "release_done_v1"] {
         line.client.batch_execute(&format!("create sequence public.{function}")).await.unwrap();
         let sleep =
             format!("BEGIN\n IF nextval('public.{function}') = 1 THEN PERFORM pg_sleep(1.2); END IF;");

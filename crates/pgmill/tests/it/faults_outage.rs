@@ -16,7 +16,7 @@ async fn a_retain_that_is_cut_anywhere_leaves_no_task_stuck_and_spares_the_attem
     let line = Line::new().await;
     for point in POINTS {
         create(&line.manager, 3).await;
-        let fired = line.proxy.arm(point, "retain_v1");
+        let fired = line.proxy.arm(point, "pgmill.retain_");
         // The statement may still run when its repetition finds the rows locked.
         let mut taken: Vec<Task> = Vec::new();
         wait_until("all tasks", LIMIT, async || {

@@ -35,7 +35,7 @@ async fn a_release_that_is_cut_anywhere_happens_once_and_is_answered_with_what_i
                 let created = line.manager.create_task(QUEUE, payload(&case).priority(0)).await.unwrap();
                 let task = take(&line.manager).await;
                 assert_eq!(task.id, created.id, "{case}");
-                let fired = line.proxy.arm(point, "release_v1");
+                let fired = line.proxy.arm(point, "pgmill.release_");
                 let released = line.manager.release_task(&task, outcome.clone()).await.unwrap();
                 fired.await;
                 assert_eq!(released.status, usual, "{case}");
@@ -114,7 +114,7 @@ async fn a_release_whose_server_stays_away_is_answered_as_unknown() {
     {
         create(&line.manager, 1).await;
         let task = take(&line.manager).await;
-        let fired = line.proxy.arm(point, "release_v1");
+        let fired = line.proxy.arm(point, "pgmill.release_");
         let (manager, held) = (line.manager.clone(), task.clone());
         let releasing = tokio::spawn(async move { manager.release_task(&held, Outcome::done_empty()).await });
         line.proxy.refuse(true);

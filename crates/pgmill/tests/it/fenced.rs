@@ -27,7 +27,7 @@ async fn a_fenced_task_is_released_by_its_claim_and_not_by_its_id() {
 async fn a_fenced_task_whose_caller_went_away_is_given_back() {
     let scene = Scene::new().await;
     create(&scene.manager, 1).await;
-    scene.instrument("retain_v1", "PERFORM pg_sleep(0.05);").await;
+    scene.instrument("retain_one_v1", "PERFORM pg_sleep(0.05);").await;
     let retain = scene.manager.next_tasks("w", &[QUEUE], Retain::new().fenced());
     assert!(tokio::time::timeout(std::time::Duration::from_millis(20), retain).await.is_err());
     pgmill_testkit::wait_until("it to be given back", crate::scene::LIMIT, async || {
@@ -40,7 +40,7 @@ async fn a_fenced_task_whose_caller_went_away_is_given_back() {
 async fn fenced_and_plain_retains_share_statements() {
     let scene = Scene::new().await;
     create(&scene.manager, 40).await;
-    scene.count_calls("retain_v1").await;
+    scene.count_calls("retain_one_v1").await;
     let mut callers = JoinSet::new();
     for number in 0..40 {
         let manager = scene.manager.clone();

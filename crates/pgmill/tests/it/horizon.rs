@@ -81,10 +81,11 @@ async fn walks_are_few(due: &str) {
     for _ in 0..WAITING / BATCH {
         read.push(drain_one(&manager).await);
     }
-    // From the left edge a retain walks over all of them. It may do so once a second, lest it miss what came there.
+    // From the left edge a retain walks over all of them. The first tells nothing, for it comes after a pause, and two must be
+    // slow; then it may do so once a second, lest it miss what came there.
     let (walks, others): (Vec<i64>, Vec<i64>) = read.into_iter().partition(|read| *read > ENDED as i64 / 2);
     let seconds = started.elapsed().as_secs() as usize;
-    assert!(walks.len() <= 2 + seconds, "{} of {} retains in {seconds} s", walks.len(), WAITING / BATCH);
+    assert!(walks.len() <= 3 + seconds, "{} of {} retains in {seconds} s", walks.len(), WAITING / BATCH);
     // The others read what they want, and some more.
     assert!(others.iter().all(|read| *read <= 200), "{others:?}");
     horizon.rollback().await.unwrap();

@@ -215,7 +215,7 @@ async fn what_was_given_back_for_waiting_is_not_fetched_again_while_tasks_take_l
 async fn tasks_that_arrive_during_the_end_are_given_back() {
     let scene = Scene::new().await;
     let created = create(&scene.manager, 1).await.remove(0);
-    scene.instrument("retain_v1", "PERFORM pg_sleep(0.5);").await;
+    scene.instrument("retain_one_v1", "PERFORM pg_sleep(0.5);").await;
     let pool = WorkerPool::builder(&scene.manager).maintenance(false).build().unwrap();
     pool.register_raw(&[QUEUE], pgmill::QueueOptions::new(), |_: Context| async {
         panic!("it is not to be started any more")
@@ -224,7 +224,7 @@ async fn tasks_that_arrive_during_the_end_are_given_back() {
     .unwrap();
     let running = Running::start(pool);
     wait_until("the retain to be under way", LIMIT, async || {
-        scene.number("select count(*) from pg_stat_activity where query like '%retain_v1%' and state = 'active' and pid <> pg_backend_pid()").await > 0
+        scene.number("select count(*) from pg_stat_activity where query like '%retain_one_v1%' and state = 'active' and pid <> pg_backend_pid()").await > 0
     })
     .await;
     assert_eq!(running.stop().await, report(|report| report.given_back = 1));

@@ -71,7 +71,7 @@ fn what_was_sent_when_the_runtime_ended_is_unknown_and_what_was_not_is_refused()
         create(&scene.manager, 2).await;
         let held = take_many(&scene.manager, 2).await;
         scene.instrument("enqueue_v1", "PERFORM pg_sleep(0.5);").await;
-        scene.instrument("release_v1", "PERFORM pg_sleep(0.5);").await;
+        scene.instrument("release_done_v1", "PERFORM pg_sleep(0.5);").await;
         held
     });
     let creating = |n: usize| {

@@ -22,7 +22,7 @@ struct Idle {
 impl Idle {
     async fn of(scene: &Scene) -> Self {
         scene.client.batch_execute("CREATE TABLE public.looks (at timestamptz)").await.unwrap();
-        scene.instrument("retain_v1", "INSERT INTO public.looks VALUES (clock_timestamp());").await;
+        scene.instrument("retain_one_v1", "INSERT INTO public.looks VALUES (clock_timestamp());").await;
         let program = Program::start(scene.database.url()).await;
         let last = format!(
             "SELECT at FROM (SELECT at, at - lag(at) OVER (ORDER BY at) AS pause FROM public.looks ORDER BY at DESC LIMIT 1)

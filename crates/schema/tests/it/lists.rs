@@ -1,4 +1,6 @@
-use pgmill_schema::{LIST_LIMIT, List, ListRequest, ListRequestError, QueueName, Status, TaskFilter};
+use pgmill_schema::{
+    LIST_LIMIT, List, ListRequest, ListRequestError, QueueName, Status, TaskFilter, TaskPlace,
+};
 
 #[test]
 fn an_empty_list_is_only_a_count() {
@@ -37,6 +39,8 @@ fn a_filter_starts_with_everything() {
     assert_eq!(TaskFilter::new(), TaskFilter::default());
     let queue = QueueName::new("mail").unwrap();
     let filter = TaskFilter::new().queue(queue.clone()).status(Status::Failed).offset(3).limit(4);
-    assert_eq!((filter.queue, filter.status), (Some(queue), Some(Status::Failed)));
+    assert_eq!((filter.queue.clone(), filter.status), (Some(queue), Some(Status::Failed)));
     assert_eq!(filter.page, ListRequest::new().offset(3).limit(4));
+    let place = TaskPlace { created_at: jiff::Timestamp::UNIX_EPOCH, id: 7 };
+    assert_eq!((filter.after, filter.after(place).after), (None, Some(place)));
 }

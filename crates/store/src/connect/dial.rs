@@ -60,7 +60,7 @@ pub(super) fn check_files(options: &ConnectOptions) -> Result<(), ConnectError> 
     connector(options).map(drop)
 }
 
-fn connector(options: &ConnectOptions) -> Result<MakeRustlsConnect, ConnectError> {
+pub(super) fn connector(options: &ConnectOptions) -> Result<MakeRustlsConnect, ConnectError> {
     // TLS is not spoken over Unix sockets, and what it would need may well be missing then.
     let unused = options.hosts.iter().all(|host| matches!(host.place, Place::Socket(_)));
     if unused { options.tls.unused_connector() } else { options.tls.connector() }

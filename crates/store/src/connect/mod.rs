@@ -8,8 +8,9 @@
 //! - `options` is the result of both: [`ConnectOptions`].
 //! - `dial` opens one connection: hosts in turn, with and without TLS. `tls`, `verifier` and `passfile` serve it;
 //!   `diagnosis` reads its failures.
-//! - `driver` runs an open connection; `pool` keeps many.
+//! - `driver` runs an open connection; `pool` keeps many; `cancel` stops what one is at.
 
+mod cancel;
 mod conninfo;
 mod diagnosis;
 mod dial;

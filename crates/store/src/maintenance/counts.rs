@@ -22,7 +22,7 @@ impl Store {
     pub async fn fold_counts(&self, limit: i32) -> Result<Folded, StoreError> {
         let rows = self.query_again(&FOLD_COUNTS, &[&limit]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("fold_counts answered nothing"))?;
-        let row = Reader(row);
+        let row = Reader::of(row);
         Ok(Folded { changes: row.count("folded")?, bytes: row.count("bytes")? })
     }
 
@@ -33,6 +33,6 @@ impl Store {
     /// enqueued is still open. Nothing has changed then.
     pub async fn rotate_counts(&self) -> Result<u64, StoreError> {
         let rows = self.query_again(&ROTATE_COUNTS, &[]).await?;
-        rows.first().map_or(Ok(0), |row| Reader(row).count("rotate_counts_v1"))
+        rows.first().map_or(Ok(0), |row| Reader::of(row).count("rotate_counts_v1"))
     }
 }

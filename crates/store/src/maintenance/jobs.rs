@@ -23,7 +23,7 @@ impl Store {
         let (names, pauses): (Vec<&str>, Vec<i64>) =
             jobs.iter().map(|(job, pause)| (*job, to_micros(*pause))).unzip();
         let rows = self.query_again(&FINISH_JOBS, &[&names, &pauses, &holder]).await?;
-        let wait: Option<i64> = rows.first().map_or(Ok(None), |row| Reader(row).get("wait"))?;
+        let wait: Option<i64> = rows.first().map_or(Ok(None), |row| Reader::of(row).get("wait"))?;
         Ok(wait.map(from_micros))
     }
 

@@ -26,7 +26,7 @@ impl Store {
         let KeyPlace { queue_id, key } = place.unwrap_or_default();
         let rows = self.query_again(&PRUNE_KEYS, &[&queue_id, &key, &scan]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("prune_keys answered nothing"))?;
-        let row = Reader(row);
+        let row = Reader::of(row);
         let queue_id: Option<i32> = row.get("queue_id")?;
         let place = match queue_id {
             Some(queue_id) => Some(KeyPlace { queue_id, key: row.get("key")? }),

@@ -25,7 +25,7 @@ impl Store {
     pub async fn remove_orphans(&self, limit: i32) -> Result<Orphans, StoreError> {
         let rows = self.query_again(&REMOVE_ORPHANS, &[&limit]).await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("remove_orphans answered nothing"))?;
-        let row = Reader(row);
+        let row = Reader::of(row);
         Ok(Orphans { tasks: row.count("tasks")?, keys: row.count("keys")?, counts: row.count("counts")? })
     }
 }

@@ -12,6 +12,6 @@ impl Store {
     /// Those of any statement; [`StoreError::Contended`] if a lock was not had within 50 ms.
     pub async fn ensure_partitions(&self, ahead: i32) -> Result<u32, StoreError> {
         let rows = self.query_again(&ENSURE_PARTITIONS, &[&ahead]).await?;
-        rows.first().map_or(Ok(0), |row| Reader(row).unsigned("ensure_partitions_v1"))
+        rows.first().map_or(Ok(0), |row| Reader::of(row).unsigned("ensure_partitions_v1"))
     }
 }

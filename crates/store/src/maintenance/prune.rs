@@ -1,5 +1,6 @@
 //! Removing history that nobody keeps any longer.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::error::StoreError;
@@ -20,6 +21,13 @@ pub struct PastTasks {
     day: Date,
     queue_id: i32,
     status: i16,
+}
+
+/// How far pruning has come in some tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastPlace {
+    created_at: Timestamp,
+    id: i64,
 }
 
 /// One thing to do to prune history.
@@ -47,7 +55,7 @@ impl Store {
     pub async fn prune_steps(&self) -> Result<Vec<PruneStep>, StoreError> {
         let rows = self.query_again(&PRUNE_STEPS, &[]).await?;
         let mut steps = Vec::new();
-        for row in rows.iter().map(Reader) {
+        for row in rows.iter().map(Reader::of) {
             take_step(&row, &mut steps)?;
         }
         Ok(steps)
@@ -59,7 +67,7 @@ impl Store {
     /// Those of any statement; [`StoreError::Contended`] if a lock was not had within 50 ms.
     pub async fn drop_day(&self, day: &HistoryDay) -> Result<bool, StoreError> {
         let rows = self.query_again(&DROP_DAY, &[&day.table, &day.day]).await?;
-        rows.first().map_or(Ok(false), |row| Reader(row).get("drop_day_v1"))
+        rows.first().map_or(Ok(false), |row| Reader::of(row).get("drop_day_v1"))
     }
 
     /// Writes a day of finished tasks anew, without those that nobody keeps. Returns how many were kept; `None` if the day
@@ -70,27 +78,32 @@ impl Store {
     /// large to be written within `statement_timeout` (57014), as it will be the next time.
     pub async fn rewrite_day(&self, day: Date) -> Result<Option<u64>, StoreError> {
         let rows = self.query_again(&REWRITE_DAY, &[&day]).await?;
-        let kept: Option<i64> = rows.first().map_or(Ok(None), |row| Reader(row).get("rewrite_day_v1"))?;
+        let kept: Option<i64> = rows.first().map_or(Ok(None), |row| Reader::of(row).get("rewrite_day_v1"))?;
         Ok(kept.and_then(|kept| u64::try_from(kept).ok()))
     }
 
-    /// Looks at up to `scan` of these tasks with ids above `after`, and deletes those past their retention. Returns how many
-    /// it deleted, and the id to go on from; `None` at the end.
+    /// Looks at up to `scan` of these tasks behind `after`, by creation, and deletes those past their retention. Returns how
+    /// many it deleted, and the place to go on from; `None` at the end.
     ///
     /// # Errors
     /// Those of any statement.
     pub async fn prune_finished(
         &self,
         past: PastTasks,
-        after: i64,
+        after: Option<PastPlace>,
         scan: i32,
-    ) -> Result<(u64, Option<i64>), StoreError> {
+    ) -> Result<(u64, Option<PastPlace>), StoreError> {
+        let (created_at, id) = after.map(|place| (place.created_at, place.id)).unzip();
         let rows = self
-            .query_again(&PRUNE_FINISHED, &[&past.day, &past.queue_id, &past.status, &after, &scan])
+            .query_again(&PRUNE_FINISHED, &[&past.day, &past.queue_id, &past.status, &created_at, &id, &scan])
             .await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("prune_finished answered nothing"))?;
-        let row = Reader(row);
-        Ok((row.count("pruned")?, row.get("place")?))
+        let row = Reader::of(row);
+        let place = match (row.get("place_at")?, row.get("place")?) {
+            (Some(created_at), Some(id)) => Some(PastPlace { created_at, id }),
+            _ => None,
+        };
+        Ok((row.count("pruned")?, place))
     }
 }
 

@@ -42,7 +42,7 @@ impl Store {
             .query_again(&SWEEP, &[&place.queue_id, &place.priority, &place.run_at, &place.id, &scan])
             .await?;
         let row = rows.first().ok_or_else(|| StoreError::unexpected("sweep answered nothing"))?;
-        let row = Reader(row);
+        let row = Reader::of(row);
         let queue_id: Option<i32> = row.get("queue_id")?;
         let place = match queue_id {
             Some(queue_id) => Some(SweepPlace {

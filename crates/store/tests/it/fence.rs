@@ -29,8 +29,12 @@ async fn the_same_attempt_of_another_holder_ends_nothing() {
     let claim = task.claim().unwrap();
     // As after a crash that lost a retain: the same task, counted the same, but handed out to another.
     let stranger = Claim::new(claim.id(), claim.attempt(), claim.holder() + 1);
-    let ending =
-        Ending { namespace: fixture.namespace.clone(), fence: Fence::Claim(stranger), outcome: done() };
+    let ending = Ending {
+        namespace: fixture.namespace.clone(),
+        fence: Fence::Claim(stranger),
+        outcome: done(),
+        task: None,
+    };
     assert!(matches!(fixture.end(ending).await, Ended::Superseded));
     assert!(matches!(fixture.release(&task, done()).await, Ended::Released { .. }));
 }
@@ -42,11 +46,12 @@ async fn a_task_cannot_be_ended_from_another_namespace() {
     let id = fixture.create(&queue, 1).await[0];
     let task = fixture.retain_one(&queue).await;
     for fence in [Fence::Claim(task.claim().unwrap()), Fence::Open(id)] {
-        let ending = Ending { namespace: namespace("other"), fence, outcome: done() };
+        let ending = Ending { namespace: namespace("other"), fence, outcome: done(), task: None };
         assert!(matches!(fixture.end(ending).await, Ended::NoTask));
     }
     released(fixture.release(&task, done()).await);
-    let ending = Ending { namespace: namespace("other"), fence: Fence::Open(id), outcome: done() };
+    let ending =
+        Ending { namespace: namespace("other"), fence: Fence::Open(id), outcome: done(), task: None };
     assert!(matches!(fixture.end(ending).await, Ended::NoTask), "nor seen to be finished");
 }
 
@@ -55,7 +60,12 @@ async fn an_open_fence_ends_whatever_attempt_runs_and_answers_the_payload() {
     let fixture = Fixture::new().await;
     let queue = fixture.plain_queue().await;
     let id = fixture.create(&queue, 1).await[0];
-    let open = || Ending { namespace: fixture.namespace.clone(), fence: Fence::Open(id), outcome: done() };
+    let open = || Ending {
+        namespace: fixture.namespace.clone(),
+        fence: Fence::Open(id),
+        outcome: done(),
+        task: None,
+    };
     assert!(matches!(fixture.end(open()).await, Ended::NotRetained), "it waits");
     fixture.retain_one(&queue).await;
     let task = released(fixture.end(open()).await);
@@ -81,6 +91,7 @@ async fn a_task_that_never_was_is_no_task() {
         namespace: fixture.namespace.clone(),
         fence: Fence::Claim(Claim::new(4711, 1, 1)),
         outcome: done(),
+        task: None,
     };
     assert!(matches!(fixture.end(ending).await, Ended::NoTask));
 }

@@ -17,7 +17,7 @@ impl Fixture {
     }
 
     fn open(&self, id: i64) -> Ending {
-        Ending { namespace: self.namespace.clone(), fence: Fence::Open(id), outcome: done() }
+        Ending { namespace: self.namespace.clone(), fence: Fence::Open(id), outcome: done(), task: None }
     }
 }
 

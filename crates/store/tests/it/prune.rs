@@ -76,12 +76,15 @@ impl Fixture {
                     rewritten += usize::from(self.store.rewrite_day(day).await.unwrap().is_some());
                 }
                 PruneStep::Delete(past) => {
-                    let mut after = Some(0);
-                    while let Some(id) = after {
-                        let (pruned, place) = self.store.prune_finished(past, id, 100).await.unwrap();
+                    let mut after = None;
+                    loop {
+                        let (pruned, place) = self.store.prune_finished(past, after, 100).await.unwrap();
                         assert!(pruned <= 100);
                         deleted += pruned;
                         after = place;
+                        if after.is_none() {
+                            break;
+                        }
                     }
                 }
                 other => panic!("{other:?}"),
@@ -290,11 +293,14 @@ async fn prunes_at_once_do_not_stand_in_each_others_way() {
     let prune = async || {
         let mut deleted = 0;
         for past in &past {
-            let mut after = Some(0);
-            while let Some(id) = after {
-                let (pruned, place) = fixture.store.prune_finished(*past, id, 70).await.unwrap();
+            let mut after = None;
+            loop {
+                let (pruned, place) = fixture.store.prune_finished(*past, after, 70).await.unwrap();
                 deleted += pruned;
                 after = place;
+                if after.is_none() {
+                    break;
+                }
             }
         }
         deleted
@@ -345,7 +351,7 @@ async fn a_day_that_is_written_anew_can_be_cleared_by_chunks_instead() {
         _ => None,
     });
     let [past] = *otherwise.expect("a day to write anew") else { panic!("more than one status to delete") };
-    assert_eq!(fixture.store.prune_finished(past, 0, 20_000).await.unwrap(), (10_000, None));
+    assert_eq!(fixture.store.prune_finished(past, None, 20_000).await.unwrap(), (10_000, None));
     assert_eq!(fixture.rows("plain", Status::Failed).await, 20);
     fixture.assert_counts_are_true().await;
     let (_, rewritten, deleted) = fixture.prune().await;

@@ -1,10 +1,11 @@
 //! The store works the same on whatever connection it is given.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use pgmill_schema::{Json, Status};
 use pgmill_store::{ConnectOptions, NewTask, Sending, Store, StoreError, SweepPlace};
-use pgmill_testkit::TestDatabase;
+use pgmill_testkit::{TestDatabase, wait_until};
 
 use crate::support::{Fixture, done, retry};
 
@@ -110,7 +111,7 @@ async fn a_connection_whose_statement_missed_its_deadline_is_not_used_again() {
     let store = Store::open(&one_connection(&database)).unwrap();
     let fixture = Fixture::with(database, store).await;
     let queue = fixture.plain_queue().await;
-    let hurried = fixture.store.clone().with_deadline(std::time::Duration::from_millis(200));
+    let hurried = fixture.store.clone().with_deadline(Duration::from_millis(200));
     let holder = fixture.database.connect().await;
     holder.batch_execute("BEGIN; LOCK TABLE pgmill.task IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let tasks = fixture.new_tasks(&queue, 1).await;
@@ -120,6 +121,65 @@ async fn a_connection_whose_statement_missed_its_deadline_is_not_used_again() {
     let again = fixture.store.enqueue(&tasks, Sending::Again).await.unwrap();
     assert_eq!(again.len(), 1);
     assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, 1, "found out by sending it again");
+}
+
+/// Its statement would otherwise run on, and whoever has the connection next would wait for its end.
+#[tokio::test]
+async fn a_look_up_that_is_dropped_leaves_no_statement_behind_and_no_connection_in_use() {
+    for pooler in [false, true] {
+        let database = TestDatabase::create().await;
+        let store = Store::open(&one_connection(&database).with_pooler(pooler)).unwrap();
+        let fixture = Fixture::with(database, store).await;
+        let queue = fixture.plain_queue().await;
+        let id = fixture.create(&queue, 1).await[0];
+        fixture
+            .sql(
+                "CREATE OR REPLACE FUNCTION pgmill.live_status_v1(dies_at timestamptz, lease_until timestamptz,
+                    attempt integer, spared integer) RETURNS smallint LANGUAGE plpgsql STABLE
+                AS $$ BEGIN PERFORM pg_sleep(25); RETURN 0; END $$",
+            )
+            .await;
+        let running = async || {
+            fixture
+                .number(
+                    "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event = 'PgSleep'",
+                )
+                .await
+        };
+        let limit = Duration::from_secs(15);
+        {
+            let mut look_up = std::pin::pin!(fixture.store.get_task(&fixture.namespace, id));
+            let runs = wait_until("the statement to run", limit, async || running().await == 1);
+            tokio::select! {
+                answer = &mut look_up => panic!("{answer:?}"),
+                () = runs => {}
+            }
+        }
+        let next = tokio::time::timeout(limit, fixture.store.get_queue(&fixture.namespace, &queue)).await;
+        assert!(next.expect("the connection to be free").unwrap().is_some());
+        wait_until("the statement to be given up", limit, async || running().await == 0).await;
+    }
+}
+
+/// Most look-ups are over in no time. Their connection is not worth closing.
+#[tokio::test]
+async fn a_look_up_that_is_dropped_and_soon_over_keeps_its_connection() {
+    let database = TestDatabase::create().await;
+    let store = Store::open(&one_connection(&database)).unwrap();
+    let fixture = Fixture::with(database, store).await;
+    let queue = fixture.plain_queue().await;
+    let server = async || {
+        let client = fixture.store.pool().get().await.unwrap();
+        let row = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
+        row.get::<_, i32>(0)
+    };
+    let before = server().await;
+    {
+        let look_up = std::pin::pin!(fixture.store.get_queue(&fixture.namespace, &queue));
+        assert!(futures_util::poll!(look_up).is_pending());
+    }
+    assert_eq!(server().await, before);
 }
 
 async fn settings(client: &tokio_postgres::Client) -> Vec<String> {

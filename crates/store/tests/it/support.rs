@@ -87,6 +87,7 @@ impl Fixture {
             namespace: self.namespace.clone(),
             fence: Fence::Claim(task.claim().expect("a retained task")),
             outcome,
+            task: None,
         }
     }
 

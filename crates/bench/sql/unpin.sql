@@ -1,0 +1,2 @@
+-- Ends what pin.sql began.
+COMMIT
