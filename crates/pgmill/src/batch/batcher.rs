@@ -174,11 +174,13 @@ impl<F: Flight> Inner<F> {
             // As a whole: its parts alone would be moved in otherwise.
             let mut landing = landing;
             while let Some(calls) = landing.inner.take() {
+                let count = calls.len();
                 outlive_panics(landing.inner.flight.fly(calls)).await;
                 // Those who were just answered get to run, and may hand over their next call, before this flight leaves
-                // again: at 64 callers this alone is half as much again. A flight that is alone has nobody to wait for, and
-                // another thread would be woken to go on with it, just when it is wanted elsewhere.
-                for _ in 0..if landing.inner.is_alone() { 0 } else { TURNAROUND } {
+                // again: at 64 callers this alone is half as much again. A single call, with nothing else in the air, has
+                // nobody to wait for, and another thread would be woken for it, just when it is wanted elsewhere.
+                let turns = if count == 1 && landing.inner.is_alone() { 0 } else { TURNAROUND };
+                for _ in 0..turns {
                     breathe().await;
                 }
             }

@@ -132,7 +132,10 @@ pub(crate) fn mark_tests(sources: &mut [Source]) {
 /// SQL outside of where SQL belongs: statements in Rust, except in tests, and files elsewhere.
 pub(crate) fn misplaced_sql(source: &Source) -> Vec<String> {
     // What drives other queues asks them about their tables, a line for each.
-    if source.path.starts_with("bench/peers/") || source.is_test || SQL_EXCEPTIONS.iter().any(|(path, _)| *path == source.path) {
+    if source.path.starts_with("bench/peers/")
+        || source.is_test
+        || SQL_EXCEPTIONS.iter().any(|(path, _)| *path == source.path)
+    {
         return Vec::new();
     }
     if source.path.ends_with(".sql") {
