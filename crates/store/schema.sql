@@ -1482,8 +1482,7 @@ BEGIN
     ), waiting AS (
         UPDATE pgmill.task t
         SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
-            -- One that was tried has a result (task_held): JSON's null, where nothing was said.
-            result = coalesce(f.result::json, t.result, CASE WHEN f.status = 1 THEN 'null'::json END)
+            result = coalesce(f.result::json, t.result), tried = f.status = 1
         FROM fate f
         WHERE t.ctid = f.tid AND f.status < 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.started_at, f.queue,
@@ -1984,7 +1983,7 @@ BEGIN
     ), revived AS (
         UPDATE pgmill.task t
         SET run_at = v_now, dies_at = v_now + v_queue.ttl * interval '1 microsecond', retries = v_queue.retries,
-            spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL
+            spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL, tried = false
         WHERE v_seen.live AND t.id = p_id
         RETURNING t.*
     ), tried AS (
@@ -2391,6 +2390,7 @@ CREATE TABLE pgmill.task (
     queue_id integer NOT NULL,
     retries integer NOT NULL,
     priority smallint NOT NULL,
+    tried boolean DEFAULT false NOT NULL,
     attempt integer DEFAULT 0 NOT NULL,
     spared integer DEFAULT 0 NOT NULL,
     lease_until timestamp with time zone,
@@ -2414,6 +2414,10 @@ COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves
 -- Name: COLUMN task.run_at; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
+
+-- Name: COLUMN task.tried; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.tried IS 'Whether an attempt had been spent when it came to wait: a column that no retain changes.';
 
 -- Name: COLUMN task.attempt; Type: COMMENT; Schema: pgmill; Owner: -
 
@@ -2549,7 +2553,7 @@ CREATE VIEW pgmill.listed_v1 AS
 UNION ALL
  SELECT (1)::smallint AS kind,
     t.queue_id,
-    (((t.result IS NOT NULL))::integer)::smallint AS stream,
+    ((t.tried)::integer)::smallint AS stream,
     t.created_at AS at,
     (t.id + 0) AS place,
     t.id,
@@ -2904,7 +2908,7 @@ CREATE INDEX task_gone_ended ON ONLY pgmill.task_gone USING btree (ended_at);
 
 -- Name: task_held; Type: INDEX; Schema: pgmill; Owner: -
 
-CREATE INDEX task_held ON pgmill.task USING btree (queue_id, ((((result IS NOT NULL))::integer)::smallint), created_at, ((id + 0))) WHERE (run_at <> created_at);
+CREATE INDEX task_held ON pgmill.task USING btree (queue_id, (((tried)::integer)::smallint), created_at, ((id + 0))) WHERE (run_at <> created_at);
 
 -- Name: task_ready; Type: INDEX; Schema: pgmill; Owner: -
 

@@ -16,7 +16,7 @@ CREATE TABLE pgmill_bench.copied (LIKE pgmill.task INCLUDING ALL) WITH (fillfact
 -- Few are deleted, so that the next round finds pages to use again, as in production.
 --
 -- Locks: the queues, so that none is made meanwhile; then the rows, or the tables, for which it waits a second at most.
-CREATE FUNCTION pgmill_bench.forget_tasks(p_ns text) RETURNS void
+CREATE FUNCTION pgmill_bench.forget_tasks(p_ns text, p_queues boolean) RETURNS void
 LANGUAGE plpgsql
 SET lock_timeout = '1s'
 AS $$
@@ -42,6 +42,6 @@ BEGIN
         DELETE FROM pgmill.task_count_delta WHERE queue_id = ANY (v_queues);
     END IF;
     DELETE FROM pgmill.ticker WHERE ns = p_ns;
-    DELETE FROM pgmill.queue WHERE ns = p_ns;
+    DELETE FROM pgmill.queue WHERE p_queues AND ns = p_ns;
 END
 $$;

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use anyhow::{Context, ensure};
-use pgmill::{ConnectOptions, ListRequest, Manager, QueueMeta, Status};
+use pgmill::{ConnectOptions, Manager, QueueMeta, Status};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
@@ -14,6 +14,7 @@ use crate::args::Plan;
 use crate::costs::{Meter, WalRecords};
 use crate::cpu;
 use crate::machine::Origin;
+use crate::report::note;
 use crate::server::Server;
 
 const SETUP: &str = include_str!("../sql/setup.sql");
@@ -132,9 +133,13 @@ impl Bench {
 
     /// Removes all tasks and tickers, but no queue.
     pub(crate) async fn forget_tasks(&self) -> anyhow::Result<()> {
+        self.forget(false).await
+    }
+
+    async fn forget(&self, queues: bool) -> anyhow::Result<()> {
         let namespace = self.manager.namespace().as_str();
         let mut tries = 0;
-        while let Err(error) = self.control.execute(FORGET_TASKS, &[&namespace]).await {
+        while let Err(error) = self.control.execute(FORGET_TASKS, &[&namespace, &queues]).await {
             tries += 1;
             let contended = error.code().is_some_and(|code| {
                 [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
@@ -149,16 +154,7 @@ impl Bench {
 
     /// Removes what a round has left.
     pub(crate) async fn clean(&self) -> anyhow::Result<()> {
-        self.forget_tasks().await?;
-        loop {
-            let queues = self.manager.list_queues(ListRequest::new()).await?.body;
-            if queues.is_empty() {
-                break;
-            }
-            for queue in queues {
-                self.manager.delete_queue(queue.queue.as_str()).await?;
-            }
-        }
+        self.forget(true).await?;
         self.control.batch_execute(TRUNCATE_LIMITS).await?;
         self.control.batch_execute(VACUUM).await?;
         Ok(())
@@ -198,7 +194,9 @@ impl Bench {
             return None;
         }
         self.control.execute(FLUSH_WAL, &[]).await.ok()?;
-        let row = self.control.query_one(WAL_RECORDS, &[&from.text, &to.text]).await.ok()?;
+        let row = self.control.query_one(WAL_RECORDS, &[&from.text, &to.text]).await;
+        // It may have been recycled by now.
+        let row = row.inspect_err(|error| note(&format!("the WAL cannot be read: {error:?}"))).ok()?;
         Some(WalRecords {
             commits: row.try_get("commits").ok()?,
             updates: row.try_get("updates").ok()?,

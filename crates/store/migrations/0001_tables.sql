@@ -37,6 +37,7 @@ CREATE TABLE pgmill.task (
     queue_id    integer NOT NULL,
     retries     integer NOT NULL,
     priority    smallint NOT NULL,
+    tried       boolean NOT NULL DEFAULT false,
     attempt     integer NOT NULL DEFAULT 0,
     spared      integer NOT NULL DEFAULT 0,
     lease_until timestamptz,
@@ -62,12 +63,13 @@ CREATE TABLE pgmill.task (
 -- good as the primary key, and a look-up by id would walk all of it. An expression answers only to itself.
 CREATE INDEX task_ready ON pgmill.task (queue_id, priority, run_at, (id + 0));
 -- For lists by creation (list_tasks_v1): what task_ready has elsewhere than by its creation, for it was delayed or tried before;
--- the latter has a result. A task that is due when it is created is not in here, and no retain changes what is.
-CREATE INDEX task_held ON pgmill.task (queue_id, ((result IS NOT NULL)::integer::smallint), created_at, (id + 0))
+-- they are told by tried. A task that is due when it is created is not in here, and no retain changes what is.
+CREATE INDEX task_held ON pgmill.task (queue_id, (tried::integer::smallint), created_at, (id + 0))
     WHERE run_at <> created_at;
 COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves for task_finished in the statement that ends it.';
 COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
 COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
+COMMENT ON COLUMN pgmill.task.tried IS 'Whether an attempt had been spent when it came to wait: a column that no retain changes.';
 COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
 COMMENT ON COLUMN pgmill.task.traceparent IS 'The W3C trace context of whoever created the task.';
 COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';

@@ -116,8 +116,7 @@ BEGIN
     ), waiting AS (
         UPDATE pgmill.task t
         SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
-            -- One that was tried has a result (task_held): JSON's null, where nothing was said.
-            result = coalesce(f.result::json, t.result, CASE WHEN f.status = 1 THEN 'null'::json END)
+            result = coalesce(f.result::json, t.result), tried = f.status = 1
         FROM fate f
         WHERE t.ctid = f.tid AND f.status < 2
         RETURNING f.ord, f.open_fence, f.action, f.status, f.result::json AS error, f.started_at, f.queue,

@@ -208,7 +208,7 @@ BEGIN
     ), revived AS (
         UPDATE pgmill.task t
         SET run_at = v_now, dies_at = v_now + v_queue.ttl * interval '1 microsecond', retries = v_queue.retries,
-            spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL
+            spared = t.attempt, lease_until = NULL, started_at = NULL, holder = NULL, result = NULL, tried = false
         WHERE v_seen.live AND t.id = p_id
         RETURNING t.*
     ), tried AS (

@@ -12,7 +12,7 @@ SELECT 0::smallint AS kind, t.queue_id, t.priority AS stream, t.run_at AS at, t.
     pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared) AS status
 FROM pgmill.task t
 UNION ALL
-SELECT 1::smallint, t.queue_id, (t.result IS NOT NULL)::integer::smallint, t.created_at, t.id + 0, t.id,
+SELECT 1::smallint, t.queue_id, t.tried::integer::smallint, t.created_at, t.id + 0, t.id,
     NULL::timestamptz, t.run_at <> t.created_at, true, pgmill.live_status_v1(t.dies_at, t.lease_until, t.attempt, t.spared)
 FROM pgmill.task t
 UNION ALL

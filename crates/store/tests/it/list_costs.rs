@@ -33,11 +33,11 @@ async fn lists_counts_and_metrics_read_little_among_many_tasks() {
             "INSERT INTO pgmill.queue (ns, queue, retries, retry_delay, backoff, max_retry_delay, retention, retention_failed, lease)
             VALUES ('another', 'first', 3, 1, 0, 1, 1, 1, 1);
             INSERT INTO pgmill.task (id, run_at, created_at, queue_id, retries, priority, attempt, lease_until, started_at,
-                holder, worker, result, payload)
+                holder, worker, tried, payload)
             SELECT n, x.at + CASE WHEN n % 10 IN (1, 2) THEN interval '1 day' ELSE '0' END, x.at, q.id, 3, 5,
                 (n % 10 = 1 OR x.is_retained)::integer, CASE WHEN x.is_retained THEN now() + interval '1 hour' END,
                 CASE WHEN x.is_retained THEN now() END, CASE WHEN x.is_retained THEN 2 END,
-                CASE WHEN x.is_retained THEN 'worker' END, CASE WHEN n % 10 = 1 THEN '1'::json END, 'null'
+                CASE WHEN x.is_retained THEN 'worker' END, n % 10 = 1, 'null'
             FROM (
                 SELECT n, now() - interval '1 hour' + n * interval '1 ms' AS at,
                     n > {TASKS} / 2 AND n <= {TASKS} / 2 + 100 AND n % 10 > 2 AS is_retained

@@ -79,12 +79,12 @@ async fn mixed(fixture: &Fixture) {
     fixture
         .sql(
             "INSERT INTO pgmill.task (id, run_at, created_at, queue_id, retries, priority, attempt, spared, lease_until,
-                started_at, holder, worker, result, payload)
+                started_at, holder, worker, tried, payload)
             SELECT 4000 - n, x.at + CASE WHEN n % 3 = 0 OR x.is_retry THEN (n % 700 - 300) * interval '3 minutes' + interval '1 s' ELSE '0' END,
                 x.at, q.id, 3, (n % 4)::smallint, (x.is_retry OR x.is_retained)::integer + (n % 6 = 0)::integer, (n % 6 = 0)::integer,
                 CASE WHEN x.is_retained THEN now() + interval '1 hour' END, CASE WHEN x.is_retained THEN now() END,
                 CASE WHEN x.is_retained THEN 2 END, CASE WHEN x.is_retained THEN 'worker' END,
-                CASE WHEN x.is_retry THEN '1'::json END, 'null'
+                x.is_retry, 'null'
             FROM (
                 SELECT n, now() - (n * 7919 % 3000 / 5) * interval '1 minute' AS at, n % 9 = 1 AS is_retry,
                     n % 11 = 2 AND n > 1500 AS is_retained
