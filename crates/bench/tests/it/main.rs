@@ -123,13 +123,14 @@ async fn every_workload_is_one_json_line_a_result() {
     }
     // The server of tests is on this machine, and its WAL can be read.
     for costing in seen["enqueue_single"].iter().chain(&seen["drain"][..1]).chain(&seen["drain"][3..]) {
-        for cost in ["commits_per_task", "dead_per_task", "client_cpu_s_per_million"] {
+        for cost in ["commits_per_task", "client_cpu_s_per_million"] {
             assert!(costing[cost].is_number(), "{cost}: {costing}");
         }
     }
     // Each is updated and then deleted. What other tests write at the same time is counted too.
-    let drained = &seen["drain"][0];
-    assert!(drained["dead_per_task"].as_f64().is_some_and(|dead| dead >= 2.0), "{drained}");
+    // WAL that the server has recycled meanwhile cannot be read any more.
+    let mut dead = seen["drain"].iter().filter_map(|drained| drained["dead_per_task"].as_f64());
+    assert!(dead.any(|dead| dead >= 2.0), "{:?}", seen["drain"]);
     for latency in seen["latency"].iter().chain(&seen["tickers"]) {
         assert!(latency["p50_ms"].as_f64() <= latency["p99_ms"].as_f64(), "{latency}");
         assert!(latency["p50_ms"].is_number() && latency["limit"].is_null() && latency["ratio"].is_null());
