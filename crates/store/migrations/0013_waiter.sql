@@ -70,7 +70,8 @@ END
 $$;
 
 -- Tells other processes that tasks have come into these queues, due in so many microseconds (p_due), if any of them waits
--- for one. To be called once the tasks are committed. Answers how many of the queues somebody waits for.
+-- for one. To be called once the tasks are committed. Answers how many of the queues somebody waits for. For one queue
+-- sql/wake_one.sql does the same.
 --
 -- NOTIFY takes a lock that all of the server's databases share until the commit is on disk; this one does not wait for the
 -- disk, for a notice that a crash loses is of no use to those who lost their connection by it.

@@ -11,9 +11,9 @@ use crate::error::StoreError;
 use crate::row::{Reader, corrupt};
 use crate::session::run;
 use crate::stamp::Stamp;
-use crate::statement::{ENQUEUE, RESERVE_IDS, WAKE};
+use crate::statement::{ENQUEUE, RESERVE_IDS};
 use crate::store::Store;
-use crate::waiter::{Arrival, Waking, kept};
+use crate::waiter::{Arrival, Wake, Waking};
 
 /// A task to be created.
 #[derive(Debug, Clone)]
@@ -195,8 +195,11 @@ impl Store {
     ) -> Result<(Vec<Enqueued>, Waking), StoreError> {
         let columns = Columns::of(tasks, flight(tasks), Sending::First);
         let params = columns.params();
-        let (first, second) = ((&ENQUEUE, params.as_slice()), (&WAKE, kept(process, arrivals)));
-        let (rows, behind) = self.session().await?.query_then(first, second, self.deadline()).await?;
+        let wake = Wake::of(process, arrivals);
+        let first = (&ENQUEUE, params.as_slice());
+        let session = self.session().await?;
+        let (rows, behind) =
+            session.query_then(first, (wake.statement, wake.params), self.deadline()).await?;
         Ok((read(&rows, tasks.len()).map_err(StoreError::unread)?, Waking(behind)))
     }
 

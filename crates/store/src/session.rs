@@ -71,7 +71,7 @@ impl Session {
 
 type Answer = Pin<Box<dyn Future<Output = Result<Vec<Row>, StoreError>> + Send>>;
 
-/// A statement that was sent behind another one. Dropped, it is run all the same, and nobody hears of its answer.
+/// A statement that was sent behind another one. Dropped, it may be run all the same, and nobody hears of its answer.
 pub(crate) struct Behind(Pin<Box<MaybeDone<Answer>>>);
 
 impl Behind {
@@ -96,19 +96,22 @@ impl Session {
         deadline: Duration,
     ) -> Result<(Vec<Row>, Behind), StoreError> {
         let connection = Arc::new(self.connection);
-        let prepared = async {
-            let first = connection.prepare_typed_cached(first.text, first.types).await?;
-            Ok::<_, StoreError>((first, connection.prepare_typed_cached(second.text, second.types).await?))
-        };
+        let prepared = connection.prepare_typed_cached(first.text, first.types);
         let Ok(prepared) = timeout(deadline, prepared).await else {
             close(connection);
             return Err(StoreError::deadline());
         };
-        let (first, second) = prepared?;
+        let first = prepared?;
         let below = Arc::clone(&connection);
+        let (text, types) = (second.text, second.types);
         let answer: Answer = Box::pin(async move {
             let params: Vec<&(dyn ToSql + Sync)> = owned.iter().map(|param| &**param as _).collect();
-            match timeout(deadline, below.query(&second, &params)).await {
+            let answer = async {
+                // Once for each connection, and behind the first statement as well, which it is not to keep waiting.
+                let second = below.prepare_typed_cached(text, types).await?;
+                below.query(&second, &params).await
+            };
+            match timeout(deadline, answer).await {
                 Ok(rows) => Ok(rows?),
                 Err(_) => {
                     close(below);

@@ -92,6 +92,7 @@ statements! {
     WANTED_QUEUES = "wanted_queues" (TEXT, TEXT_ARRAY);
     SLEEP = "sleep" (INT8, TEXT, TEXT_ARRAY, INT8);
     WAKE = "wake" (INT8, TEXT_ARRAY, TEXT_ARRAY, INT8_ARRAY);
+    WAKE_ONE = "wake_one" (INT8, TEXT, TEXT, TEXT);
     TEST_LISTENER = "test_listener" (TEXT);
     CREATE_TOKEN = "create_token" (TEXT, BYTEA, INT2, TEXT_ARRAY, TEXT, INT8);
     FIND_TOKEN = "find_token" (INT8);

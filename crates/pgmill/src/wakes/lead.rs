@@ -58,11 +58,15 @@ impl Wakes {
 }
 
 impl Lead<'_> {
-    /// It was sent, and the tasks are committed. Returns what it tells of.
+    /// It was sent, and the tasks are committed. Returns what it tells of, and what need not be told again.
     pub(crate) fn sent(self, waking: Waking) -> Vec<Arrival> {
-        // Where a notice departed meanwhile, or all are closed, it is not waited for: it would keep its connection.
-        if self.notices.is_idle() {
-            let _ = self.notices.push(Notice::Sent(self.arrivals.len(), Instant::now(), waking));
+        // Where a notice departed meanwhile, or all are closed, this one would keep its connection until the next.
+        if !self.notices.is_idle() {
+            return Vec::new();
+        }
+        let sent = Notice::Sent(self.arrivals.len(), Instant::now(), waking);
+        if self.notices.push(sent).is_err() {
+            return Vec::new();
         }
         self.arrivals
     }

@@ -160,6 +160,29 @@ async fn nobody_is_told_while_nobody_sleeps() {
 }
 
 #[tokio::test]
+async fn while_a_notice_is_under_way_others_are_gathered() {
+    let fixture = Fixture::with_queue().await;
+    fixture.sql("INSERT INTO pgmill.waiter VALUES ('app', 'q', 1, now() + interval '1 hour')").await;
+    let mut heard = everything_told(&fixture).await;
+    let mut client = fixture.database.connect().await;
+    let blocking = client.transaction().await.unwrap();
+    blocking.batch_execute("LOCK TABLE pgmill.waiter").await.unwrap();
+    for number in 0..20 {
+        fixture.create(task(number)).await;
+    }
+    blocking.commit().await.unwrap();
+    fixture.manager.close().await;
+    fixture.client.batch_execute("NOTIFY pgmill, 'the end'").await.unwrap();
+    let mut notices = 0;
+    while let Some(notice) = heard.recv().await
+        && notice != "the end"
+    {
+        notices += i32::from(notice.contains("\"app\""));
+    }
+    assert_eq!(notices, 2);
+}
+
+#[tokio::test]
 async fn one_who_sleeps_wants_only_its_own_queues() {
     let fixture = Fixture::with_queue().await;
     fixture.manager.register_queue(pgmill::QueueMeta::new("other")).await.unwrap();

@@ -71,18 +71,3 @@ async fn a_task_that_takes_long_to_be_created_keeps_no_other_from_being_told() {
     assert!(slow.await.unwrap());
     told(&mut arrivals).await;
 }
-
-#[tokio::test]
-async fn while_a_notice_is_under_way_others_are_gathered() {
-    let mut scene = Scene::new().await;
-    scene.count_calls("wake_v1").await;
-    let blocking = scene.client.transaction().await.unwrap();
-    blocking.batch_execute("LOCK TABLE pgmill.waiter").await.unwrap();
-    for number in 0..20 {
-        scene.manager.create_task(QUEUE, payload(number)).await.unwrap();
-    }
-    blocking.commit().await.unwrap();
-    // Returns when what is to be told is told.
-    scene.manager.close().await;
-    assert_eq!(scene.calls().await, 2);
-}

@@ -174,16 +174,17 @@ async fn an_enqueue_does_not_wait_for_the_wake_behind_it() {
 }
 
 #[tokio::test]
-async fn a_wake_that_nobody_asks_about_is_done_and_leaves_its_connection_in_order() {
+async fn a_wake_that_nobody_asks_about_leaves_its_connection_in_order() {
     let fixture = Fixture::new().await;
     let plain = fixture.plain_queue().await;
-    fixture.store.sleep(ME, &demand(&fixture, &[&plain]), Some(seconds(30))).await.unwrap();
-    let mut listener = Listener::connect(&fixture.database.options()).await.unwrap();
     let arrivals = [(fixture.namespace.clone(), plain.clone(), Duration::ZERO)];
-    let tasks = fixture.new_tasks(&plain, 1).await;
-    drop(fixture.store.enqueue_and_wake(&tasks, OTHER, &arrivals).await.unwrap());
-    assert_eq!(fixture.retain(&plain, 1).await.len(), 1);
-    assert_eq!(heard(&mut listener, &plain).await.len(), 1);
+    // The first one is dropped before it is prepared, the others under way.
+    for _ in 0..3 {
+        let tasks = fixture.new_tasks(&plain, 1).await;
+        drop(fixture.store.enqueue_and_wake(&tasks, OTHER, &arrivals).await.unwrap());
+        assert_eq!(fixture.retain(&plain, 1).await.len(), 1);
+    }
+    assert_eq!(fixture.store.pool().status().size, 1, "there is one connection");
 }
 
 #[tokio::test]
