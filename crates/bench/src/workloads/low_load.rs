@@ -58,7 +58,7 @@ async fn pick_up(
     };
     let percentile = |percent| limit.percentile(percent).unwrap_or_default();
     let name =
-        format!("INSERT, NOTIFY, wake, SELECT, p50 {:.2} ms, p99 {:.2} ms", percentile(50), percentile(99));
+        format!("a notice from INSERT to SELECT, p50 {:.2} ms, p99 {:.2} ms", percentile(50), percentile(99));
     Ok(figure
         .timing(&latencies)
         .costing(costs)
