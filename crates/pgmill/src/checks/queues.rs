@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use pgmill_schema::format_duration;
 use pgmill_store::QueueState;
 
-use super::report::Check;
+use super::report::{Check, span};
 
 /// Fewer failures of a queue than this are its own business.
 const FEW_FAILURES: u64 = 10;
@@ -18,7 +17,7 @@ fn stuck(queues: &[QueueState], after: Duration) -> Check {
     let name = "stuck";
     let stuck: Vec<String> = queues.iter().filter_map(|queue| why_stuck(queue, after)).collect();
     if stuck.is_empty() {
-        return Check::ok(name, format!("no task has been due for {}", format_duration(after)));
+        return Check::ok(name, format!("no task has been due for {}", span(after)));
     }
     let advice = "Nobody asks: start workers for the queue, in its namespace. Leases lapsed: workers died, and nobody asks since. Paused: \
         `pgmill resume-queue`. Behind: start more workers, or see what makes them slow.";
@@ -28,13 +27,10 @@ fn stuck(queues: &[QueueState], after: Duration) -> Check {
 /// In the order of what says most.
 fn why_stuck(queue: &QueueState, after: Duration) -> Option<String> {
     let name = &queue.name;
-    let long = |time: Option<Duration>| time.filter(|time| *time >= after).map(format_duration);
+    let long = |time: Option<Duration>| time.filter(|time| *time >= after).map(span);
     if let Some(paused) = queue.paused {
         let waited = long(queue.waited)?;
-        return Some(format!(
-            "{name}: paused for {}, and a task has waited for {waited}",
-            format_duration(paused)
-        ));
+        return Some(format!("{name}: paused for {}, and a task has waited for {waited}", span(paused)));
     }
     if let Some(lapsed) = long(queue.lapsed) {
         let lapses = queue.lapses;

@@ -1,7 +1,9 @@
 //! What is told of a check.
 
 use std::fmt;
+use std::time::Duration;
 
+use pgmill_schema::format_duration;
 use serde::Serialize;
 
 /// What to think of what was seen. The worse, the greater; what was skipped is no better than what is well.
@@ -77,6 +79,11 @@ impl Check {
         self.details.extend(details);
         self
     }
+}
+
+/// A time in words, to the second.
+pub(super) fn span(time: Duration) -> String {
+    format_duration(Duration::from_secs(time.as_secs()))
 }
 
 /// All that was looked at.

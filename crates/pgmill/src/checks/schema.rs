@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use pgmill_schema::{format_duration, minutes};
+use pgmill_schema::minutes;
 use pgmill_store::{DayHorizon, Drift, JobState, Lack, MigrationState, OddMigration};
 
-use super::report::Check;
+use super::report::{Check, span};
 
 /// For how many days from today on there should be a place for history. Maintenance makes seven beyond today.
 const FEWEST_DAYS: u32 = 3;
@@ -131,8 +131,7 @@ pub(super) fn maintenance(jobs: &[JobState]) -> Check {
     }
     let (intervals, least) = LATE;
     let late = jobs.iter().filter(|job| job.overdue > least.max(job.every * intervals));
-    let late: Vec<String> =
-        late.map(|job| format!("{}: due for {}", job.name, format_duration(job.overdue))).collect();
+    let late: Vec<String> = late.map(|job| format!("{}: due for {}", job.name, span(job.overdue))).collect();
     if late.is_empty() {
         return Check::ok(name, format!("{} jobs, none of them late", jobs.len()));
     }

@@ -145,7 +145,7 @@ pub(super) fn wraparound(facts: &ServerFacts) -> Check {
     let age = facts.frozen_age.max(facts.multixact_age);
     let seen =
         format!("the oldest row that is not frozen is {age} transactions old; at 2147483647 writing ends");
-    let advice = "VACUUM does not get through: see xmin and autovacuum, mend what they tell, and then run VACUUM (FREEZE) on the oldest tables \
+    let advice = "Old rows are not frozen in time: see xmin and autovacuum, mend what they tell, and then run VACUUM (FREEZE) on the oldest tables \
         (pg_class by age(relfrozenxid)).";
     match age {
         age if age >= AGES.1 => Check::fail(name, seen, advice),
@@ -165,4 +165,88 @@ pub(super) fn clock(ahead: f64) -> Check {
     let advice = "pgmill goes by the database's clock alone; but a delayed_at that a host computes means another moment there, and its logs and \
         traces do not fit. Let both hosts keep time (chrony, ntpd).";
     Check::warn(name, seen, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::checks::Verdict::{Fail, Ok, Warn};
+
+    /// A server that is well.
+    fn well() -> ServerFacts {
+        ServerFacts {
+            version: 150_004,
+            version_name: "15.4".to_owned(),
+            in_recovery: false,
+            clock: Timestamp::UNIX_EPOCH,
+            notify_queue: 0.0,
+            frozen_age: 1_000,
+            multixact_age: 1_000,
+            connections: 10,
+            connections_allowed: 97,
+            sees_all: true,
+            isolation: "read committed".to_owned(),
+            read_only: false,
+            synchronous_commit: "on".to_owned(),
+            fsync: true,
+            full_page_writes: true,
+            autovacuum: true,
+            track_counts: true,
+            idle_session: None,
+            idle_in_transaction: None,
+            whole_transaction: None,
+        }
+    }
+
+    #[test]
+    fn of_a_server_that_is_well_nothing_is_said() {
+        let verdicts = all(&well(), 0.1).map(|check| (check.name, check.verdict));
+        assert!(verdicts.iter().all(|(_, verdict)| *verdict == Ok), "{verdicts:?}");
+    }
+
+    #[test]
+    fn versions_that_are_too_old_are_refused_and_those_that_nobody_tried_are_told() {
+        for (number, verdict) in [(120_022, Fail), (130_000, Ok), (180_004, Ok), (190_000, Warn)] {
+            assert_eq!(version(&ServerFacts { version: number, ..well() }).verdict, verdict, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_standby_is_of_no_use() {
+        assert_eq!(writable(&ServerFacts { in_recovery: true, ..well() }).verdict, Fail);
+    }
+
+    #[test]
+    fn connections_notices_and_ages_are_told_before_they_run_out() {
+        for (in_use, verdict) in [(77, Ok), (78, Warn), (97, Warn)] {
+            assert_eq!(
+                connections(&ServerFacts { connections: in_use, ..well() }).verdict,
+                verdict,
+                "{in_use}"
+            );
+        }
+        for (share, verdict) in [(0.09, Ok), (0.1, Warn), (0.5, Fail)] {
+            assert_eq!(
+                notify_queue(&ServerFacts { notify_queue: share, ..well() }).verdict,
+                verdict,
+                "{share}"
+            );
+        }
+        for (age, verdict) in [(999_999_999, Ok), (1_000_000_000, Warn), (2_100_000_000, Fail)] {
+            for facts in
+                [ServerFacts { frozen_age: age, ..well() }, ServerFacts { multixact_age: age, ..well() }]
+            {
+                assert_eq!(wraparound(&facts).verdict, verdict, "{age}");
+            }
+        }
+    }
+
+    #[test]
+    fn clocks_that_are_apart_are_told_and_in_which_way() {
+        assert_eq!((clock(4.9).verdict, clock(-5.5).verdict, clock(60.0).verdict), (Ok, Warn, Warn));
+        assert!(clock(-5.5).seen.contains("5.500 s behind"), "{:?}", clock(-5.5));
+        assert!(clock(60.0).seen.contains("60.000 s ahead"), "{:?}", clock(60.0));
+    }
 }

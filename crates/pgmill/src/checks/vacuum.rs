@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use pgmill_schema::format_duration;
 use pgmill_store::{Holder, ServerFacts, TableState};
 
-use super::report::Check;
+use super::report::{Check, span};
 
 /// How many times as many rows may be dead as VACUUM begins with, and how many in any case.
 const LAG: (u64, u64) = (5, 10_000);
@@ -30,7 +29,7 @@ pub(super) fn autovacuum(facts: &ServerFacts, tables: &[TableState]) -> Check {
     let behind = tables.iter().filter(|table| table.dead >= least && table.dead > table.trigger * times);
     let behind: Vec<String> = behind.map(words).collect();
     if !behind.is_empty() {
-        let advice = "VACUUM does not keep up. First see xmin: somebody may hold it back. If not, raise autovacuum_max_workers, or \
+        let advice = "Dead rows are not removed in time. First see xmin: somebody may hold it back. If not, raise autovacuum_max_workers, or \
             autovacuum_vacuum_cost_limit, and look in pg_stat_progress_vacuum.";
         return Check::warn(name, format!("it is behind in {} tables", behind.len()), advice).details(behind);
     }
@@ -40,7 +39,7 @@ pub(super) fn autovacuum(facts: &ServerFacts, tables: &[TableState]) -> Check {
 
 fn words(table: &TableState) -> String {
     let since = match table.vacuumed {
-        Some(since) => format!("vacuumed {} ago", format_duration(since)),
+        Some(since) => format!("vacuumed {} ago", span(since)),
         None => "never vacuumed".to_owned(),
     };
     let TableState { name, live, dead, trigger, .. } = table;
@@ -59,7 +58,7 @@ pub(super) fn xmin(facts: &ServerFacts, holders: &[Holder], old: Duration) -> Ch
     let Some(first) = held.first() else {
         return Check::ok(name, format!("nobody has held back VACUUM for long{blind}"));
     };
-    let since = first.held.map(|held| format!("for {}", format_duration(held)));
+    let since = first.held.map(|held| format!("for {}", span(held)));
     let since = since.unwrap_or_else(|| format!("for {} transactions", first.xids));
     let seen = format!("{} hold back VACUUM, a {} {since}{blind}", held.len(), first.kind);
     let advice = "Rows that died since are not removed, and claims become slow after hundreds of thousands of them. A session: end its \
@@ -70,7 +69,7 @@ pub(super) fn xmin(facts: &ServerFacts, holders: &[Holder], old: Duration) -> Ch
 
 fn described(holder: &Holder) -> String {
     let pid = holder.pid.map(|pid| format!(" {pid}")).unwrap_or_default();
-    let held = holder.held.map(|held| format!(", {}", format_duration(held))).unwrap_or_default();
+    let held = holder.held.map(|held| format!(", {}", span(held))).unwrap_or_default();
     let query = holder.query.as_ref().filter(|query| !query.is_empty());
     let query = query.map(|query| format!(": {query}")).unwrap_or_default();
     format!("{}{pid} ({}){held}, {} transactions{query}", holder.kind, holder.who, holder.xids)

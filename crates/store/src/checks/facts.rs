@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 /// What a server is, and how it is set up for this role and database.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct ServerFacts {
     /// The version as a number: 150004 is 15.4.
     pub version: u32,
