@@ -39,11 +39,12 @@ pub struct CheckOptions {
     limit: Duration,
     old_transaction: Duration,
     stuck_after: Duration,
+    recount: bool,
 }
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self { limit: seconds(5), old_transaction: minutes(10), stuck_after: hours(1) }
+        Self { limit: seconds(5), old_transaction: minutes(10), stuck_after: hours(1), recount: false }
     }
 }
 
@@ -72,6 +73,14 @@ impl CheckOptions {
     #[must_use]
     pub fn stuck_after(mut self, time: Duration) -> Self {
         self.stuck_after = time;
+        self
+    }
+
+    /// Whether to count all tasks and all history, and hold the counters against it. Default `false`, for that takes as long as
+    /// it takes to read them: raise the [`limit`](Self::limit) with it.
+    #[must_use]
+    pub fn recount(mut self, recount: bool) -> Self {
+        self.recount = recount;
         self
     }
 }

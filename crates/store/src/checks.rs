@@ -10,14 +10,15 @@ use crate::error::StoreError;
 use crate::migrate;
 use crate::row::Reader;
 use crate::statement::{
-    CHECK_HOLDERS, CHECK_JOBS, CHECK_MIGRATIONS, CHECK_PARTITIONS, CHECK_PRIVILEGES, CHECK_QUEUES,
-    CHECK_SCHEMA, CHECK_SERVER, CHECK_VACUUM, Statement,
+    CHECK_COUNTS, CHECK_HOLDERS, CHECK_JOBS, CHECK_MIGRATIONS, CHECK_PARTITIONS, CHECK_PRIVILEGES,
+    CHECK_QUEUES, CHECK_SCHEMA, CHECK_SERVER, CHECK_VACUUM, Statement,
 };
 use crate::store::Store;
 
 pub use drift::Drift;
 pub use facts::{
-    DayHorizon, Holder, JobState, Lack, MigrationState, OddMigration, QueueState, ServerFacts, TableState,
+    DayHorizon, Holder, JobState, Lack, MigrationState, Miscount, OddMigration, QueueState, ServerFacts,
+    TableState,
 };
 
 /// How many due tasks of a queue and priority are looked at.
@@ -139,6 +140,18 @@ impl Store {
     pub async fn check_queues(&self) -> Result<Vec<QueueState>, StoreError> {
         let rows = self.look_up(&CHECK_QUEUES, &[&SCAN]).await?;
         rows.iter().map(Reader::of).map(|row| queue_state(&row)).collect()
+    }
+
+    /// Where the counters are not what the tables hold. Reads every task and all history.
+    ///
+    /// # Errors
+    /// Those of any statement.
+    pub async fn check_counts(&self) -> Result<Vec<Miscount>, StoreError> {
+        let read = |row: Reader<'_>| {
+            let (queue, counted, held) = (row.get("name")?, row.get("counted")?, row.get("held")?);
+            Ok(Miscount { queue, status: row.status()?, counted, held })
+        };
+        self.check(&CHECK_COUNTS, read).await
     }
 
     pub(crate) async fn check<T>(

@@ -34,8 +34,8 @@ mod waiter;
 mod watcher;
 
 pub use checks::{
-    DayHorizon, Drift, Holder, JobState, Lack, MigrationState, OddMigration, QueueState, ServerFacts,
-    TableState,
+    DayHorizon, Drift, Holder, JobState, Lack, MigrationState, Miscount, OddMigration, QueueState,
+    ServerFacts, TableState,
 };
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
 pub use enqueue::{Enqueued, NewTask, Sending};

@@ -119,6 +119,7 @@ statements! {
     CHECK_PARTITIONS = "check_partitions" ();
     CHECK_JOBS = "check_jobs" ();
     CHECK_QUEUES = "check_queues" (INT4);
+    CHECK_COUNTS = "check_counts" ();
 }
 
 /// The binary COPY of many tasks.

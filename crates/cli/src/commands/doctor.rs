@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// For how long a task may be due, or its lease have lapsed.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = args::duration)]
     stuck_after: Duration,
+    /// Count all tasks and all history too, and hold the counters against it. Takes as long as to read them: see --timeout.
+    #[arg(long)]
+    recount: bool,
     /// Print JSON: `verdict`, and `checks`, each with `name`, `verdict`, `seen`, and `details` and `advice` where there are any.
     #[arg(long)]
     json: bool,
@@ -62,7 +65,8 @@ async fn of_database(args: &Args) -> anyhow::Result<ExitCode> {
     let limits = CheckOptions::new()
         .limit(args.timeout)
         .old_transaction(args.old_transaction)
-        .stuck_after(args.stuck_after);
+        .stuck_after(args.stuck_after)
+        .recount(args.recount);
     let checkup = manager.check(&limits).await;
     print(args, &checkup);
     manager.close().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgmill_store::QueueState;
+use pgmill_store::{Miscount, QueueState};
 
 use super::report::{Check, span};
 
@@ -63,6 +63,20 @@ fn failing(queues: &[QueueState]) -> Check {
         `pgmill retry-task ID` runs a task once more.";
     Check::warn(name, format!("{} queues in which more tasks fail than are done", failing.len()), advice)
         .details(failing)
+}
+
+pub(super) fn counts(miscounts: &[Miscount]) -> Check {
+    let name = "counts";
+    if miscounts.is_empty() {
+        return Check::ok(name, "the counters equal the tables");
+    }
+    let words = |it: &Miscount| {
+        format!("{}: {} {} by the counters, {} in the tables", it.queue, it.counted, it.status, it.held)
+    };
+    let advice = "Lists and work are right all the same; what is shown as counts is not. Somebody changed rows by hand, or it is a defect of \
+        pgmill: report it, with what happened before.";
+    Check::warn(name, format!("{} counters are not what the tables hold", miscounts.len()), advice)
+        .details(miscounts.iter().map(words))
 }
 
 /// A queue may be young, or for what is rare: it is told, and is no fault.

@@ -81,6 +81,10 @@ impl<'a> Run<'a> {
             Ok(found) => checks.extend(queues::all(&found, self.options.stuck_after)),
             Err(why) => checks.extend(["stuck", "failing", "unused"].map(|name| unseen(name, &why))),
         }
+        if self.options.recount {
+            let looked = self.look(self.store().check_counts()).await;
+            checks.push(judged("counts", looked, |miscounts| queues::counts(&miscounts)));
+        }
         Checkup::of(checks)
     }
 
@@ -160,7 +164,7 @@ impl<'a> Run<'a> {
                 (judged(name, looked, |odd| schema::migrations(&odd)), is_current)
             }
             Ok(Ok(missing)) => (schema::missing(&missing), false),
-            Ok(Err(refused)) => (schema::too_new(refused), false),
+            Ok(Err(refused)) => (schema::refused(refused), false),
             Err(why) => (unseen(name, &why), false),
         }
     }

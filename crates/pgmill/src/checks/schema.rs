@@ -44,8 +44,9 @@ pub(super) fn missing(missing: &[&str]) -> Check {
     Check::fail("migrations", seen, MIGRATE).details(missing.iter().map(|name| (*name).to_owned()))
 }
 
-pub(super) fn too_new(refused: String) -> Check {
-    Check::fail("migrations", refused, "Update this program.")
+/// Of a database that this program cannot work with, and says why.
+pub(super) fn refused(why: String) -> Check {
+    Check::fail("migrations", why, "Do as it says: no process of this version can work with the database.")
 }
 
 /// Of a database that lacks none.

@@ -1,7 +1,7 @@
 //! `/health`: for whatever watches over the process.
 //!
 //! Load balancers ask every second, each of them. So there is one look at the database at a time, however many ask. Whether it answers
-//! and is migrated is looked at once a second, which is one statement. What [`Manager::check_ready`] looks at besides, five statements, is
+//! and is migrated is looked at once a second, by two small statements. What [`Manager::check_ready`] looks at besides, five statements, is
 //! looked at every ten seconds while it is well, and every second while it keeps the process from its work; nobody waits
 //! longer than a second for that. What costs more, and what strangers may not know, is for `pgmill doctor`.
 
@@ -49,8 +49,8 @@ struct Known {
     look: Option<JoinHandle<Looked>>,
     /// What the other checks came to last, and when.
     checkup: Option<(Instant, Checkup)>,
-    /// Those that are under way.
-    checking: Option<JoinHandle<Checkup>>,
+    /// Those that are under way, and when they ended.
+    checking: Option<JoinHandle<(Instant, Checkup)>>,
 }
 
 /// The migrations that the database lacks.
@@ -164,15 +164,21 @@ impl Known {
     async fn check_up(&mut self, manager: &Manager) -> Option<&Checkup> {
         let good_for = |checkup: &Checkup| if checkup.verdict == Verdict::Fail { FRESH } else { CALM };
         let is_good = |(made, checkup): &(Instant, Checkup)| made.elapsed() < good_for(checkup);
-        if !self.checkup.as_ref().is_some_and(is_good) {
+        // Twice, for those that are under way may have ended long ago, with nobody there to ask.
+        for _ in 0..2 {
+            if self.checkup.as_ref().is_some_and(is_good) {
+                break;
+            }
             let manager = manager.clone();
             let checking = self.checking.get_or_insert_with(|| {
-                tokio::spawn(async move { manager.check_ready(&CheckOptions::new()).await })
+                tokio::spawn(async move {
+                    let checkup = manager.check_ready(&CheckOptions::new()).await;
+                    (Instant::now(), checkup)
+                })
             });
-            if let Ok(ended) = timeout(SHORT_PATIENCE, checking).await {
-                self.checking = None;
-                self.checkup = ended.ok().map(|checkup| (Instant::now(), checkup));
-            }
+            let Ok(ended) = timeout(SHORT_PATIENCE, checking).await else { break };
+            self.checking = None;
+            self.checkup = ended.ok();
         }
         self.checkup.as_ref().map(|(_, checkup)| checkup)
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pgmill_schema::Status;
 
 /// What a server is, and how it is set up for this role and database.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,6 +138,20 @@ pub struct JobState {
     pub every: Duration,
     /// For how long it has been due.
     pub overdue: Duration,
+}
+
+/// A counter that is not what the tables hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Miscount {
+    /// The namespace and the name of the queue.
+    pub queue: String,
+    /// Of the tasks in this state, as it is stored.
+    pub status: Status,
+    /// How many there are by the counters.
+    pub counted: i64,
+    /// How many there are.
+    pub held: i64,
 }
 
 /// A queue, as an operator sees it.
