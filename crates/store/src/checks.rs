@@ -40,7 +40,7 @@ impl Store {
     /// Those of any statement.
     pub async fn check_privileges(&self) -> Result<Vec<Lack>, StoreError> {
         let read =
-            |row: Reader<'_>| Ok(Lack { privilege: row.get("lacks")?, essential: row.get("essential")? });
+            |row: &Reader<'_>| Ok(Lack { privilege: row.get("lacks")?, essential: row.get("essential")? });
         self.check(&CHECK_PRIVILEGES, read).await
     }
 
@@ -77,13 +77,13 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn check_vacuum(&self) -> Result<Vec<TableState>, StoreError> {
-        let read = |row: Reader<'_>| {
+        let read = |row: &Reader<'_>| {
             Ok(TableState {
                 name: row.get("name")?,
                 live: row.count("live")?,
                 dead: row.count("dead")?,
                 trigger: row.count("trigger")?,
-                vacuumed: since(&row, "since")?,
+                vacuumed: since(row, "since")?,
                 enabled: row.get("enabled")?,
             })
         };
@@ -95,14 +95,14 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn check_holders(&self) -> Result<Vec<Holder>, StoreError> {
-        let read = |row: Reader<'_>| {
+        let read = |row: &Reader<'_>| {
             Ok(Holder {
                 kind: row.get("kind")?,
                 pid: row.get("pid")?,
                 who: row.get("who")?,
                 query: row.get("query")?,
                 xids: row.count("xids")?,
-                held: since(&row, "held")?,
+                held: since(row, "held")?,
             })
         };
         self.check(&CHECK_HOLDERS, read).await
@@ -113,7 +113,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn check_partitions(&self) -> Result<Vec<DayHorizon>, StoreError> {
-        let read = |row: Reader<'_>| Ok(DayHorizon { table: row.get("name")?, days: row.unsigned("days")? });
+        let read = |row: &Reader<'_>| Ok(DayHorizon { table: row.get("name")?, days: row.unsigned("days")? });
         self.check(&CHECK_PARTITIONS, read).await
     }
 
@@ -122,7 +122,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn check_jobs(&self) -> Result<Vec<JobState>, StoreError> {
-        let read = |row: Reader<'_>| {
+        let read = |row: &Reader<'_>| {
             let every = Duration::from_micros(row.count("every")?);
             Ok(JobState {
                 name: row.get("name")?,
@@ -147,7 +147,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn check_counts(&self) -> Result<Vec<Miscount>, StoreError> {
-        let read = |row: Reader<'_>| {
+        let read = |row: &Reader<'_>| {
             let (queue, counted, held) = (row.get("name")?, row.get("counted")?, row.get("held")?);
             Ok(Miscount { queue, status: row.status()?, counted, held })
         };
@@ -157,13 +157,13 @@ impl Store {
     pub(crate) async fn check<T>(
         &self,
         statement: &Statement,
-        read: impl Fn(Reader<'_>) -> Result<T, StoreError>,
+        read: impl Fn(&Reader<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        self.look_up(statement, &[]).await?.iter().map(Reader::of).map(read).collect()
+        self.look_up(statement, &[]).await?.iter().map(|row| read(&Reader::of(row))).collect()
     }
 }
 
-fn server_facts(row: Reader<'_>) -> Result<ServerFacts, StoreError> {
+fn server_facts(row: &Reader<'_>) -> Result<ServerFacts, StoreError> {
     let is_on = |column| Ok::<_, StoreError>(row.get::<Option<&str>>(column)? == Some("on"));
     let word = |column| Ok::<_, StoreError>(row.get::<Option<String>>(column)?.unwrap_or_default());
     let millis = |column| {

@@ -26,7 +26,7 @@ pub(super) fn from_expected(found: &BTreeMap<String, String>) -> Vec<Drift> {
 }
 
 /// An object by its kind and name, and what it is.
-pub(super) fn object(row: Reader<'_>) -> Result<(String, String), StoreError> {
+pub(super) fn object(row: &Reader<'_>) -> Result<(String, String), StoreError> {
     let (kind, name): (&str, &str) = (row.get("kind")?, row.get("name")?);
     Ok((format!("{kind} {name}"), row.get("definition")?))
 }
