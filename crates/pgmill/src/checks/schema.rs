@@ -26,9 +26,9 @@ pub(super) fn privileges(lacks: &[Lack]) -> Check {
         return Check::fail(name, seen, advice).details(details);
     }
     if !lacks.is_empty() {
-        let seen = format!("the role lacks {} that maintenance needs", lacks.len());
-        let advice = "Tasks can be worked on, but days of history neither be made nor dropped: let another process maintain, whose role owns \
-            the tables, or make this role their owner.";
+        let seen = format!("the role lacks {} that maintenance and management need", lacks.len());
+        let advice = "Tasks can be worked on, but what the details name cannot be done, such as days of history made and dropped: let another process \
+            maintain, whose role owns the tables, or make this role their owner.";
         return Check::warn(name, seen, advice).details(details);
     }
     Check::ok(name, "the role may do all that pgmill does")

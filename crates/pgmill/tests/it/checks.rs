@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use pgmill::{Check, CheckOptions, Checkup, ConnectOptions, Manager, Verdict, seconds};
+use pgmill::{Check, CheckOptions, Checkup, ConnectOptions, Manager, Outcome, Verdict, seconds};
 use pgmill_testkit::{ChaosProxy, Direction, StopMode, TestDatabase, TestServer, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::fixture::{Fixture, SOON};
+use crate::fixture::{Fixture, SOON, done, retry, task};
 
 /// All checks by a manager that has just come to this database.
 async fn checkup(url: &str) -> Checkup {
@@ -142,13 +142,52 @@ async fn connections_that_run_out_are_told() {
     .await;
 }
 
-#[tokio::test]
-async fn privileges_that_tasks_need_are_a_failure_and_those_of_maintenance_a_warning() {
-    let fixture = Fixture::with_queue().await;
+/// A role that may do nothing but connect, and the URL of the database for it.
+async fn new_role(fixture: &Fixture) -> (String, String) {
     let role = format!("{}_role", fixture.database.name());
     fixture.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'")).await;
     let (_, place) = fixture.database.url().split_once('@').unwrap();
     let url = format!("postgres://{role}:secret@{place}");
+    (role, url)
+}
+
+#[tokio::test]
+async fn with_the_essential_privileges_and_no_others_tasks_are_created_and_worked_on() {
+    let fixture = Fixture::with_queue().await;
+    let (role, url) = new_role(&fixture).await;
+    let manager = Manager::connect(&url).namespace("app").migrate(false).await.unwrap();
+    let lacks = manager.store().check_privileges().await.unwrap();
+    for lack in lacks.iter().filter(|lack| lack.essential) {
+        fixture.sql(&format!("GRANT {} TO {role}", lack.privilege.replace("the ", ""))).await;
+    }
+    for (key, outcome) in [("a", done()), ("b", retry()), ("c", Outcome::GiveBack)] {
+        manager.create_task("q", task(key).key(key)).await.unwrap();
+        let mut found = None;
+        wait_until("a task", SOON, async || {
+            found = manager.next_task("worker", &["q"]).await.unwrap();
+            found.is_some()
+        })
+        .await;
+        manager.release_task(&found.unwrap(), outcome).await.unwrap();
+    }
+    let mut arrivals = manager.arrivals(&["q"]).unwrap();
+    wait_until("it to say that it waits", SOON, async || {
+        let _ = tokio::time::timeout(seconds(1), arrivals.wait()).await;
+        let waiting = fixture.client.query_one("SELECT count(*) FROM pgmill.waiter", &[]).await.unwrap();
+        waiting.get::<_, i64>(0) > 0
+    })
+    .await;
+    assert_told(&checkup(&url).await.check("privileges").unwrap().clone(), Verdict::Warn, "ownership");
+    drop(arrivals);
+    manager.close().await;
+    manager.pool().close();
+    fixture.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn privileges_that_tasks_need_are_a_failure_and_those_of_maintenance_a_warning() {
+    let fixture = Fixture::with_queue().await;
+    let (role, url) = new_role(&fixture).await;
     let told = async |name: &str| checkup(&url).await.check(name).unwrap().clone();
     assert_told(&told("privileges").await, Verdict::Fail, "USAGE on the schema pgmill");
     assert_told(&told("maintenance").await, Verdict::Skipped, "see privileges");
@@ -161,7 +200,10 @@ async fn privileges_that_tasks_need_are_a_failure_and_those_of_maintenance_a_war
         ))
         .await;
     assert_told(&told("privileges").await, Verdict::Fail, "DELETE on pgmill.task");
-    fixture.sql(&format!("GRANT DELETE ON pgmill.task TO {role}")).await;
+    fixture
+        .sql(&format!("GRANT DELETE ON pgmill.task TO {role}; REVOKE DELETE ON pgmill.queue FROM {role}"))
+        .await;
+    assert_told(&told("privileges").await, Verdict::Warn, "DELETE on pgmill.queue");
     assert_told(&told("privileges").await, Verdict::Warn, "ownership of pgmill.task_finished");
     assert!(told("xmin").await.seen.contains("pg_read_all_stats"));
     fixture.sql(&format!("ALTER ROLE {role} SUPERUSER")).await;

@@ -56,7 +56,7 @@ pub struct ServerFacts {
 pub struct Lack {
     /// The privilege, and on what.
     pub privilege: String,
-    /// Whether tasks need it; otherwise maintenance does.
+    /// Whether tasks need it; otherwise maintenance and management do.
     pub essential: bool,
 }
 
