@@ -78,6 +78,70 @@ BEGIN
 END
 $$;
 
+-- Name: check_queues_v1(integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.check_queues_v1(p_scan integer) RETURNS TABLE(ns text, queue text, live bigint, done bigint, failed bigint, seen boolean, paused bigint, waited bigint, lapsed bigint, lapses bigint, held boolean, asked boolean, ticked boolean, keeps boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH counted AS MATERIALIZED (
+        SELECT c.queue_id,
+            coalesce(sum(c.n) FILTER (WHERE c.status < 3), 0)::bigint AS live,
+            coalesce(sum(c.n) FILTER (WHERE c.status = 3 AND c.day >= current_date - 1), 0)::bigint AS done,
+            coalesce(sum(c.n) FILTER (WHERE c.status = 4 AND c.day >= current_date - 1), 0)::bigint AS failed,
+            sum(c.n) > 0 AS seen
+        FROM (
+            SELECT t.queue_id, t.status, t.day, t.n FROM pgmill.task_count t
+            UNION ALL
+            SELECT d.queue_id, d.status, d.day, d.n FROM pgmill.task_count_delta d
+        ) c
+        GROUP BY c.queue_id
+    ), looked AS MATERIALIZED (
+        SELECT q.id,
+            min(s.run_at) FILTER (WHERE s.waits) AS waits_since,
+            min(s.lease_until) FILTER (WHERE s.lease_until < now()) AS lapsed_at,
+            count(*) FILTER (WHERE s.lease_until < now()) AS lapses,
+            bool_or(s.lease_until >= now()) AS held
+        FROM pgmill.queue q
+        CROSS JOIN generate_series(0, 9) AS p(priority)
+        CROSS JOIN LATERAL (
+            SELECT t.run_at, t.lease_until,
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries
+                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+            FROM pgmill.task t
+            WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
+            ORDER BY t.run_at, t.id + 0
+            LIMIT p_scan
+        ) s
+        GROUP BY q.id
+    )
+    SELECT q.ns, q.queue, coalesce(c.live, 0), coalesce(c.done, 0), coalesce(c.failed, 0), coalesce(c.seen, false),
+        (extract(epoch FROM now() - q.paused_at) * 1000000)::bigint,
+        (extract(epoch FROM now() - l.waits_since) * 1000000)::bigint,
+        (extract(epoch FROM now() - l.lapsed_at) * 1000000)::bigint,
+        coalesce(l.lapses, 0), coalesce(l.held, false),
+        EXISTS (SELECT FROM pgmill.waiter w
+            WHERE w.ns = q.ns AND w.queue IN (q.queue, '') AND w.until > now()),
+        EXISTS (SELECT FROM pgmill.ticker t WHERE t.ns = q.ns AND t.queue = q.queue),
+        q.retention > 0
+    FROM pgmill.queue q
+    LEFT JOIN counted c ON c.queue_id = q.id
+    LEFT JOIN looked l ON l.id = q.id
+    ORDER BY q.ns, q.queue;
+END
+$$;
+
 -- Name: claim_ticks_v1(text, text[], integer, bigint, bigint, timestamp with time zone, integer[], timestamp with time zone[], timestamp with time zone[], timestamp with time zone[], boolean[]); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.claim_ticks_v1(p_ns text, p_names text[], p_limit integer, p_lease bigint, p_holder bigint, p_now timestamp with time zone, p_cron_id integer[], p_cron_seen timestamp with time zone[], p_cron_at timestamp with time zone[], p_cron_next timestamp with time zone[], p_cron_fire boolean[]) RETURNS TABLE(kind smallint, id integer, ns text, ticker text, payload text, "interval" bigint, cron text, time_zone text, policy smallint, catch_up integer, queue text, priority smallint, ts timestamp with time zone, next_at timestamp with time zone, task_id bigint, wait bigint, clock timestamp with time zone)
@@ -2586,12 +2650,17 @@ CREATE TABLE pgmill.migration (
     version integer NOT NULL,
     name text NOT NULL,
     min_binary text NOT NULL,
-    applied_at timestamp with time zone DEFAULT now() NOT NULL
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    checksum text
 );
 
 -- Name: COLUMN migration.min_binary; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.migration.min_binary IS 'The oldest version of pgmill that can work with the database after this migration.';
+
+-- Name: COLUMN migration.checksum; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.migration.checksum IS 'SHA-256 of the text that was applied; null: applied before this was recorded.';
 
 -- Name: queue_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
 

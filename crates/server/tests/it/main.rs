@@ -4,6 +4,7 @@
 
 mod audit;
 mod bodies;
+mod bounds;
 mod concurrency;
 mod differential;
 mod docs;
