@@ -29,6 +29,7 @@ pub(crate) struct Script {
     pub(crate) folder: PathBuf,
     pub(crate) server: String,
     pub(crate) rate: u64,
+    pub(crate) steady: bool,
 }
 
 /// One of the processes, which may end and be started again, under another name each time.
@@ -135,13 +136,14 @@ impl Cast {
         let role = role.to_possible_value().context("a role has a name")?.get_name().to_owned();
         let name = format!("{role}-{number}.{}", actor.starts);
         actor.starts += 1;
-        let Script { folder, server, rate } = &*self.script;
+        let Script { folder, server, rate, steady } = &*self.script;
         let log = folder.join(format!("{role}-{number}.log"));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         let child = Command::new(std::env::current_exe()?)
             .args(["role", &role, &name])
             .arg(folder)
             .args(["--rate", &rate.to_string()])
+            .args(steady.then_some("--steady"))
             .env("CHAOS_URL", &actor.url)
             .env("CHAOS_SERVER", server)
             .envs(actor.environment.iter().map(|(name, value)| (*name, value.as_str())))

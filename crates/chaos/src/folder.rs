@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::TempDir;
 
+use crate::cast::Script;
 use crate::linux::Disk;
+use crate::scene::free_address;
 
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -37,6 +39,11 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the processes of the run are told.
+    pub(crate) fn script(&self, rate: u64, steady: bool) -> Script {
+        Script { folder: self.path.clone(), server: free_address(), rate, steady }
     }
 
     /// A disk of its own for PostgreSQL; `None`, and a word about it, where that cannot be.

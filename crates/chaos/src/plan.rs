@@ -42,7 +42,7 @@ pub(crate) enum Kind {
     Swallow,
     /// connections are cut, and no new ones accepted
     Refuse,
-    /// sessions are ended by pg_terminate_backend
+    /// sessions are ended by `pg_terminate_backend`
     Terminate,
     /// other sessions take every connection that PostgreSQL has
     Exhaust,
@@ -74,7 +74,7 @@ pub(crate) enum Lane {
 pub(crate) const LANES: [Lane; 4] = [Lane::Processes, Lane::Network, Lane::Sessions, Lane::Server];
 
 /// Of 100 faults, how many go to each lane: as many as it gets done in the same time.
-const SHARES: [u64; 4] = [30, 38, 26, 6];
+const SHARES: [u64; 4] = [38, 38, 18, 6];
 
 impl Kind {
     pub(crate) fn all() -> Vec<Self> {
@@ -137,7 +137,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
+        f.pad(&self.name())
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn tallies(tallies: &Tallies, took: Duration) {
         match tally.impossible {
             Some(why) => println!("  {kind:<20} left out: {why}"),
             None if tally.missed > 0 => {
-                println!("  {kind:<20} {:>4}   missed besides: {}", tally.injected, tally.missed)
+                println!("  {kind:<20} {:>4}   missed besides: {}", tally.injected, tally.missed);
             }
             None => println!("  {kind:<20} {:>4}", tally.injected),
         }

@@ -28,7 +28,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// lapse for 30 s.
 pub(crate) const DRAIN: Duration = Duration::from_secs(120);
 /// How often a fault is tried that missed what it was to hit.
-const TRIES: usize = 5;
+const TRIES: usize = 20;
 
 /// What came of the faults of a kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
 
 async fn play(args: &RunArgs, seed: u64, folder: &Folder, disk: Option<Disk>) -> anyhow::Result<bool> {
     let history = Writer::open(folder.path(), "driver")?;
-    let scene = Arc::new(Scene::open(folder.path(), disk, args.load.rate, history.clone()).await?);
+    let scene = Arc::new(Scene::open(folder.script(args.load.rate, false), disk, history.clone()).await?);
     let (cast, over) = (scene.cast.clone(), CancellationToken::new());
     let told = over.clone();
     let supervising = tokio::spawn(async move { cast.supervise(told).await });
@@ -152,8 +152,8 @@ pub(crate) async fn one(
                 tally.injected = 1;
                 return Ok(tally);
             }
-            Injected::Missed => {
-                note(true, "missed".to_owned());
+            Injected::Missed(why) => {
+                note(true, format!("missed: {why}"));
                 tally.missed += 1;
             }
             Injected::Impossible(why) => {

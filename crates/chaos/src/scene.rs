@@ -1,7 +1,6 @@
 //! Where a run takes place: a PostgreSQL of its own, proxies before it, and the processes that use it.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use crate::roles::{LEASE, NAMESPACE, Role, SHARED};
 const LEDGER: &str = include_str!("../sql/ledger.sql");
 const COUNT_LEFT: &str = include_str!("../sql/count_left.sql");
 /// How many connections PostgreSQL takes: few, so that they are soon taken.
-const CONNECTIONS: &str = "80";
+const CONNECTIONS: &str = "64";
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How many processes of each role there are, and which proxy they go through.
@@ -53,12 +52,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) async fn open(
-        folder: &Path,
-        disk: Option<Disk>,
-        rate: u64,
-        history: Writer,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn open(script: Script, disk: Option<Disk>, history: Writer) -> anyhow::Result<Self> {
         let builder = Embedded::builder()
             .setting("max_connections", CONNECTIONS)
             .setting("shared_buffers", "128MB")
@@ -73,10 +67,9 @@ impl Scene {
         prepare(&url).await.context("the database cannot be prepared")?;
         let [workers, producers, server] = [(); 3].map(|()| ChaosProxy::start(&url));
         let proxies = [workers.await, producers.await, server.await];
-        let script = Script { folder: folder.to_owned(), server: free_address(), rate };
         let scene = Self {
+            clock: HostClock::find(&script.folder),
             cast: Cast::new(script, history),
-            clock: HostClock::find(folder),
             postgres: Arc::new(postgres),
             disk,
             proxies,
@@ -152,7 +145,7 @@ async fn connect(url: &str) -> anyhow::Result<Client> {
 
 /// An address to listen at, below the ports that systems give to outgoing connections: it must be free each time that the
 /// server is started again.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let mut dice = Dice::new(crate::clock::now());
     let free = |port: &u64| TcpListener::bind(format!("127.0.0.1:{port}")).is_ok();
     let port = (0..100).map(|_| dice.between(20_000, 32_000)).find(free);

@@ -28,7 +28,7 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
                 }
                 [_] => {}
                 several => {
-                    wrong.push(format!("task {id} ({}) is there {} times", wanted.mark, several.len()))
+                    wrong.push(format!("task {id} ({}) is there {} times", wanted.mark, several.len()));
                 }
             }
         }

@@ -14,8 +14,8 @@ use crate::scene::Scene;
 pub(crate) enum Injected {
     /// It happened; to whom.
     Yes(String),
-    /// What it was to hit was not there: to be tried again.
-    Missed,
+    /// What it was to hit was not there: to be tried again. Why.
+    Missed(String),
     /// It cannot be injected here; why.
     Impossible(&'static str),
 }

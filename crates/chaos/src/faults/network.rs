@@ -12,6 +12,9 @@ use crate::scene::{Scene, Side};
 
 /// How long a cut waits for the request that it is for.
 const PATIENCE: Duration = Duration::from_secs(5);
+const ENQUEUE: &str = "pgmill.enqueue_v1";
+/// What large bulks are sent by: by the library alone, and seldom.
+const COPY: &str = "COPY pgmill.task";
 const POINTS: [CutPoint; 4] =
     [CutPoint::BeforeRequest, CutPoint::AfterRequest, CutPoint::BeforeAnswer, CutPoint::MidAnswer];
 const DIRECTIONS: [Direction; 3] = [Direction::ToServer, Direction::ToClient, Direction::Both];
@@ -20,9 +23,8 @@ pub(super) async fn inject(scene: &Scene, fault: &Fault, dice: &mut Dice) -> any
     let (working, creating) = ([Side::Workers, Side::Workers, Side::Server], [Side::Producers, Side::Server]);
     match fault.kind {
         Kind::CutEnqueue => {
-            let needle = dice.one_of(&["pgmill.enqueue_v1", "pgmill.enqueue_v1", "COPY pgmill.task"]);
-            // Only the library sends COPY, and seldom.
-            let side = if needle.starts_with("COPY") { Side::Producers } else { dice.one_of(&creating) };
+            let needle = dice.one_of(&[ENQUEUE, ENQUEUE, ENQUEUE, COPY]);
+            let side = if needle == COPY { Side::Producers } else { dice.one_of(&creating) };
             return Ok(cut_at(scene, needle, side, dice).await);
         }
         Kind::CutRetain => return Ok(cut_at(scene, "pgmill.retain_", dice.one_of(&working), dice).await),
@@ -68,10 +70,12 @@ pub(super) async fn inject(scene: &Scene, fault: &Fault, dice: &mut Dice) -> any
 
 async fn cut_at(scene: &Scene, needle: &str, side: Side, dice: &mut Dice) -> Injected {
     let (point, nth) = (dice.one_of(&POINTS), dice.between(1, 4));
-    let fired = scene.proxy(side).arm_nth(point, needle, usize::try_from(nth).unwrap_or(1));
-    // In a task, since it panics if its connection ends before: then it was not this that cut it.
-    match timeout(PATIENCE, tokio::spawn(fired)).await {
-        Ok(Ok(())) => Injected::Yes(format!("{side:?}, {point:?} of {needle}")),
-        Ok(Err(_)) | Err(_) => Injected::Missed,
+    let nth = if needle == COPY { 1 } else { usize::try_from(nth).unwrap_or(1) };
+    let patience = if needle == COPY { PATIENCE * 3 } else { PATIENCE };
+    let cut = scene.proxy(side).try_arm(point, needle, nth);
+    let hit = format!("{side:?}, {point:?} of {needle}");
+    match timeout(patience, cut).await {
+        Ok(true) => Injected::Yes(hit),
+        Ok(false) | Err(_) => Injected::Missed(hit),
     }
 }

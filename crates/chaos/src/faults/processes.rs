@@ -27,10 +27,10 @@ pub(super) async fn inject(scene: &Scene, fault: &Fault, dice: &mut Dice) -> any
     let hit = format!("{:?} {}", member.0, member.1);
     if !matches!(fault.kind, Kind::StopWorker | Kind::StopServer) {
         let was_there = scene.cast.signal(member, Signal::SIGKILL);
-        return Ok(if was_there { Injected::Yes(hit) } else { Injected::Missed });
+        return Ok(if was_there { Injected::Yes(hit) } else { Injected::Missed(hit) });
     }
     if !scene.cast.signal(member, Signal::SIGSTOP) {
-        return Ok(Injected::Missed);
+        return Ok(Injected::Missed(hit));
     }
     sleep(fault.length).await;
     scene.cast.signal(member, Signal::SIGCONT);

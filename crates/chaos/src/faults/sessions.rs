@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(super) async fn inject(scene: &Scene, fault: &Fault, dice: &mut Dice) -> anyhow::Result<Injected> {
     Ok(match within(scene, fault, dice).await {
         Ok(hit) => Injected::Yes(hit),
-        Err(_) => Injected::Missed,
+        Err(error) => Injected::Missed(format!("{error:#}")),
     })
 }
 

@@ -42,6 +42,9 @@ pub(crate) struct RoleArgs {
     /// How many tasks it creates in a second, about.
     #[arg(long, default_value_t = 40)]
     pub(crate) rate: u64,
+    /// Whether tasks are small and come one after the other, so that a rate can be told.
+    #[arg(long)]
+    pub(crate) steady: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
@@ -109,11 +112,15 @@ async fn perform(history: &Writer, task: &pgmill::Task, fence: Fence) -> Outcome
     let Some(job) = task.payload.as_ref().and_then(|payload| payload.decode::<Job>().ok()) else {
         return Outcome::GiveBack;
     };
+    let retained_at = match task.started_at {
+        Some(at) => at.as_microsecond(),
+        None => 0,
+    };
     history.note(Event::Started {
         fence,
         mark: job.mark.clone(),
         queue: task.queue.to_string(),
-        retained_at: task.started_at.map_or(0, |at| at.as_microsecond()),
+        retained_at,
     });
     let mut running = Running { history: history.clone(), fence, ran: Ran::Dropped };
     tokio::time::sleep(Duration::from_millis(job.ms)).await;
@@ -158,4 +165,21 @@ async fn manager(args: &RoleArgs) -> Result<Manager, OpenError> {
 
 fn client(args: &RoleArgs) -> Result<Client, pgmill_client::Error> {
     Client::builder(format!("http://{}/api", args.server)).timeout(seconds(4)).retries(1).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(fails: i32, end: Ran) -> [Ran; 3] {
+        let job = Job { mark: "a".to_owned(), ms: 0, fails, end };
+        [1, 2, 3].map(|attempt| job.says(attempt).0)
+    }
+
+    #[test]
+    fn a_task_fails_as_often_as_it_asks_for_and_is_put_off_once() {
+        assert_eq!(says(2, Ran::Done), [Ran::Retry, Ran::Retry, Ran::Done]);
+        assert_eq!(says(0, Ran::Snoozed), [Ran::Snoozed, Ran::Done, Ran::Done]);
+        assert_eq!(says(1, Ran::Failed), [Ran::Retry, Ran::Failed, Ran::Failed]);
+    }
 }

@@ -38,7 +38,7 @@ async fn supply(
     history: Writer,
     over: CancellationToken,
 ) -> anyhow::Result<()> {
-    let supply = Supply::new(&args.name, history, over);
+    let supply = Supply::new(args, history, over);
     let running: Vec<_> = loops
         .iter()
         .enumerate()
@@ -53,6 +53,11 @@ async fn supply(
     Ok(())
 }
 
+/// The error, and what it came from.
+fn causes(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
 impl Maker for Manager {
     async fn create(&self, queue: &str, mut metas: Vec<TaskMeta>) -> Answer {
         let created = match (metas.len(), metas.pop()) {
@@ -61,8 +66,8 @@ impl Maker for Manager {
         };
         match created {
             Ok(tasks) => Answer::Created(tasks.iter().map(|task| task.id).collect()),
-            Err(error @ EnqueueError::Unknown { .. }) => Answer::Unknown(error.to_string()),
-            Err(error) => Answer::Refused(error.to_string()),
+            Err(error @ EnqueueError::Unknown { .. }) => Answer::Unknown(causes(error)),
+            Err(error) => Answer::Refused(causes(error)),
         }
     }
 }
@@ -75,8 +80,8 @@ impl Maker for Client {
         };
         match created {
             Ok(tasks) => Answer::Created(tasks.iter().map(|task| task.id).collect()),
-            Err(error) if error.is_outcome_unknown() => Answer::Unknown(error.to_string()),
-            Err(error) => Answer::Refused(error.to_string()),
+            Err(error) if error.is_outcome_unknown() => Answer::Unknown(causes(error)),
+            Err(error) => Answer::Refused(causes(error)),
         }
     }
 }

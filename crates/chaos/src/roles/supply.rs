@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgmill::TaskMeta;
 use tokio_util::sync::CancellationToken;
 
-use super::Job;
+use super::{Job, RoleArgs};
 use crate::check::ORDERED;
 use crate::dice::Dice;
 use crate::history::{Answer, Event, Ran, Wanted, Writer};
@@ -16,7 +16,7 @@ use crate::history::{Answer, Event, Ran, Wanted, Writer};
 const TRIES: usize = 30;
 const PAUSE: Duration = Duration::from_millis(100);
 /// One bulk in so many is large enough to travel by COPY.
-const LARGE_ONE_IN: u64 = 40;
+const LARGE_ONE_IN: u64 = 15;
 const LARGE: u64 = 1_000;
 
 /// Somebody who creates tasks, by one way or another.
@@ -58,12 +58,13 @@ pub(super) struct Supply {
     pub(super) name: String,
     pub(super) history: Writer,
     pub(super) over: CancellationToken,
+    steady: bool,
     calls: Arc<AtomicU64>,
 }
 
 impl Supply {
-    pub(super) fn new(name: &str, history: Writer, over: CancellationToken) -> Self {
-        Self { name: name.to_owned(), history, over, calls: Arc::default() }
+    pub(super) fn new(args: &RoleArgs, history: Writer, over: CancellationToken) -> Self {
+        Self { name: args.name.clone(), history, over, steady: args.steady, calls: Arc::default() }
     }
 
     /// Creates one after the other, about so many tasks in a second.
@@ -75,14 +76,34 @@ impl Supply {
             if self.over.run_until_cancelled(tokio::time::sleep_until(next)).await.is_none() {
                 return;
             }
-            let count = goods.count(&mut dice);
-            let jobs = (0..count).map(|at| job(format!("{part}-{n}-{at}"), &mut dice)).collect::<Vec<_>>();
+            let count = if self.steady { 1 } else { goods.count(&mut dice) };
+            let job = |at| self.job(format!("{part}-{n}-{at}"), &mut dice);
+            let jobs = (0..count).map(job).collect::<Vec<_>>();
             let priority = if dice.percent(30) { 4 } else { 5 };
             self.create(&maker, goods, priority, &jobs).await;
             // Large ones are beside the rate. What was missed in an outage is not made up for.
             let pause = Duration::from_millis(1_000 * count.min(20) / rate.max(1));
             next = (next + pause).max(tokio::time::Instant::now());
         }
+    }
+
+    fn job(&self, mark: String, dice: &mut Dice) -> Job {
+        if self.steady {
+            return Job { mark, ms: 5, fails: 0, end: Ran::Done };
+        }
+        let end = match dice.between(0, 100) {
+            0..2 => Ran::Failed,
+            2..5 => Ran::Snoozed,
+            _ => Ran::Done,
+        };
+        let fails = if dice.percent(8) { 1 } else { 0 };
+        // Some outlast a lease, which must be extended meanwhile.
+        let ms = match dice.between(0, 100) {
+            0 => dice.between(1_500, 3_000),
+            1..11 => dice.between(100, 500),
+            _ => dice.between(0, 20),
+        };
+        Job { mark, ms, fails, end }
     }
 
     async fn create(&self, maker: &impl Maker, goods: Goods, priority: u8, jobs: &[Job]) {
@@ -102,18 +123,6 @@ impl Supply {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-fn job(mark: String, dice: &mut Dice) -> Job {
-    let end = match dice.between(0, 100) {
-        0..2 => Ran::Failed,
-        2..5 => Ran::Snoozed,
-        _ => Ran::Done,
-    };
-    let fails = if dice.percent(8) { 1 } else { 0 };
-    // Some outlast a lease, which must be extended meanwhile.
-    let ms = if dice.percent(1) { dice.between(1_500, 3_000) } else { dice.between(0, 20) };
-    Job { mark, ms, fails, end }
 }
 
 fn meta(job: &Job, priority: u8, keyed: bool) -> Option<TaskMeta> {
