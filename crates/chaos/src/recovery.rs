@@ -23,10 +23,12 @@ use crate::scene::{Scene, check_programs};
 const STEP: u64 = 100_000;
 const WINDOW: u64 = 5;
 /// For how long the rate before is taken, and how much of it is as good as all.
-const CALM: Duration = Duration::from_secs(4);
+const CALM: Duration = Duration::from_secs(3);
 const SHARE: f64 = 0.95;
+/// How long a fault may miss what it is to hit.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// For how long after a fault is over its rate is looked at.
-const AFTER: Duration = Duration::from_secs(6);
+const AFTER: Duration = Duration::from_secs(5);
 
 /// One fault, by the clock of the history.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +74,7 @@ async fn sample(
             fault.pause = Duration::ZERO;
             eprintln!("round {round} of {}: {kind}", args.samples);
             let from = clock::now();
-            let tally = one(&scene, &history, &fault, Instant::now() + CALM).await?;
+            let tally = one(&scene, &history, &fault, Instant::now() + PATIENCE).await?;
             if tally.injected == 1 {
                 samples.push(Sample { kind, from, to: clock::now() });
             }
@@ -163,6 +165,6 @@ mod tests {
         assert_eq!(recovery(&ends(5_000_000..20_000_000), &SAMPLE), None);
         let (median, worst) =
             middle_and_worst(vec![None, Some(Duration::from_secs(1)), Some(Duration::ZERO)]);
-        assert_eq!((median.as_str(), worst.as_str()), ("1.0 s", "over 6 s"));
+        assert_eq!((median.as_str(), worst.as_str()), ("1.0 s", "over 5 s"));
     }
 }

@@ -77,7 +77,7 @@ impl Supply {
                 return;
             }
             let count = if self.steady { 1 } else { goods.count(&mut dice) };
-            let job = |at| self.job(format!("{part}-{n}-{at}"), &mut dice);
+            let job = |at| self.job(goods, format!("{part}-{n}-{at}"), &mut dice);
             let jobs = (0..count).map(job).collect::<Vec<_>>();
             let priority = if dice.percent(30) { 4 } else { 5 };
             self.create(&maker, goods, priority, &jobs).await;
@@ -87,7 +87,7 @@ impl Supply {
         }
     }
 
-    fn job(&self, mark: String, dice: &mut Dice) -> Job {
+    fn job(&self, goods: Goods, mark: String, dice: &mut Dice) -> Job {
         if self.steady {
             return Job { mark, ms: 5, fails: 0, end: Ran::Done };
         }
@@ -99,6 +99,8 @@ impl Supply {
         let fails = if dice.percent(8) { 1 } else { 0 };
         // Some outlast a lease, which must be extended meanwhile.
         let ms = match dice.between(0, 100) {
+            // There is but one worker for them.
+            _ if goods == Goods::Ordered => dice.between(0, 10),
             0 => dice.between(1_500, 3_000),
             1..11 => dice.between(100, 500),
             _ => dice.between(0, 20),
