@@ -14,7 +14,7 @@ use crate::scene::{Scene, Side};
 const PATIENCE: Duration = Duration::from_secs(5);
 const ENQUEUE: &str = "pgmill.enqueue_v1";
 /// What large bulks are sent by: by the library alone, and seldom.
-const COPY: &str = "COPY pgmill.task";
+const COPY: &str = "FROM STDIN (FORMAT binary)";
 const POINTS: [CutPoint; 4] =
     [CutPoint::BeforeRequest, CutPoint::AfterRequest, CutPoint::BeforeAnswer, CutPoint::MidAnswer];
 const DIRECTIONS: [Direction; 3] = [Direction::ToServer, Direction::ToClient, Direction::Both];

@@ -215,26 +215,32 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self.end(attempt, Some(&outcome), &end, ran);
     }
 
-    /// The attempt is not ours to end. If an earlier try of ours may have ended it, that is looked up, however long it takes;
-    /// `None` if the pool is over before it is known.
+    /// The attempt is not ours to end. If an earlier try of ours may have ended it, that is looked up; `None` if the pool is
+    /// over before it is known.
     async fn settle(&self, attempt: &Attempt, unknown: bool, error: &ReleaseError) -> Option<End> {
-        let mut outage = Outage::new("whether a result was recorded cannot be looked up");
-        while unknown {
-            match self.common.manager.get_task(attempt.task.id).await {
-                Ok(found) if found.attempt == attempt.task.attempt => {
-                    let Some(status) = found.status.filter(|status| *status != Status::Retained) else {
-                        break;
-                    };
-                    return Some(End::Recorded { status, task: Some(Box::new(found)) });
-                }
-                Err(error) if error.is_transient() => {
-                    self.over.run_until_cancelled(sleep(outage.failed(&error))).await?;
-                }
-                Ok(_) | Err(_) => break,
-            }
+        let found = if unknown { self.look_again(attempt).await? } else { None };
+        if let Some(found) = found
+            && found.attempt == attempt.task.attempt
+            && let Some(status) = found.status.filter(|status| *status != Status::Retained)
+        {
+            return Some(End::Recorded { status, task: Some(Box::new(found)) });
         }
         warn_dropped(attempt, &chain(error));
         Some(End::Lost)
+    }
+
+    /// The task as it is now, if there is one, however long it takes to know; the outer `None` if the pool is over before.
+    async fn look_again(&self, attempt: &Attempt) -> Option<Option<Task>> {
+        let mut outage = Outage::new("whether a result was recorded cannot be looked up");
+        loop {
+            match self.common.manager.get_task(attempt.task.id).await {
+                Ok(found) => return Some(Some(found)),
+                Err(error) if error.is_transient() => {
+                    self.over.run_until_cancelled(sleep(outage.failed(&error))).await?;
+                }
+                Err(_) => return Some(None),
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use pgmill::{Context, Manager, Outcome, QueueMeta, QueueOptions, Status, WorkerPool, seconds};
 use pgmill_testkit::{CutPoint, StopMode, TestDatabase, TestServer, wait_until};
@@ -53,16 +54,21 @@ async fn b25_a_pool_survives_an_outage_and_records_what_ended_during_it() {
 /// it was the one to end it, and the connection breaks again.
 #[tokio::test]
 async fn a_result_that_was_recorded_is_not_told_to_be_lost_because_the_look_at_it_failed() {
-    let line = Line::single().await;
+    let line = Arc::new(Line::single().await);
     let task = create(&line.manager, 1).await.remove(0);
     let (builder, ends) = Ends::of(WorkerPool::builder(&line.manager).workers(1).maintenance(false));
     let pool = builder.build().unwrap();
-    pool.register_queue(QueueMeta::new(QUEUE), async |_: Context, _: u32| Ok(())).await.unwrap();
+    let at_work = Arc::clone(&line);
+    pool.register_queue(QueueMeta::new(QUEUE), move |_: Context, _: u32| {
+        // The connection there is remains, until it is cut.
+        at_work.proxy.refuse(true);
+        async { Ok(()) }
+    })
+    .await
+    .unwrap();
     let released = line.proxy.arm(CutPoint::BeforeAnswer, "pgmill.release_");
     let running = Running::start(pool);
     released.await;
-    line.proxy.refuse(true);
-    line.proxy.cut();
     // Longer than it is asked about: it is given up as unknown, and then tried anew.
     tokio::time::sleep(seconds(2)).await;
     let looked = line.proxy.arm(CutPoint::BeforeAnswer, "pgmill.any_task_v1");
