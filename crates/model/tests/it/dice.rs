@@ -8,11 +8,6 @@ impl Dice {
         Self(seed)
     }
 
-    /// The seed of all scripts: `PGMILL_MODEL_SEED`, or the same each time.
-    pub(crate) fn base() -> u64 {
-        std::env::var("PGMILL_MODEL_SEED").map_or(1, |seed| seed.parse().expect("a number as seed"))
-    }
-
     /// A number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -193,14 +193,14 @@ impl Engine {
             ),
             Passing::AmnestyEnds => panic!("it ends by itself"),
         };
-        let client = self.database.connect().await;
+        let client = self.store.pool().get().await.unwrap();
         let sql = format!("UPDATE pgmill.task SET {change} AND id = {}", self.ids[task]);
         client.batch_execute(&sql).await.unwrap();
     }
 
     /// What the tables have.
     pub(crate) async fn observe(&self) -> Tables {
-        let client = self.database.connect().await;
+        let client = self.store.pool().get().await.unwrap();
         let mut tables = Tables::new(self.ids.len());
         let rows = client.query(LIVE, &[&self.ids]).await.unwrap();
         for row in &rows {

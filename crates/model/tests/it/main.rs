@@ -6,6 +6,7 @@ mod checked;
 mod crash;
 mod dice;
 mod engine;
+mod lanes;
 mod planted;
 mod replay;
 mod systems;

@@ -2,15 +2,14 @@
 
 use pgmill_model::{Answer, Claim, Ending, Guards, Holder, Passing, Pause, Queue, Rules, Statement, Tables};
 use pgmill_testkit::TestDatabase;
-use tokio::task::JoinSet;
 
 use crate::dice::Dice;
 use crate::engine::{Engine, visible};
+use crate::lanes::run_all;
 
 const SCRIPTS: u64 = 400;
 const STATEMENTS: usize = 40;
 const TASKS: usize = 2;
-const AT_ONCE: u64 = 4;
 
 /// What a script is made up from.
 struct Script {
@@ -132,19 +131,7 @@ async fn replay(seed: u64) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_sent_to_the_engine_it_does_what_the_model_does() {
-    let base = Dice::base();
-    println!("{SCRIPTS} scripts from PGMILL_MODEL_SEED={base}");
-    let mut lanes = JoinSet::new();
-    for lane in 0..AT_ONCE {
-        lanes.spawn(async move {
-            let mut wrote = 0;
-            for script in (lane..SCRIPTS).step_by(usize::try_from(AT_ONCE).unwrap()) {
-                wrote += replay(base.wrapping_mul(1_000_003).wrapping_add(script)).await;
-            }
-            wrote
-        });
-    }
-    let wrote: usize = lanes.join_all().await.into_iter().sum();
+    let wrote = run_all("scripts", SCRIPTS, replay).await;
     println!("{wrote} statements changed something");
     assert!(wrote > usize::try_from(SCRIPTS).unwrap() * 5, "the scripts do hardly anything: {wrote}");
 }

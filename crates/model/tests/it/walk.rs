@@ -3,15 +3,14 @@
 use pgmill_model::{Budget, Ending, Passing, Pause, System};
 use pgmill_testkit::TestDatabase;
 use stateright::Model;
-use tokio::task::JoinSet;
 
 use crate::dice::Dice;
 use crate::engine::{Engine, visible};
+use crate::lanes::run_all;
 use crate::systems::meddling;
 
 const WALKS: u64 = 200;
 const STEPS: usize = 40;
-const AT_ONCE: u64 = 4;
 
 /// All that can be done without stopping the server.
 fn system() -> System {
@@ -74,18 +73,6 @@ async fn walk(seed: u64) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_model_does_the_engine_does_too() {
-    let base = Dice::base();
-    println!("{WALKS} walks from PGMILL_MODEL_SEED={base}");
-    let mut lanes = JoinSet::new();
-    for lane in 0..AT_ONCE {
-        lanes.spawn(async move {
-            let mut arrived = 0;
-            for seed in (lane..WALKS).step_by(usize::try_from(AT_ONCE).unwrap()) {
-                arrived += walk(base.wrapping_mul(1_000_003).wrapping_add(seed)).await;
-            }
-            arrived
-        });
-    }
-    let arrived: usize = lanes.join_all().await.into_iter().sum();
+    let arrived = run_all("walks", WALKS, walk).await;
     println!("{arrived} statements arrived");
 }

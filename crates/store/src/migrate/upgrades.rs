@@ -148,12 +148,13 @@ async fn a_migration_that_waits_for_a_lock_holds_up_nobody_behind_it() {
     let reader = database.connect().await;
     reader.batch_execute("BEGIN; SELECT FROM pgmill.task LIMIT 1").await.unwrap();
     let steps = with(vec![later(1001, "1001_column", "ALTER TABLE pgmill.task ADD COLUMN later integer")]);
-    let migrating = tokio::spawn(async move { migrator(&store, &steps).run().await });
+    let migrating =
+        tokio::spawn(async move { Migrator { patience: 2 * LIMIT, ..migrator(&store, &steps) }.run().await });
     wait_for_session(&database, "wait_event_type = 'Lock' AND query LIKE 'ALTER%'").await;
     // Behind a statement that waits for as long as a session does, an enqueue would give up.
-    work.goes_on(100).await;
+    work.goes_on(40).await;
     wait_for_session(&database, "wait_event_type = 'Lock' AND query LIKE 'ALTER%'").await;
-    work.goes_on(100).await;
+    work.goes_on(40).await;
     assert!(!migrating.is_finished(), "the transaction is still open");
     reader.batch_execute("ROLLBACK").await.unwrap();
     let migrated = migrating.await.unwrap().unwrap();
