@@ -3,7 +3,8 @@
 -- remove_orphans_v1 deletes them, for a queue of millions that is deleted must not keep the tasks of others from ending.
 --
 -- Ended are: tasks past dies_at (expired), and tasks whose lease lapsed on their last attempt (failed). Those who watch are
--- told by the commit: there are few of these tasks, and this runs every few seconds.
+-- told by the commit: there are few of these tasks, and this runs every few seconds. No holder is kept, so that a release
+-- which is sent again, after the sweep, does not take that end for its own.
 -- The plan does not depend on statistics: see retain_v1.
 --
 -- Locks: the rows it ends, skipping locked ones. Never waits. Relies on: task_ready.
@@ -62,7 +63,7 @@ BEGIN
             retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
         SELECT e.id, now(), e.created_at,
             CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
-            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
+            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, NULL, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
             coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END), e.traceparent
         FROM ended e

@@ -58,7 +58,7 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn check_migrations(&self) -> Result<Vec<OddMigration>, StoreError> {
-        let (versions, names, texts) = migrate::steps();
+        let (versions, names, texts) = migrate::steps::all();
         let rows = self.look_up(&CHECK_MIGRATIONS, &[&versions, &names, &texts]).await?;
         let read = |row: Reader<'_>| {
             let name = row.get("name")?;

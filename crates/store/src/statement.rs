@@ -106,6 +106,7 @@ statements! {
     PRUNE_AUDIT = "prune_audit" (INT4);
     WATCH = "watch" (INT8, TEXT_ARRAY, INT8);
     TELL_WATCHERS = "tell_watchers" (INT8, TEXT_ARRAY, TEXT_ARRAY);
+    MIGRATION_HOLDERS = "migration_holders" ();
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();
