@@ -6,6 +6,12 @@ mod bulk;
 mod enqueue;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing {
+    //! What holds of whatever comes in, for the targets of `fuzz/`.
+
+    pub use crate::tickers::fuzzing::crons;
+}
 mod home;
 mod interventions;
 mod jitter;
