@@ -10,6 +10,8 @@ mod demo;
 mod describe;
 #[cfg(test)]
 mod differential;
+#[cfg(test)]
+mod injection;
 mod leases;
 #[cfg(test)]
 mod people;

@@ -4,6 +4,7 @@
 
 mod audit;
 mod bodies;
+mod bombs;
 mod concurrency;
 mod differential;
 mod docs;
@@ -14,6 +15,7 @@ mod guarded;
 mod guide;
 mod hostile;
 mod http;
+mod injection;
 mod interventions;
 mod longpoll;
 mod metrics;
