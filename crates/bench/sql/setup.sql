@@ -7,8 +7,6 @@ CREATE TABLE pgmill_bench.inserted (
     LIKE pgmill.task INCLUDING DEFAULTS INCLUDING CONSTRAINTS,
     PRIMARY KEY (id)
 ) WITH (fillfactor = 40);
--- What COPY goes into: with both indexes, as pgmill.task has them.
-CREATE TABLE pgmill_bench.copied (LIKE pgmill.task INCLUDING ALL) WITH (fillfactor = 40);
 -- Removes every queue, ticker and task of a namespace, live and finished, and their counts. Deleting the queues alone would leave
 -- tasks and history to maintenance.
 --

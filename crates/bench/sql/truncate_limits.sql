@@ -1,2 +1,2 @@
 -- Empties the tables of the limits between rounds.
-TRUNCATE pgmill_bench.inserted, pgmill_bench.copied;
+TRUNCATE pgmill_bench.inserted;

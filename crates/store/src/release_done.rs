@@ -34,8 +34,8 @@ impl Ended {
 
 impl Store {
     /// Ends a batch of attempts that are done, in any order, for half of what [`release`](Store::release) costs: tells when,
-    /// and of each whether. Where not, nothing has changed, and `release` tells why; so it is for all of a batch that is over
-    /// several namespaces.
+    /// and of each whether. Where not, nothing has changed, and `release` tells why; so it is for all that are not of the first
+    /// one's namespace.
     ///
     /// # Errors
     /// Those of any statement, and whatever keeps it from ending all that can be ended; nothing has changed then, unless it
@@ -48,12 +48,11 @@ impl Store {
         endings: &[T],
     ) -> Result<(Timestamp, Vec<bool>), StoreError> {
         let mut released = vec![false; endings.len()];
-        let namespaces = || endings.iter().map(|ending| &ending.borrow().namespace);
-        let Some(namespace) = namespaces().next().filter(|first| namespaces().all(|other| other == *first))
-        else {
+        let Some(namespace) = endings.first().map(|ending| &ending.borrow().namespace) else {
             return Ok((Timestamp::default(), released));
         };
         let mut sorted: Vec<(usize, &Ending)> = endings.iter().map(Borrow::borrow).enumerate().collect();
+        sorted.retain(|(_, ending)| ending.namespace == *namespace);
         sorted.sort_unstable_by_key(|(_, ending)| ending.fence.id());
         let claims: Vec<Claim> = sorted.iter().filter_map(|(_, ending)| ending.fence.claim()).collect();
         assert_eq!(claims.len(), sorted.len(), "release_done was given an ending without a claim");

@@ -8,7 +8,7 @@ use crate::bench::Bench;
 
 /// The tasks of one call: few enough to travel as the statement that the batcher sends, not as a COPY, which writes less
 /// WAL.
-const CALL: u32 = 500;
+pub(crate) const CALL: u32 = 500;
 
 /// Whether tasks that are done are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +39,16 @@ pub(crate) async fn backlog(bench: &Bench, queue: &str) -> anyhow::Result<f64> {
 
 /// The same of another queue, and of so many.
 pub(crate) async fn fill(bench: &Bench, queue: QueueMeta, tasks: u32) -> anyhow::Result<f64> {
+    fill_by(bench, queue, tasks, CALL).await
+}
+
+/// The same, by calls of so many tasks.
+pub(crate) async fn fill_by(bench: &Bench, queue: QueueMeta, tasks: u32, call: u32) -> anyhow::Result<f64> {
     let queue = bench.manager.create_queue(queue).await?.queue;
     let before = bench.wal_position().await?;
     let mut left = tasks;
     while left > 0 {
-        let count = left.min(CALL);
+        let count = left.min(call);
         bench.manager.create_tasks(queue.as_str(), metas(bench, count)).await?;
         left -= count;
     }

@@ -13,7 +13,7 @@ use pgmill::{Manager, Outcome, Retain, Status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::backlog::{History, fill};
+use super::backlog::{CALL, History, fill_by};
 use super::pools;
 use crate::args::Workload;
 use crate::bench::Bench;
@@ -26,6 +26,8 @@ use crate::measure::{Calls, Latencies, Until, per_second};
 const SLOTS: usize = 1_024;
 /// How many are fetched at a time.
 const BATCH: u32 = 256;
+/// The tasks of a call that travels as a COPY.
+const COPIED: u32 = 10_000;
 /// After how long without a task the backlog is taken for lost.
 const STALLED: Duration = Duration::from_secs(10);
 const BAR: Bar = Bar::Ratio(0.8);
@@ -56,39 +58,63 @@ impl Drained {
     }
 }
 
+/// When full images of pages come into the WAL: with a checkpoint before, of every page that is changed next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Images {
+    /// Of the pages that tasks are created in, whose later changes then find them.
+    OfCreated,
+    /// Of those, and once more of what a drain changes.
+    OfBoth,
+    /// None: a drain as large came before.
+    None,
+}
+
 pub(super) async fn round(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let limit = limits::best_statements(bench, History::Kept).await?;
     let n = u64::from(bench.plan.tasks);
-    let drained = drain(bench, History::Kept, false).await?;
-    let wal = Figure {
-        wal_bytes_per_task: drained.wal(),
-        ..Figure::new(Workload::Drain, "WAL, created to finished", n)
-    };
-    let figure = drained.figure("no-op tasks", n).against(limit.clone()).with_bar(BAR);
-    let fair = bench.plan.payload(0).len() == WAL_BAR_PAYLOAD;
-    let mut figures = vec![figure, if fair { wal.with_bar(WAL_BAR) } else { wal }];
-    if bench.checkpoint().await {
-        let drained = drain(bench, History::Kept, true).await?;
-        figures.push(Figure {
-            wal_bytes_per_task: drained.wal(),
-            ..Figure::new(Workload::Drain, "WAL, a checkpoint between", n)
-        });
-    }
+    let drained = drain(bench, History::Kept, Images::OfCreated).await?;
+    let mut figures = vec![drained.figure("no-op tasks", n).against(limit.clone()).with_bar(BAR)];
+    figures.extend(wal(bench, n).await?);
     figures.extend(pools::round(bench, &limit, BAR).await?);
     let limit = limits::best_statements(bench, History::Dropped).await?;
-    let drained = drain(bench, History::Dropped, false).await?;
+    let drained = drain(bench, History::Dropped, Images::OfCreated).await?;
     figures.push(drained.figure("no-op tasks, retention 0", n).against(limit));
     Ok(figures)
 }
 
-/// Creates a backlog and drains it. With a checkpoint before each of the two, the WAL holds a full image of every page that
-/// the second one changes; with one before both, hardly any.
-async fn drain(bench: &Bench, history: History, checkpoint_between: bool) -> anyhow::Result<Drained> {
+/// The WAL of tasks from their creation to their end: by calls that travel as a statement, as single tasks do; by those that
+/// travel as a COPY; and with images of pages.
+async fn wal(bench: &Bench, n: u64) -> anyhow::Result<Vec<Figure>> {
+    let figure = |config: &str, drained: &Drained| Figure {
+        wal_bytes_per_task: drained.wal(),
+        ..Figure::new(Workload::Drain, config, n)
+    };
+    let single = figure("WAL, created to finished", &drain(bench, History::Kept, Images::None).await?);
+    let bulk = drain_of(bench, History::Kept, COPIED, Images::None).await?;
+    let bulk = figure("WAL, created in bulk to finished", &bulk);
+    let fair = bench.plan.payload(0).len() == WAL_BAR_PAYLOAD;
+    let barred = |figure: Figure| if fair { figure.with_bar(WAL_BAR) } else { figure };
+    let mut figures = vec![barred(single), barred(bulk)];
+    if bench.checkpoint().await {
+        let drained = drain(bench, History::Kept, Images::OfBoth).await?;
+        figures.push(figure("WAL, a checkpoint between", &drained));
+    }
+    Ok(figures)
+}
+
+async fn drain(bench: &Bench, history: History, images: Images) -> anyhow::Result<Drained> {
+    drain_of(bench, history, CALL, images).await
+}
+
+/// Creates a backlog by calls of so many tasks, and drains it.
+async fn drain_of(bench: &Bench, history: History, call: u32, images: Images) -> anyhow::Result<Drained> {
     let queue = "drain";
     let tasks = bench.plan.tasks;
-    bench.checkpoint().await;
-    let created_wal = fill(bench, history.queue(queue), tasks).await?;
-    if checkpoint_between {
+    if images != Images::None {
+        bench.checkpoint().await;
+    }
+    let created_wal = fill_by(bench, history.queue(queue), tasks, call).await?;
+    if images == Images::OfBoth {
         bench.checkpoint().await;
     }
     let meter = bench.meter().await?;

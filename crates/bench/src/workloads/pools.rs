@@ -36,8 +36,9 @@ const SHAPES: [Shape; 6] = [
     Shape { processes: 2, workers: 50, part: 1 },
     Shape { processes: 4, workers: 50, part: 1 },
 ];
-/// One process with so many workers is held against the bar.
-const BARRED: (u32, u32) = (1, 50);
+/// One process with so many workers is held against the bar: so many that each of the limit's connections could have its 100 rows,
+/// and as many again be on their way.
+const BARRED: (u32, u32) = (1, 500);
 
 /// All shapes, or one with one process and one with two.
 pub(super) async fn round(bench: &Bench, limit: &Limit, bar: Bar) -> anyhow::Result<Vec<Figure>> {

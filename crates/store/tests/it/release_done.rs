@@ -141,12 +141,22 @@ async fn a_task_of_another_namespace_or_of_a_queue_that_is_gone_is_not_done() {
         endings.iter().cloned().map(|ending| Ending { namespace: namespace("other"), ..ending }).collect();
     let declined = fixture.store.release_done(&stranger).await.unwrap_err();
     assert_eq!(declined.sqlstate(), Some("23000"), "{declined}");
-    let mixed = [&stranger[..1], &endings[1..]].concat();
-    let (_, done) = fixture.store.release_done(&mixed).await.unwrap();
-    assert_eq!(done, [false, false], "a batch over several namespaces is left alone");
     for task in &tasks {
         assert_eq!(fixture.status(task.task.id.cast_signed()).await, Some(Status::Retained));
     }
     fixture.store.delete_queue(&fixture.namespace, &queue).await.unwrap();
     assert!(fixture.store.release_done(&endings).await.is_err());
+}
+
+#[tokio::test]
+async fn of_a_batch_over_several_namespaces_those_of_the_first_one_are_done() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    let tasks = retained(&fixture, &queue, 3).await;
+    let mut endings = plain(&fixture, &tasks);
+    endings[1].namespace = namespace("other");
+    let (_, done) = fixture.store.release_done(&endings).await.unwrap();
+    assert_eq!(done, [true, false, true]);
+    assert_eq!(fixture.status(tasks[1].task.id.cast_signed()).await, Some(Status::Retained));
+    fixture.assert_counts_are_true().await;
 }

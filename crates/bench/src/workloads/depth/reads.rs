@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use pgmill::{ListRequest, Manager, QueueName, Status, TaskFilter};
+use anyhow::{Context, bail};
+use pgmill::{ListRequest, LookupError, Manager, QueueName, Status, TaskFilter, TaskPlace};
 use tokio::time::timeout;
 
 use crate::args::Workload;
@@ -16,6 +17,8 @@ const MOST: Duration = Duration::from_secs(4);
 /// After how long a look is given up, and taken for one that took so long.
 const GIVEN_UP: Duration = Duration::from_secs(10);
 const BAR: Bar = Bar::Late(50.0);
+/// How many ids are tried for a task in the middle.
+const TRIED: usize = 10_000;
 
 /// One way to look.
 enum Look {
@@ -24,6 +27,13 @@ enum Look {
     QueueStatus,
     OldestWaiting,
     Tasks(TaskFilter),
+}
+
+/// A look, its name, and whether it is held against the bar.
+struct Looked {
+    name: String,
+    look: Look,
+    bar: bool,
 }
 
 /// How long each look takes, at `tasks` tasks, most of them in `queue`; `what` they are.
@@ -35,37 +45,62 @@ pub(super) async fn figures(
     what: &str,
 ) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for (name, look) in looks(queue, tasks)? {
+    let middle = middle(manager, tasks).await?;
+    for Looked { name, look, bar } in looks(queue, tasks, middle)? {
         let took = sample(manager, queue, &look).await;
         let slow = took.iter().any(|took| *took >= GIVEN_UP);
         if slow {
             report::note(&format!("{name} with {what} was given up after {} s", GIVEN_UP.as_secs()));
         }
         let figure = Figure::new(workload, format!("{name}, {what}"), took.len() as u64);
-        figures.push(figure.timing(&Latencies::new(took)).with_bar(BAR));
+        let figure = figure.timing(&Latencies::new(took));
+        figures.push(if bar { figure.with_bar(BAR) } else { figure });
     }
     Ok(figures)
 }
 
-fn looks(queue: &str, tasks: u32) -> anyhow::Result<Vec<(String, Look)>> {
+/// A task with about as many before it as behind it.
+async fn middle(manager: &Manager, tasks: u32) -> anyhow::Result<TaskPlace> {
+    let first = manager.list_tasks(TaskFilter::new().limit(1)).await?.body;
+    let first = first.first().context("there is no task")?.id;
+    // Some of what a benchmark made is gone by now.
+    for id in (first + u64::from(tasks / 2)..).take(TRIED) {
+        match manager.get_task(id).await {
+            Ok(task) => return Ok(TaskPlace::from(&task)),
+            Err(LookupError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!("there is no task in the middle")
+}
+
+/// What is looked at. An offset is counted through, and is held against no bar: pages far from the first are for `after`.
+fn looks(queue: &str, tasks: u32, middle: TaskPlace) -> anyhow::Result<Vec<Looked>> {
     let of_queue = || Ok::<_, pgmill::NameError>(TaskFilter::new().queue(QueueName::new(queue)?));
-    let deep = u64::from(tasks / 2);
+    let barred = |name: &str, look| Looked { name: name.to_owned(), look, bar: true };
+    let deep = |name: &str, filter: TaskFilter| {
+        let look = Look::Tasks(filter.offset(u64::from(tasks / 2)));
+        Looked { name: format!("{name} by an offset of half of them"), look, bar: false }
+    };
     let mut looks = vec![
-        ("list_queue_statuses".to_owned(), Look::QueueStatuses),
-        ("list_queue_counts".to_owned(), Look::QueueCounts),
-        ("queue_status".to_owned(), Look::QueueStatus),
-        ("oldest_waiting".to_owned(), Look::OldestWaiting),
-        ("list_tasks".to_owned(), Look::Tasks(TaskFilter::new())),
-        ("list_tasks of a queue".to_owned(), Look::Tasks(of_queue()?)),
-        ("list_tasks from the middle".to_owned(), Look::Tasks(TaskFilter::new().offset(deep))),
-        ("list_tasks of a queue from the middle".to_owned(), Look::Tasks(of_queue()?.offset(deep))),
+        barred("list_queue_statuses", Look::QueueStatuses),
+        barred("list_queue_counts", Look::QueueCounts),
+        barred("queue_status", Look::QueueStatus),
+        barred("oldest_waiting", Look::OldestWaiting),
+        barred("list_tasks", Look::Tasks(TaskFilter::new())),
+        barred("list_tasks of a queue", Look::Tasks(of_queue()?)),
+        barred("list_tasks after one in the middle", Look::Tasks(TaskFilter::new().after(middle))),
+        barred("list_tasks of a queue after one in the middle", Look::Tasks(of_queue()?.after(middle))),
+        deep("list_tasks", TaskFilter::new()),
+        deep("list_tasks of a queue", of_queue()?),
     ];
     for status in [Status::New, Status::Retained, Status::Released, Status::Failed] {
-        looks.push((format!("list_tasks that are {status}"), Look::Tasks(TaskFilter::new().status(status))));
+        let filter = TaskFilter::new().status(status);
+        looks.push(barred(&format!("list_tasks that are {status}"), Look::Tasks(filter)));
     }
     for status in [Status::New, Status::Released, Status::Failed] {
         let filter = of_queue()?.status(status);
-        looks.push((format!("list_tasks of a queue that are {status}"), Look::Tasks(filter)));
+        looks.push(barred(&format!("list_tasks of a queue that are {status}"), Look::Tasks(filter)));
     }
     Ok(looks)
 }
