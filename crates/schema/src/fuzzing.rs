@@ -109,25 +109,17 @@ pub fn payloads(input: &[u8]) {
 /// # Panics
 /// If something does not hold.
 pub fn metas(input: &[u8]) {
-    if let Ok(meta) = serde_json::from_slice::<QueueMeta>(input) {
-        if meta.validate().is_ok() {
-            same_in_json(&meta);
-        }
-    }
-    if let Ok(meta) = serde_json::from_slice::<TaskMeta>(input) {
-        if meta.validate(MAX_PAYLOAD).is_ok() {
-            same_in_json(&meta);
-        }
-    }
-    if let Ok(meta) = serde_json::from_slice::<TickerMeta>(input) {
-        if meta.validate(MAX_PAYLOAD).is_ok() {
-            same_in_json(&meta);
-        }
-    }
-    if let Ok(meta) = serde_json::from_slice::<TokenMeta>(input) {
-        if meta.validate().is_ok() {
-            same_in_json(&meta);
-        }
+    meta::<QueueMeta>(input, |meta| meta.validate().is_ok());
+    meta::<TaskMeta>(input, |meta| meta.validate(MAX_PAYLOAD).is_ok());
+    meta::<TickerMeta>(input, |meta| meta.validate(MAX_PAYLOAD).is_ok());
+    meta::<TokenMeta>(input, |meta| meta.validate().is_ok());
+}
+
+fn meta<T: Serialize + DeserializeOwned + PartialEq + Debug>(input: &[u8], is_valid: impl Fn(&T) -> bool) {
+    if let Ok(meta) = serde_json::from_slice::<T>(input)
+        && is_valid(&meta)
+    {
+        same_in_json(&meta);
     }
 }
 

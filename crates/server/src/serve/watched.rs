@@ -1,6 +1,6 @@
 //! The stream of a connection, between its socket and whoever speaks HTTP on it.
 
-use std::io::{ErrorKind, IoSlice, Result};
+use std::io::{ErrorKind, IoSlice, Read, Result};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
@@ -35,9 +35,22 @@ impl Watched {
     fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<usize>> {
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
-            match self.socket.try_read_buf(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                received => return Poll::Ready(received),
+            let mut received = 0;
+            let tried = self.socket.try_io(Interest::READABLE, || {
+                let room = buffer.initialize_unfilled();
+                received = (&*SockRef::from(&*self.socket)).read(room)?;
+                // What does not fill the room is all there was: as tokio does it, nothing is read again before more is
+                // told to have come. So whoever is answered at once is answered though its end has come, too.
+                let is_all = 0 < received && received < room.len();
+                if is_all { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match tried {
+                Err(error) if error.kind() == ErrorKind::WouldBlock && received == 0 => {}
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                _ => {
+                    buffer.advance(received);
+                    return Poll::Ready(Ok(received));
+                }
             }
         }
     }
