@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis fuzz supply-chain advisories sbom reproducible prerequisites prerequisites-tests prerequisites-guard
+.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis fuzz supply-chain advisories features sbom reproducible prerequisites prerequisites-tests prerequisites-guard
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
@@ -15,7 +15,8 @@ help:
 	@echo 'make bench-full measure everything, for hours'
 	@echo 'make bench-peers  the same of other task queues beside pgmill: see bench/peers (PEERS="--quick --only pgmill pgmq" for less)'
 	@echo 'make fuzz       look for input that breaks a parser, for 10 s each (FUZZ_SECONDS=600 for longer)'
-	@echo 'make supply-chain  licences, bans, duplicates, sources, unused dependencies, each feature (make advisories asks RustSec)'
+	@echo 'make supply-chain  licences, bans, duplicates, sources, unused dependencies (make advisories asks RustSec)'
+	@echo 'make features   whether each feature of each crate can be chosen alone, in some minutes'
 	@echo 'make sbom       what the program is made of: target/sbom/pgmill.cdx.json'
 	@echo 'make reproducible  build twice in different folders, and compare the bytes (PROFILE=dev is quicker)'
 	@echo 'make guard      hold what a task costs, in instructions, WAL and statements (UPDATE_GUARD=1 to accept what it costs now)'
@@ -81,6 +82,9 @@ supply-chain: prerequisites-tests
 
 advisories: prerequisites-tests
 	scripts/supply-chain advisories
+
+features: prerequisites-tests
+	scripts/supply-chain features
 
 sbom: prerequisites
 	scripts/sbom
