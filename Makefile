@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis chaos prerequisites prerequisites-tests prerequisites-guard prerequisites-chaos
+.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis chaos fuzz supply-chain advisories features sbom reproducible prerequisites prerequisites-tests prerequisites-guard prerequisites-chaos
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
@@ -15,6 +15,11 @@ help:
 	@echo 'make bench      measure for five minutes, on a PostgreSQL of its own; writes target/bench (BENCH="--bin-dir DIR" and others)'
 	@echo 'make bench-full measure everything, for hours'
 	@echo 'make bench-peers  the same of other task queues beside pgmill: see bench/peers (PEERS="--quick --only pgmill pgmq" for less)'
+	@echo 'make fuzz       look for input that breaks a parser, for 10 s each (FUZZ_SECONDS=600 for longer)'
+	@echo 'make supply-chain  licences, bans, duplicates, sources, unused dependencies (make advisories asks RustSec)'
+	@echo 'make features   whether each feature of each crate can be chosen alone, in some minutes'
+	@echo 'make sbom       what the program is made of: target/sbom/pgmill.cdx.json'
+	@echo 'make reproducible  build twice in different folders, and compare the bytes (PROFILE=dev is quicker)'
 	@echo 'make guard      hold what a task costs, in instructions, WAL and statements (UPDATE_GUARD=1 to accept what it costs now)'
 
 run: prerequisites
@@ -74,6 +79,24 @@ bench-full: prerequisites
 guard: prerequisites-guard
 	cargo build --release --locked -p pgmill-bench --bin pgmill-guard
 	$${CARGO_TARGET_DIR:-target}/release/pgmill-guard $(if $(UPDATE_GUARD),--accept)
+
+fuzz: prerequisites-tests
+	scripts/fuzz
+
+supply-chain: prerequisites-tests
+	scripts/supply-chain
+
+advisories: prerequisites-tests
+	scripts/supply-chain advisories
+
+features: prerequisites-tests
+	scripts/supply-chain features
+
+sbom: prerequisites
+	scripts/sbom
+
+reproducible: prerequisites
+	scripts/reproducible
 
 # A workspace of its own: nothing of it is needed to build, test or publish pgmill.
 bench-peers: prerequisites

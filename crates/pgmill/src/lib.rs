@@ -7,6 +7,12 @@ mod checks;
 mod enqueue;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing {
+    //! What holds of whatever comes in, for the targets of `fuzz/`.
+
+    pub use crate::tickers::fuzzing::crons;
+}
 mod home;
 mod interventions;
 mod jitter;

@@ -6,6 +6,8 @@ mod audit;
 mod auth;
 mod caller;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod indent;
 mod input;
 mod layers;

@@ -10,6 +10,8 @@ mod copy;
 mod enqueue;
 mod error;
 pub mod foreign;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod interventions;
 mod listener;
 mod maintenance;

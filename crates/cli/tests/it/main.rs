@@ -12,6 +12,8 @@ mod describe;
 mod differential;
 #[cfg(test)]
 mod doctor;
+#[cfg(test)]
+mod injection;
 mod leases;
 #[cfg(test)]
 mod people;

@@ -277,12 +277,11 @@ pub(crate) fn visible(mut tables: Tables) -> (Vec<Entry>, Vec<i64>, Counts, Coun
 }
 
 const LIVE: &str =
-    "SELECT id, attempt, spared, retries, holder, lease_until >= now() AS running, run_at <= now() AS due,
+    "SELECT id, attempt, coalesce(spared, 0) AS spared, retries, holder, lease_until >= now() AS running, run_at <= now() AS due,
     dies_at <= now() AS dead, lease_until IS NOT NULL AND started_at < pg_postmaster_start_time()
         AND now() < pg_postmaster_start_time() + interval '30 s' AS spared_by_restart
     FROM pgmill.task WHERE id = ANY ($1)";
-const FINISHED: &str =
-    "SELECT id, status, attempt, spared, holder FROM pgmill.task_finished WHERE id = ANY ($1)";
+const FINISHED: &str = "SELECT id, status, attempt, coalesce(spared, 0) AS spared, holder FROM pgmill.task_finished WHERE id = ANY ($1)";
 const PAST: &str =
     "SELECT id, attempt, holder, outcome FROM pgmill.task_attempt WHERE id = ANY ($1) ORDER BY id, attempt";
 const RECEIPTS: &str = "SELECT g.id, g.attempt, g.holder

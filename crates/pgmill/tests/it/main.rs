@@ -23,6 +23,7 @@ mod fixture;
 mod history;
 mod horizon;
 mod idle;
+mod injection;
 mod keys;
 mod log;
 mod maintenance;

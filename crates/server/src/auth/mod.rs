@@ -35,6 +35,8 @@ use bearer::Presented;
 use keyring::Keyring;
 use rate::{Limiter, Source};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use bearer::take as take_token;
 pub use rate::RateLimit;
 pub use rights::{Right, rights};
 pub(crate) use served::Served;

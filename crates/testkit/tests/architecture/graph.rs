@@ -40,7 +40,7 @@ const OWNED: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that may be nowhere, and why.
-const BANNED: &[(&str, &str)] = &[
+pub(crate) const BANNED: &[(&str, &str)] = &[
     ("chrono", "times are those of jiff"),
     ("openssl", "TLS is that of rustls with ring"),
     ("openssl-sys", "TLS is that of rustls with ring"),
