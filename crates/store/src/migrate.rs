@@ -76,6 +76,12 @@ pub enum MigrateError {
     )]
     Forbidden(#[source] StoreError),
 
+    /// The database is not in UTF-8. It could not hold every text that a task may have, or could hold what cannot be read.
+    #[error(
+        "the database is encoded in {0}, and pgmill needs UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding(String),
+
     /// There was no connection to be had, or a statement failed otherwise.
     #[error("the database could not be {}", if matches!(.0, StoreError::Unavailable(_)) { "reached" } else { "migrated" })]
     Store(#[from] StoreError),
@@ -118,7 +124,7 @@ impl<'a> Migrator<'a> {
     /// [`MigrateError::Store`] if there was no answer.
     pub async fn missing(&self) -> Result<Vec<&'static str>, MigrateError> {
         let mut session = self.store.session().await?;
-        let transaction = session.connection.transaction().await.map_err(StoreError::from)?;
+        let transaction = session.transaction().await?;
         let applied = applied(&transaction).await?;
         up_to_date(&applied)?;
         let missing =
@@ -133,7 +139,7 @@ impl<'a> Migrator<'a> {
     /// [`MigrateError`]. The database is then as it was.
     pub async fn run(&self) -> Result<Migrated, MigrateError> {
         let mut session = self.store.session().await?;
-        let transaction = session.connection.transaction().await.map_err(StoreError::from)?;
+        let transaction = session.transaction().await?;
         let applied = applied(&transaction).await?;
         if let Some(migrated) = up_to_date(&applied)? {
             return Ok(migrated);
@@ -150,10 +156,14 @@ impl<'a> Migrator<'a> {
 }
 
 /// What the record says: versions, and the oldest binary each allows.
-async fn applied(transaction: &Transaction<'_>) -> Result<Vec<(i32, String)>, StoreError> {
+async fn applied(transaction: &Transaction<'_>) -> Result<Vec<(i32, String)>, MigrateError> {
     let rows = run(transaction, &MIGRATION_SCHEMA, &[]).await?;
-    let exists: bool = rows.first().map_or(Ok(false), |row| Reader::of(row).get("recorded"))?;
-    if !exists {
+    let row = rows.first().map(Reader::of).ok_or_else(|| StoreError::unexpected("no answer"))?;
+    let encoding: String = row.get("encoding")?;
+    if encoding != "UTF8" {
+        return Err(MigrateError::Encoding(encoding));
+    }
+    if !row.get::<bool>("recorded")? {
         return Ok(Vec::new());
     }
     let rows = run(transaction, &MIGRATION_LIST, &[]).await?;

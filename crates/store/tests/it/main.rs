@@ -25,6 +25,7 @@ mod retain;
 mod retry;
 mod schema;
 mod sessions;
+mod settings;
 mod shape;
 mod support;
 mod sweep;
