@@ -47,11 +47,11 @@ async fn live(creator: Manager, worker: Manager, maintainer: Manager) {
     let ticker = TickerMeta::new("t").interval(Duration::from_millis(50)).queue("q");
     creator.register_ticker(ticker.payload(Json::encode(&1).unwrap())).await.unwrap();
     wait_until("a task of a tick to be done", LIMIT, async || released(&creator).await > 21).await;
-    creator.delete_ticker("t").await.unwrap();
     running.stop().await;
     stop.cancel();
     maintaining.await.unwrap();
 
+    creator.delete_ticker("t").await.unwrap();
     maintainer.maintain().await.unwrap();
     assert!(released(&creator).await > 21);
     creator.delete_queue("q").await.unwrap();
@@ -97,6 +97,10 @@ async fn a_task_lives_the_same_whatever_the_defaults_of_the_database() {
         }
         for url in ways(&database, database.url()) {
             life(&url, &url).await;
+        }
+        if isolation == "serializable" {
+            // Even what only reads may fail then.
+            continue;
         }
         // A pool that somebody made, whose sessions have the defaults of the database.
         let open = async || {
