@@ -49,9 +49,9 @@ impl Canceller {
                 asked = asked.unwrap_or(false),
                 "gave up the statement of a caller that went away"
             );
-        }
-        if let Some(leaving) = leaving {
-            let _ = timeout(ASKING, leaving.simple_query("")).await;
+            if let Some(leaving) = leaving {
+                let _ = timeout(ASKING, leaving.simple_query("")).await;
+            }
         }
     }
 }
