@@ -3,12 +3,13 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis chaos fuzz supply-chain advisories features sbom reproducible prerequisites prerequisites-tests prerequisites-guard prerequisites-chaos
+.PHONY: help run test test-long matrix check fmt clippy doc bench bench-full bench-peers guard schemathesis chaos fuzz supply-chain advisories features sbom reproducible prerequisites prerequisites-tests prerequisites-guard prerequisites-chaos
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
 	@echo 'make test       run all tests'
 	@echo 'make test-long  contention and ticks for a full minute, and a server that is away for half a minute'
+	@echo 'make matrix     run the tests on the oldest and the newest PostgreSQL, through PgBouncer, as a plain role and others: an hour or more'
 	@echo 'make check      formatting, lints and documentation'
 	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
 	@echo 'make chaos      1,000 faults while everybody works, some ten minutes (CHAOS="--seed 6 --faults 60" for others)'
@@ -40,6 +41,10 @@ test-long: prerequisites-tests
 		concurrency::releases_and_extensions_of_the_same_tasks_never_deadlock_and_one_release_wins \
 		outage::a_pool_outlasts_a_server_that_is_stopped_under_load_and_is_back_at_its_rate \
 		ticker_once::a_thousand_tickers_of_a_second_tick_exactly_once_a_second_over_three_managers
+
+# Other servers than the one at hand, and poolers, roles and settings: see docs/compatibility.md, which it writes.
+matrix: prerequisites-tests examples/typescript/dist
+	scripts/matrix $(MATRIX)
 
 check: fmt clippy doc
 

@@ -391,7 +391,8 @@ CREATE FUNCTION pgmill.create_task(ns text, queue text, payload json, delayed_at
 #variable_conflict use_variable
 DECLARE
     v_ns text := btrim(ns, E' \t\n\r');
-    v_queue text := lower(btrim(queue, E' \t\n\r'));
+    -- In Turkish, the small letter of I is another one.
+    v_queue text := lower(btrim(queue, E' \t\n\r') COLLATE "C");
     v_limit bigint := coalesce(nullif(current_setting('pgmill.max_payload', true), ''), '1048576');
     v_made record;
 BEGIN
@@ -711,6 +712,8 @@ DECLARE
     v_day date;
     v_child text;
     v_made integer := 0;
+    -- Not by a cast, which DateStyle has a say in.
+    c_start CONSTANT text := 'YYYY-MM-DD" 00:00:00+00"';
 BEGIN
     PERFORM pg_advisory_xact_lock(1886219628, 1);
     FOREACH v_parent IN ARRAY ARRAY['task_finished', 'task_attempt', 'task_gone'] LOOP
@@ -720,7 +723,7 @@ BEGIN
             EXECUTE format('CREATE TABLE pgmill.%I (LIKE pgmill.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                 v_child, v_parent);
             EXECUTE format('ALTER TABLE pgmill.%I ATTACH PARTITION pgmill.%I FOR VALUES FROM (%L) TO (%L)',
-                v_parent, v_child, v_day::text || ' 00:00:00+00', (v_day + 1)::text || ' 00:00:00+00');
+                v_parent, v_child, to_char(v_day, c_start), to_char(v_day + 1, c_start));
             v_made := v_made + 1;
         END LOOP;
     END LOOP;
@@ -2093,8 +2096,8 @@ CREATE FUNCTION pgmill.rewrite_day_v1(p_day date) RETURNS bigint
 DECLARE
     v_part text := 'task_finished' || to_char(p_day, '"_"YYYYMMDD');
     v_anew text := v_part || '_anew';
-    v_from text := p_day::text || ' 00:00:00+00';
-    v_to text := (p_day + 1)::text || ' 00:00:00+00';
+    v_from text := to_char(p_day, 'YYYY-MM-DD" 00:00:00+00"');
+    v_to text := to_char(p_day + 1, 'YYYY-MM-DD" 00:00:00+00"');
     v_copied bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(1886219628, 1);

@@ -74,6 +74,12 @@ pub enum MigrateError {
         source: Box<StoreError>,
     },
 
+    /// The database is not in UTF-8. It could not hold every text that a task may have, or could hold what cannot be read.
+    #[error(
+        "the database is encoded in {0}, and pgmill needs UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding(String),
+
     /// There was no connection to be had, or a statement failed otherwise.
     #[error("the database could not be {}", if matches!(.0, StoreError::Unavailable(_)) { "reached" } else { "migrated" })]
     Store(#[from] StoreError),
@@ -85,7 +91,7 @@ impl MigrateError {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Blocked { .. } => true,
-            Self::TooOld { .. } | Self::Forbidden(_) => false,
+            Self::TooOld { .. } | Self::Forbidden(_) | Self::Encoding(_) => false,
         }
     }
 }
@@ -148,9 +154,9 @@ impl<'a> Migrator<'a> {
         Ok(Migrated { from, to, applied })
     }
 
-    async fn record(&self) -> Result<Record, StoreError> {
+    async fn record(&self) -> Result<Record, MigrateError> {
         let mut session = self.store.session().await?;
-        let transaction = session.connection.transaction().await?;
+        let transaction = session.transaction().await?;
         Record::read(&transaction).await
     }
 
@@ -175,7 +181,7 @@ impl<'a> Migrator<'a> {
 
     async fn try_apply(&self, step: &Migration) -> Result<bool, MigrateError> {
         let mut session = self.store.session().await?;
-        let transaction = session.connection.transaction().await.map_err(StoreError::from)?;
+        let transaction = session.transaction().await?;
         run(&*transaction, &MIGRATION_LOCK, &[]).await?;
         // Before the record is looked at, for it locks it: the lock above does not make this session hear of a table that
         // another one has made meanwhile.
@@ -198,10 +204,14 @@ impl<'a> Migrator<'a> {
 struct Record(Vec<(i32, String)>);
 
 impl Record {
-    async fn read(transaction: &Transaction<'_>) -> Result<Self, StoreError> {
+    async fn read(transaction: &Transaction<'_>) -> Result<Self, MigrateError> {
         let rows = run(transaction, &MIGRATION_SCHEMA, &[]).await?;
-        let exists: bool = rows.first().map_or(Ok(false), |row| Reader::of(row).get("recorded"))?;
-        if !exists {
+        let row = rows.first().map(Reader::of).ok_or_else(|| StoreError::unexpected("no answer"))?;
+        let encoding: String = row.get("encoding")?;
+        if encoding != "UTF8" {
+            return Err(MigrateError::Encoding(encoding));
+        }
+        if !row.get::<bool>("recorded")? {
             return Ok(Self(Vec::new()));
         }
         let rows = run(transaction, &MIGRATION_LIST, &[]).await?;

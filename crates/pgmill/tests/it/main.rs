@@ -50,6 +50,7 @@ mod reference_lifecycle;
 mod retry;
 mod runtimes;
 mod scene;
+mod settings;
 mod sql_function;
 #[cfg(feature = "sqlx")]
 mod sqlx;

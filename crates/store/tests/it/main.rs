@@ -26,6 +26,7 @@ mod retain;
 mod retry;
 mod schema;
 mod sessions;
+mod settings;
 mod shape;
 mod support;
 mod sweep;
