@@ -3,18 +3,24 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis chaos prerequisites prerequisites-tests prerequisites-guard prerequisites-chaos
+.PHONY: help run test test-long matrix check fmt clippy doc bench bench-full bench-peers guard schemathesis chaos fuzz supply-chain advisories features sbom reproducible prerequisites prerequisites-tests prerequisites-guard prerequisites-chaos
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
 	@echo 'make test       run all tests'
 	@echo 'make test-long  contention and ticks for a full minute, and a server that is away for half a minute'
+	@echo 'make matrix     run the tests on the oldest and the newest PostgreSQL, through PgBouncer, as a plain role and others: an hour or more'
 	@echo 'make check      formatting, lints and documentation'
 	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
 	@echo 'make chaos      1,000 faults while everybody works, some ten minutes (CHAOS="--seed 6 --faults 60" for others)'
 	@echo 'make bench      measure for five minutes, on a PostgreSQL of its own; writes target/bench (BENCH="--bin-dir DIR" and others)'
 	@echo 'make bench-full measure everything, for hours'
 	@echo 'make bench-peers  the same of other task queues beside pgmill: see bench/peers (PEERS="--quick --only pgmill pgmq" for less)'
+	@echo 'make fuzz       look for input that breaks a parser, for 10 s each (FUZZ_SECONDS=600 for longer)'
+	@echo 'make supply-chain  licences, bans, duplicates, sources, unused dependencies (make advisories asks RustSec)'
+	@echo 'make features   whether each feature of each crate can be chosen alone, in some minutes'
+	@echo 'make sbom       what the program is made of: target/sbom/pgmill.cdx.json'
+	@echo 'make reproducible  build twice in different folders, and compare the bytes (PROFILE=dev is quicker)'
 	@echo 'make guard      hold what a task costs, in instructions, WAL and statements (UPDATE_GUARD=1 to accept what it costs now)'
 
 run: prerequisites
@@ -35,6 +41,10 @@ test-long: prerequisites-tests
 		concurrency::releases_and_extensions_of_the_same_tasks_never_deadlock_and_one_release_wins \
 		outage::a_pool_outlasts_a_server_that_is_stopped_under_load_and_is_back_at_its_rate \
 		ticker_once::a_thousand_tickers_of_a_second_tick_exactly_once_a_second_over_three_managers
+
+# Other servers than the one at hand, and poolers, roles and settings: see docs/compatibility.md, which it writes.
+matrix: prerequisites-tests examples/typescript/dist
+	scripts/matrix $(MATRIX)
 
 check: fmt clippy doc
 
@@ -74,6 +84,24 @@ bench-full: prerequisites
 guard: prerequisites-guard
 	cargo build --release --locked -p pgmill-bench --bin pgmill-guard
 	$${CARGO_TARGET_DIR:-target}/release/pgmill-guard $(if $(UPDATE_GUARD),--accept)
+
+fuzz: prerequisites-tests
+	scripts/fuzz
+
+supply-chain: prerequisites-tests
+	scripts/supply-chain
+
+advisories: prerequisites-tests
+	scripts/supply-chain advisories
+
+features: prerequisites-tests
+	scripts/supply-chain features
+
+sbom: prerequisites
+	scripts/sbom
+
+reproducible: prerequisites
+	scripts/reproducible
 
 # A workspace of its own: nothing of it is needed to build, test or publish pgmill.
 bench-peers: prerequisites

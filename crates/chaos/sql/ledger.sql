@@ -32,13 +32,13 @@ BEGIN
     END IF;
     IF TG_OP = 'INSERT' THEN
         INSERT INTO chaos.ledger (op, id, attempt, holder, spared, retries)
-        VALUES ('created', NEW.id, NEW.attempt, NEW.holder, NEW.spared, NEW.retries);
+        VALUES ('created', NEW.id, NEW.attempt, NEW.holder, coalesce(NEW.spared, 0), NEW.retries);
         RETURN NULL;
     END IF;
     IF TG_OP = 'DELETE' THEN
         INSERT INTO chaos.ledger (op, id, attempt_before, holder_before, leased_before, lapsed, attempt, holder, spared, retries)
         VALUES ('ended', OLD.id, OLD.attempt, OLD.holder, OLD.lease_until IS NOT NULL, coalesce(OLD.lease_until < now(), false),
-            OLD.attempt, OLD.holder, OLD.spared, OLD.retries);
+            OLD.attempt, OLD.holder, coalesce(OLD.spared, 0), OLD.retries);
         RETURN NULL;
     END IF;
     v_op := CASE
@@ -48,7 +48,7 @@ BEGIN
     END;
     INSERT INTO chaos.ledger (op, id, attempt_before, holder_before, leased_before, lapsed, attempt, holder, spared, retries)
     VALUES (v_op, NEW.id, OLD.attempt, OLD.holder, OLD.lease_until IS NOT NULL, coalesce(OLD.lease_until < now(), false),
-        NEW.attempt, NEW.holder, NEW.spared, NEW.retries);
+        NEW.attempt, NEW.holder, coalesce(NEW.spared, 0), NEW.retries);
     RETURN NULL;
 END
 $$;

@@ -14,7 +14,7 @@ WITH told AS (
     SELECT c.queue_id, c.status, count(*) AS n
     FROM (
         SELECT t.queue_id,
-            (CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt = t.spared THEN 0 ELSE 1 END)::smallint AS status
+            (CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt = coalesce(t.spared, 0) THEN 0 ELSE 1 END)::smallint AS status
         FROM pgmill.task t
         UNION ALL
         SELECT f.queue_id, f.status FROM pgmill.task_finished f

@@ -138,7 +138,7 @@ impl ManagerBuilder {
     }
 
     /// How to connect directly in order to be told of tasks, where all else goes through a pool that was given or a pooler
-    /// in transaction mode.
+    /// in transaction mode. A connection string can say so itself, by `pgmill_listen=host:port`.
     pub fn listen_with(mut self, options: ConnectOptions) -> Self {
         self.listen_with = Some(options);
         self
@@ -147,8 +147,8 @@ impl ManagerBuilder {
     async fn open(self) -> Result<Manager, OpenError> {
         let namespace = Namespace::new(&self.namespace)?;
         let (store, direct) = match self.source {
-            Source::Url(url) => connect(ConnectOptions::parse(&url)?)?,
-            Source::Options(options) => connect(*options)?,
+            Source::Url(url) => connect(&ConnectOptions::parse(&url)?)?,
+            Source::Options(options) => connect(&options)?,
             Source::Pool(pool) => (Store::from_pool(pool, self.pooler), None),
         };
         let listen_with = self.listen_with.or(direct).filter(|_| self.listen);
@@ -171,10 +171,9 @@ impl ManagerBuilder {
 }
 
 /// The store, and how to connect directly.
-fn connect(options: ConnectOptions) -> Result<(Store, Option<ConnectOptions>), OpenError> {
-    let store = Store::open(&options)?;
-    let direct = !options.is_pooler();
-    Ok((store, direct.then_some(options)))
+fn connect(options: &ConnectOptions) -> Result<(Store, Option<ConnectOptions>), OpenError> {
+    let store = Store::open(options)?;
+    Ok((store, options.listening()))
 }
 
 impl IntoFuture for ManagerBuilder {

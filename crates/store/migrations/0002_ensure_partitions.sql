@@ -19,6 +19,8 @@ DECLARE
     v_day date;
     v_child text;
     v_made integer := 0;
+    -- Not by a cast, which DateStyle has a say in.
+    c_start CONSTANT text := 'YYYY-MM-DD" 00:00:00+00"';
 BEGIN
     PERFORM pg_advisory_xact_lock(1886219628, 1);
     FOREACH v_parent IN ARRAY ARRAY['task_finished', 'task_attempt', 'task_gone'] LOOP
@@ -28,7 +30,7 @@ BEGIN
             EXECUTE format('CREATE TABLE pgmill.%I (LIKE pgmill.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                 v_child, v_parent);
             EXECUTE format('ALTER TABLE pgmill.%I ATTACH PARTITION pgmill.%I FOR VALUES FROM (%L) TO (%L)',
-                v_parent, v_child, v_day::text || ' 00:00:00+00', (v_day + 1)::text || ' 00:00:00+00');
+                v_parent, v_child, to_char(v_day, c_start), to_char(v_day + 1, c_start));
             v_made := v_made + 1;
         END LOOP;
     END LOOP;

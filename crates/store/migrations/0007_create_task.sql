@@ -20,7 +20,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     v_ns text := btrim(ns, E' \t\n\r');
-    v_queue text := lower(btrim(queue, E' \t\n\r'));
+    -- In Turkish, the small letter of I is another one.
+    v_queue text := lower(btrim(queue, E' \t\n\r') COLLATE "C");
     v_limit bigint := coalesce(nullif(current_setting('pgmill.max_payload', true), ''), '1048576');
     v_made record;
 BEGIN

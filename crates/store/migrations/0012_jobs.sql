@@ -226,8 +226,8 @@ AS $$
 DECLARE
     v_part text := 'task_finished' || to_char(p_day, '"_"YYYYMMDD');
     v_anew text := v_part || '_anew';
-    v_from text := p_day::text || ' 00:00:00+00';
-    v_to text := (p_day + 1)::text || ' 00:00:00+00';
+    v_from text := to_char(p_day, 'YYYY-MM-DD" 00:00:00+00"');
+    v_to text := to_char(p_day + 1, 'YYYY-MM-DD" 00:00:00+00"');
     v_copied bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(1886219628, 1);

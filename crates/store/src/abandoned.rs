@@ -40,13 +40,18 @@ impl Canceller {
             return;
         }
         let token = connection.cancel_token();
-        drop(Arc::into_inner(connection).map(Object::take));
+        // Out of the pool at once. It is closed when the statement was given up, for a pooler that passes on what it is asked
+        // finds the server's connection by ours.
+        let leaving = Arc::into_inner(connection).map(Object::take);
         if let Some(options) = self.0 {
             let asked = timeout(ASKING, options.cancel(&token)).await;
             tracing::debug!(
                 asked = asked.unwrap_or(false),
                 "gave up the statement of a caller that went away"
             );
+            if let Some(leaving) = leaving {
+                let _ = timeout(ASKING, leaving.simple_query("")).await;
+            }
         }
     }
 }

@@ -55,7 +55,7 @@ impl Store {
     ) -> Result<Vec<Enqueued>, StoreError> {
         let mut session = self.session().await?;
         let copied = tokio::time::timeout(self.deadline(), async {
-            let transaction = session.connection.transaction().await?;
+            let transaction = session.transaction().await?;
             copy(transaction, namespace, queue, tasks).await
         })
         .await;

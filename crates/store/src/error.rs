@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::connect::ConnectError;
 
@@ -123,7 +123,7 @@ impl From<tokio_postgres::Error> for StoreError {
             // A broken connection; or an answer that could not be read, which leaves as much in the dark.
             return Self::Lost(DatabaseError::driver(error));
         };
-        let fatal = matches!(report.severity(), "FATAL" | "PANIC");
+        let fatal = is_fatal(report);
         let code = report.code().clone();
         let missed = code == SqlState::CHECK_VIOLATION && is_missing_partition(report);
         let cause = DatabaseError::driver(error);
@@ -144,6 +144,23 @@ impl From<deadpool_postgres::PoolError> for StoreError {
         let text = ConnectError::find(&error).map_or_else(|| error.to_string(), ToString::to_string);
         Self::Unavailable(DatabaseError { transient, ..DatabaseError::message(text) })
     }
+}
+
+/// Whether the server ended the session with it. The word for people is in the language of `lc_messages`; the other one is
+/// not, and is there but from some poolers.
+fn is_fatal(report: &DbError) -> bool {
+    match report.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        None => matches!(report.severity(), "FATAL" | "PANIC"),
+    }
+}
+
+/// What an error mostly comes of that says little by itself.
+fn hint(sqlstate: &str) -> Option<&'static str> {
+    // There is no such statement, or there is already: it was prepared on one connection of a pooler, and runs on another.
+    ["26000", "42P05"]
+        .contains(&sqlstate)
+        .then_some("is there a pooler in transaction mode in between? Then connect with pgmill_mode=pooler")
 }
 
 /// A missed partition is reported as a check violation without a constraint's name.
@@ -190,10 +207,9 @@ impl DatabaseError {
 impl fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        match &self.sqlstate {
-            Some(code) => write!(f, " (SQLSTATE {code})"),
-            None => Ok(()),
-        }
+        let Some(code) = &self.sqlstate else { return Ok(()) };
+        write!(f, " (SQLSTATE {code})")?;
+        hint(code).map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
@@ -209,5 +225,61 @@ impl fmt::Debug for DatabaseError {
 impl StdError for DatabaseError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_ref().and_then(|source| source.source())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio_postgres::{Config, NoTls};
+
+    use super::*;
+
+    fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).unwrap();
+        [&[tag][..], &length.to_be_bytes(), body].concat()
+    }
+
+    /// The error of a statement that a server answers with this report: fields, each with its letter.
+    async fn reported(fields: &[(u8, &str)]) -> StoreError {
+        let (ours, mut theirs) = duplex(4096);
+        let report =
+            fields.iter().flat_map(|(letter, text)| [&[*letter][..], text.as_bytes(), b"\0"].concat());
+        let report = message(b'E', &report.chain([0]).collect::<Vec<u8>>());
+        tokio::spawn(async move {
+            let mut asked = [0; 4096];
+            assert!(theirs.read(&mut asked).await.unwrap() > 0, "to be let in");
+            let welcome = [message(b'R', &[0; 4]), message(b'Z', b"I")].concat();
+            theirs.write_all(&welcome).await.unwrap();
+            assert!(theirs.read(&mut asked).await.unwrap() > 0, "a statement");
+            theirs.write_all(&[report, message(b'Z', b"I")].concat()).await.unwrap();
+        });
+        let (client, connection) = Config::new().user("app").connect_raw(ours, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute("SELECT 1").await.unwrap_err().into()
+    }
+
+    #[tokio::test]
+    async fn an_end_of_the_session_is_one_in_every_language() {
+        let said = |word| [(b'S', word), (b'V', "FATAL"), (b'C', "57P01"), (b'M', "…")];
+        for word in ["FATAL", "ВАЖНО", "致命错误"] {
+            let error = reported(&said(word)).await;
+            assert!(matches!(error, StoreError::Lost(_)), "{word}: {error:?}");
+        }
+        let error = reported(&[(b'S', "FATAL"), (b'C', "08P01"), (b'M', "as a pooler says it")]).await;
+        assert!(matches!(error, StoreError::Lost(_)), "{error:?}");
+        let error = reported(&[(b'S', "FATAL"), (b'V', "ERROR"), (b'C', "57014"), (b'M', "…")]).await;
+        assert!(matches!(error, StoreError::Contended(_)), "the word for people does not count: {error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_a_pooler_has_elsewhere_tells_what_to_do() {
+        for (code, text) in [("26000", "\"s1\" does not exist"), ("42P05", "\"s1\" already exists")] {
+            let text = format!("prepared statement {text}");
+            let error = reported(&[(b'S', "ERROR"), (b'V', "ERROR"), (b'C', code), (b'M', &text)]).await;
+            let told = error.source().unwrap().to_string();
+            assert!(told.starts_with(&format!("{text} (SQLSTATE {code}); is there a pooler")), "{told}");
+            assert!(told.ends_with("connect with pgmill_mode=pooler"), "{told}");
+        }
     }
 }

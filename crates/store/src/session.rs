@@ -5,11 +5,11 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Object};
+use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures_util::future::{self, MaybeDone, maybe_done};
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::{GenericClient, IsolationLevel, Row};
 
 use crate::abandoned::Canceller;
 use crate::error::StoreError;
@@ -27,6 +27,13 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(connection: Object, pooler: bool) -> Self {
         Self { connection, pooler }
+    }
+
+    /// Opens a transaction for several statements. Read committed, whatever is the default of the session: who waits for a lock
+    /// is to see what was committed meanwhile.
+    pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, StoreError> {
+        let builder = self.connection.build_transaction();
+        Ok(builder.isolation_level(IsolationLevel::ReadCommitted).read_only(false).start().await?)
     }
 
     /// Runs a statement in a transaction of its own, and returns its rows once it is committed.

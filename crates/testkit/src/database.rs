@@ -68,7 +68,7 @@ impl TestDatabase {
 
     async fn make(server: &TestServer, content: Content) -> Self {
         let name = server.janitor().create(content).await;
-        let url = server.url_for(&name);
+        let url = server.url_for_programs(&name);
         Self { name, url, server: server.clone() }
     }
 
@@ -108,8 +108,9 @@ impl TestDatabase {
     /// # Panics
     /// If the server cannot be reached.
     pub async fn connect(&self) -> Client {
-        let (client, driver) = self
-            .options()
+        let options = ConnectOptions::parse(&self.server.url_for(&self.name))
+            .unwrap_or_else(|error| panic!("the URL of the test database: {error}"));
+        let (client, driver) = options
             .connect()
             .await
             .unwrap_or_else(|error| panic!("no connection to the test database: {error}"));

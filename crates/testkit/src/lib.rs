@@ -3,9 +3,11 @@
 mod database;
 mod drain;
 mod enqueued;
+mod environment;
 mod inline;
 mod janitor;
 mod outcome;
+mod pooler;
 mod proxy;
 mod server;
 mod status;
@@ -18,6 +20,8 @@ mod workplace;
 pub use database::TestDatabase;
 pub use drain::{Drain, Drained, drain, drain_pool};
 pub use enqueued::{assert_enqueued, assert_enqueued_in, assert_not_enqueued, assert_not_enqueued_in};
+#[doc(hidden)]
+pub use environment::{has_plain_role, has_pooler, skipped};
 pub use inline::{Inline, run_handler};
 pub use outcome::{HandlerOutcome, Performed};
 #[doc(no_inline)]

@@ -5,9 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use pgmill_embedded::{Embedded, StopMode};
 
+use crate::environment::Environment;
 use crate::janitor::Janitor;
+use crate::pooler::Pooler;
 use crate::url::Url;
+use crate::workplace::ROLE;
 
+/// The superuser of servers that are started here.
+const USER: &str = "pgmill";
 const VARIABLE: &str = "PGMILL_TEST_DATABASE_URL";
 
 /// A PostgreSQL server to make databases on. Cloning is cheap, and clones are the same server.
@@ -21,6 +26,7 @@ pub struct TestServer {
 struct Parts {
     // Before the server, so that it lets go of the server first.
     janitor: Janitor,
+    pooler: Option<Pooler>,
     place: Place,
 }
 
@@ -72,19 +78,33 @@ impl TestServer {
     fn given(url: String) -> Self {
         // Fails here, where the variable can be named.
         assert!(url.contains("://"), "{VARIABLE} must be a URL, postgres://user:password@host:port/database");
+        assert!(
+            Environment::get().is_usual(),
+            "{VARIABLE} and the other PGMILL_TEST_ variables exclude each other"
+        );
         let janitor = Janitor::start(url.clone(), true, true);
-        Self { parts: Arc::new(Parts { janitor, place: Place::Given { url } }) }
+        Self { parts: Arc::new(Parts { janitor, pooler: None, place: Place::Given { url } }) }
     }
 
     fn start(settings: &[(&str, &str)], shared: bool) -> Self {
+        let environment = Environment::get();
+        let settings = settings.iter().copied();
+        let others = environment.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let builder = settings
-            .iter()
+            .chain(others)
             .fold(Embedded::builder().ephemeral(), |builder, (name, value)| builder.setting(name, value));
         let server = builder
             .start()
             .unwrap_or_else(|error| panic!("no PostgreSQL for the tests: {error}; or set {VARIABLE}"));
-        let janitor = Janitor::start(server.url(), shared, false);
-        Self { parts: Arc::new(Parts { janitor, place: Place::Started { server: Arc::new(server) } }) }
+        let url = server.url();
+        let pooler = environment.pooler.as_deref().map(|program| {
+            let password = Url::parse(&url).password().unwrap_or_default().to_owned();
+            let users = [(USER, password.as_str()), (ROLE, password.as_str())];
+            Pooler::start(program, server.data_dir(), server.port(), &users)
+        });
+        let janitor = Janitor::start(url, shared, false);
+        let place = Place::Started { server: Arc::new(server) };
+        Self { parts: Arc::new(Parts { janitor, pooler, place }) }
     }
 
     /// The URL of a database that is always there, for what concerns the whole server. Holds the password.
@@ -101,6 +121,22 @@ impl TestServer {
             Place::Given { url } => Url::parse(url).with_database(database).to_string(),
             Place::Started { server } => server.url_for(database),
         }
+    }
+
+    /// The URL that programs under test connect with.
+    pub(crate) fn url_for_programs(&self, database: &str) -> String {
+        let url = self.url_for(database);
+        if matches!(self.parts.place, Place::Given { .. }) {
+            return url;
+        }
+        let mut url = Url::parse(&url);
+        if Environment::get().role {
+            url = url.with_user(ROLE);
+        }
+        if let Some(pooler) = &self.parts.pooler {
+            url = url.with_pooler(&pooler.address().to_string());
+        }
+        url.to_string()
     }
 
     /// Stops the server of [`own`](Self::own); it keeps its port and its data. Connections break as the mode says:

@@ -4,10 +4,10 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url<'a> {
     scheme: &'a str,
-    user: Option<&'a str>,
+    user: Option<String>,
     pub(crate) host: String,
     pub(crate) database: &'a str,
-    query: Vec<&'a str>,
+    query: Vec<String>,
 }
 
 impl<'a> Url<'a> {
@@ -20,10 +20,10 @@ impl<'a> Url<'a> {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, host) = match authority.rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
+            Some((user, host)) => (Some(user.to_owned()), host),
             None => (None, authority),
         };
-        let query = query.split('&').filter(|parameter| !parameter.is_empty()).collect();
+        let query = query.split('&').filter(|parameter| !parameter.is_empty()).map(str::to_owned).collect();
         Self { scheme, user, host: host.to_owned(), database, query }
     }
 
@@ -34,17 +34,37 @@ impl<'a> Url<'a> {
         self
     }
 
+    /// The same URL for another user, with the same password. The name needs no escape.
+    pub(crate) fn with_user(mut self, name: &str) -> Self {
+        let password = self.password().map(str::to_owned);
+        self.user = Some(password.map_or_else(|| name.to_owned(), |password| format!("{name}:{password}")));
+        self
+    }
+
+    /// The password, as it is written.
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.user.as_deref()?.split_once(':').map(|(_, password)| password)
+    }
+
+    /// The same URL through a pooler in transaction mode; the server itself is where one listens.
+    pub(crate) fn with_pooler(mut self, address: &str) -> Self {
+        let listen = format!("pgmill_listen={}", self.host);
+        self.query.extend(["pgmill_mode=pooler".to_owned(), listen]);
+        address.clone_into(&mut self.host);
+        self
+    }
+
     /// The same URL for another server, which has no TLS.
     pub(crate) fn with_plain_host(mut self, host: String) -> Self {
         self.without(&["host", "hostaddr", "port", "sslmode"]);
-        self.query.push("sslmode=disable");
+        self.query.push("sslmode=disable".to_owned());
         self.host = host;
         self
     }
 
     fn without(&mut self, names: &[&str]) {
         self.query.retain(|parameter| {
-            let name = parameter.split_once('=').map_or(*parameter, |(name, _)| name);
+            let name = parameter.split_once('=').map_or(parameter.as_str(), |(name, _)| name);
             !names.contains(&name)
         });
     }
@@ -81,6 +101,15 @@ mod tests {
             "postgres://me:p%40ss@[::1]:5433/t_1?sslmode=require&x=1"
         );
         assert_eq!(Url::parse("postgresql://db").with_database("t").to_string(), "postgresql://db/t");
+    }
+
+    #[test]
+    fn through_a_pooler_one_listens_where_the_server_was() {
+        let url = Url::parse("postgres://me:secret@db:5433/app").with_user("other");
+        assert_eq!(
+            url.with_pooler("127.0.0.1:6432").to_string(),
+            "postgres://other:secret@127.0.0.1:6432/app?pgmill_mode=pooler&pgmill_listen=db:5433"
+        );
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::hash::{BuildHasher, RandomState};
 use pgmill_store::{ConnectOptions, Migrator, Store};
 use tokio_postgres::Client;
 
+use crate::environment::Environment;
 use crate::url::Url;
+
+/// The role of programs under test that is to own the schema and nothing else.
+pub(crate) const ROLE: &str = "pgmill_test_role";
 
 /// What a new database holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,18 +43,31 @@ impl Workplace {
     }
 
     pub(crate) async fn create(&mut self, content: Content) -> Result<String, String> {
-        let template = match content {
-            Content::Empty => "template0".to_owned(),
-            Content::Migrated => self.template().await?,
-        };
-        self.copy(&template).await
+        match content {
+            Content::Empty => self.empty().await,
+            Content::Migrated => {
+                let template = self.template().await?;
+                self.copy(&template, "").await
+            }
+        }
     }
 
-    async fn copy(&mut self, template: &str) -> Result<String, String> {
+    async fn empty(&mut self) -> Result<String, String> {
+        let name = self.copy("template0", &Environment::get().create_database).await?;
+        if Environment::get().role {
+            self.leave_to_role(&name).await?;
+        }
+        Ok(name)
+    }
+
+    async fn copy(&mut self, template: &str, options: &str) -> Result<String, String> {
         let name = self.next_name();
         // Not yet known before the first connection, and not worth one.
         let strategy = self.strategy;
-        self.run(&format!("create database {name} template {template} {strategy}")).await?;
+        self.run(&format!("create database {name} template {template} {strategy} {options}")).await?;
+        if Environment::get().role {
+            self.run(&format!("revoke temporary on database {name} from public")).await?;
+        }
         Ok(name)
     }
 
@@ -63,8 +80,8 @@ impl Workplace {
         if let Some(template) = &self.template {
             return Ok(template.clone());
         }
-        let name = self.copy("template0").await?;
-        let store = Store::open(&self.options(&name)?).map_err(describe)?;
+        let name = self.empty().await?;
+        let store = Store::open(&self.options_for_programs(&name)?).map_err(describe)?;
         Migrator::new(&store).run().await.map_err(describe)?;
         store.pool().close();
         self.template = Some(name.clone());
@@ -79,6 +96,47 @@ impl Workplace {
     fn options(&self, database: &str) -> Result<ConnectOptions, String> {
         let url = Url::parse(&self.url).with_database(database).to_string();
         Ok(ConnectOptions::parse(&url).map_err(describe)?.with_application_name(&self.tag))
+    }
+
+    /// Not through a pooler, for a database that others are connected to cannot be copied.
+    fn options_for_programs(&self, database: &str) -> Result<ConnectOptions, String> {
+        if !Environment::get().role {
+            return self.options(database);
+        }
+        let url = Url::parse(&self.url).with_user(ROLE).with_database(database).to_string();
+        Ok(ConnectOptions::parse(&url).map_err(describe)?.with_application_name(&self.tag))
+    }
+
+    /// Makes the role, and a schema that it owns, with whatever tests make in it. It has no other right, but to what they make
+    /// beside it.
+    async fn leave_to_role(&self, database: &str) -> Result<(), String> {
+        let url = Url::parse(&self.url);
+        let password = url.password().unwrap_or_default();
+        let (admin, driver) = self.options(database)?.connect().await.map_err(describe)?;
+        tokio::spawn(driver.run());
+        let statements = format!(
+            "do $$ begin
+                if not exists (select from pg_catalog.pg_roles where rolname = '{ROLE}') then
+                    create role {ROLE} login password '{password}';
+                end if;
+            end $$;
+            revoke create on schema public from public;
+            create schema pgmill authorization {ROLE};
+            alter default privileges grant all on tables to {ROLE};
+            alter default privileges grant all on sequences to {ROLE};
+            create function public.leave_to_role() returns event_trigger language plpgsql as $$
+            declare made record;
+            begin
+                for made in select object_identity from pg_event_trigger_ddl_commands()
+                    where schema_name = 'pgmill' and object_type = 'table'
+                loop
+                    execute 'alter table ' || made.object_identity || ' owner to {ROLE}';
+                end loop;
+            end $$;
+            create event trigger leave_to_role on ddl_command_end when tag in ('CREATE TABLE')
+                execute function public.leave_to_role();"
+        );
+        admin.batch_execute(&statements).await.map_err(describe)
     }
 
     /// Runs a statement, on a new connection if the server was restarted.

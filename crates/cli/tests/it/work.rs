@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use pgmill::{AttemptOutcome, QueueMeta, Status, TaskMeta};
-use pgmill_testkit::{StopMode, TestServer, wait_until};
+use pgmill_testkit::{StopMode, TestServer, has_pooler, skipped, wait_until};
 use serde_json::Value;
 
 use crate::support::{Bench, PATIENCE, Program, QUEUE, output, pgmill, runs, stderr, wait_for_end_of};
@@ -233,6 +233,9 @@ async fn a_worker_mentions_a_paused_queue_once_and_goes_on_when_it_is_resumed() 
 
 #[tokio::test]
 async fn the_log_tells_whether_a_worker_is_woken_by_notifications_or_by_polling_alone() {
+    if skipped(has_pooler(), "the role, or the way to the server, is one of the test's own") {
+        return;
+    }
     let bench = Bench::new().await;
     let mark = if bench.database.url().contains('?') { '&' } else { '?' };
     let pooled = format!("{}{mark}pgmill_mode=pooler", bench.database.url());

@@ -6,14 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use pgmill::{EnqueueError, Manager, QueueMeta, Retain, Status, Task, TaskMeta, minutes};
 
 use crate::fixture::{Fixture, json, task};
+use crate::scene::with_parameter;
 
 /// From here on a bulk travels by COPY, where it can.
 const BY_COPY: usize = 2_500;
 
 async fn pooler(fixture: &Fixture) -> Manager {
-    let url = fixture.database.url();
-    let mark = if url.contains('?') { '&' } else { '?' };
-    Manager::connect(format!("{url}{mark}pgmill_mode=pooler")).namespace("app").await.unwrap()
+    let url = with_parameter(fixture.database.url(), "pgmill_mode=pooler");
+    Manager::connect(url).namespace("app").await.unwrap()
 }
 
 /// Creates so many tasks of every kind, and checks that each is what was asked for, and is stored.

@@ -7,7 +7,7 @@ use pgmill_testkit::TestDatabase;
 use tokio::task::JoinSet;
 use tokio_postgres::IsolationLevel;
 
-use crate::scene::{QUEUE, builder, create, number};
+use crate::scene::{QUEUE, builder, create, number, with_parameter};
 
 /// Tasks that were ended since the transaction began, and such that wait.
 const ENDED: usize = 200_000;
@@ -61,7 +61,7 @@ async fn nor_do_they_if_all_tasks_were_created_at_once() {
 /// Drains tasks that were due at these times, by the number n of tasks after each.
 async fn walks_are_few(due: &str) {
     let database = TestDatabase::create().await;
-    let manager = builder(&format!("{}?pool_max_conns=1", database.url())).await.unwrap();
+    let manager = builder(&with_parameter(database.url(), "pool_max_conns=1")).await.unwrap();
     manager.register_queue(QueueMeta::new(QUEUE).no_ttl()).await.unwrap();
     let client = database.connect().await;
     let fill = format!(
@@ -94,7 +94,7 @@ async fn walks_are_few(due: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_over_tasks_that_others_hold_or_that_are_delayed() {
     let database = TestDatabase::create().await;
-    let manager = builder(&format!("{}?pool_max_conns=1", database.url())).await.unwrap();
+    let manager = builder(&with_parameter(database.url(), "pool_max_conns=1")).await.unwrap();
     manager.register_queue(QueueMeta::new(QUEUE).no_ttl()).await.unwrap();
     let client = database.connect().await;
     client

@@ -2,10 +2,13 @@
 
 #![cfg(test)]
 
+mod backup;
 mod bad_input;
 mod batchers;
 mod bulk;
 mod cancel;
+mod checks;
+mod checks_load;
 mod concurrency;
 mod deletion;
 mod events;
@@ -20,6 +23,7 @@ mod fixture;
 mod history;
 mod horizon;
 mod idle;
+mod injection;
 mod keys;
 mod log;
 mod maintenance;
@@ -46,6 +50,7 @@ mod reference_lifecycle;
 mod retry;
 mod runtimes;
 mod scene;
+mod settings;
 mod sql_function;
 #[cfg(feature = "sqlx")]
 mod sqlx;

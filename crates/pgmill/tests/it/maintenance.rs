@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{Fixture, SOON, task};
-use crate::scene::{LIMIT, number, rewrite};
+use crate::scene::{LIMIT, number, rewrite, with_parameter};
 
 /// Maintenance as a program runs it, and the token that ends it.
 pub(crate) fn run(manager: &Manager) -> (JoinHandle<()>, CancellationToken) {
@@ -188,8 +188,7 @@ async fn an_idle_database_is_asked_at_most_30_times_in_20_s() {
     client.batch_execute("ALTER SYSTEM SET autovacuum = off").await.unwrap();
     client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     // To prepare a statement is a transaction too: on few connections it is soon over.
-    let url =
-        format!("{}{}pool_max_conns=2", database.url(), if database.url().contains('?') { '&' } else { '?' });
+    let url = with_parameter(database.url(), "pool_max_conns=2");
     let manager = Manager::connect(url).namespace("app").await.unwrap();
     let (running, shutdown) = run(&manager);
     wait_until("all to have been prepared", LIMIT, async || {

@@ -65,6 +65,12 @@ pub(crate) fn builder(url: &str) -> ManagerBuilder {
     Manager::connect(url).namespace("app").migrate(false)
 }
 
+/// The URL with one more parameter.
+pub(crate) fn with_parameter(url: &str, parameter: &str) -> String {
+    let mark = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{mark}{parameter}")
+}
+
 /// Replaces a text of a function's definition, where it occurs first.
 pub(crate) async fn rewrite(client: &Client, function: &str, from: &str, to: &str) {
     let row = client

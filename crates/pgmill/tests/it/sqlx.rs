@@ -6,7 +6,9 @@ use sqlx::{Connection as _, PgConnection};
 use crate::fixture::{Fixture, done, retry, task, told};
 
 async fn connect(fixture: &Fixture) -> PgConnection {
-    PgConnection::connect(fixture.database.url()).await.unwrap()
+    // Not through a pooler: sqlx prepares statements.
+    let url = fixture.database.server().url_for(fixture.database.name());
+    PgConnection::connect(&url).await.unwrap()
 }
 
 #[tokio::test]

@@ -66,7 +66,8 @@ async fn a_task_of_a_transaction_of_sqlx_is_told_to_a_pool_elsewhere() {
 
     let scene = Scene::new().await;
     let idle = Idle::of(&scene).await;
-    let mut connection = sqlx::PgConnection::connect(scene.database.url()).await.unwrap();
+    let url = scene.database.server().url_for(scene.database.name());
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
     let created = scene.manager.create_task_sqlx(&mut transaction, QUEUE, payload(1)).await;
     let (task, wake) = created.unwrap();

@@ -91,7 +91,8 @@ fn is_cut_password(part: &str) -> bool {
     part.split('=').next().is_some_and(|name| name.contains('@'))
 }
 
-fn split_hosts(hosts: &str) -> Result<(Vec<String>, Vec<String>), ConnectError> {
+/// The names and ports of `host:port,host:port`; a port that is not there is empty.
+pub(super) fn split_hosts(hosts: &str) -> Result<(Vec<String>, Vec<String>), ConnectError> {
     let mut names = Vec::new();
     let mut ports = Vec::new();
     for host in hosts.split(',') {

@@ -19,8 +19,10 @@ use super::tls::TlsOptions;
 /// How to reach a database, and as whom.
 ///
 /// Read from what users know from `psql`: a URL or `name=value` pairs, then the `PG*` variables of the environment,
-/// then defaults. A parameter of the string wins over its variable. Besides the parameters of libpq there are two of
-/// our own, `pool_max_conns` and `pgmill_mode`.
+/// then defaults. A parameter of the string wins over its variable. Besides the parameters of libpq there are three
+/// of our own: `pool_max_conns`; `pgmill_mode`, which is `pooler` where a pooler in transaction mode, such as PgBouncer, stands
+/// between us and the server; and `pgmill_listen`, the `host:port` of the server itself, or several with commas between them,
+/// for the one connection that is told of tasks and so cannot lead through such a pooler. All else is as for the others.
 ///
 /// Defaults: host `localhost`, port 5432, the name of the operating system's user as user, the user as database,
 /// `sslmode=prefer`, `application_name=pgmill`, `connect_timeout=10` (seconds, for each address tried; 0 for no limit),
@@ -44,6 +46,8 @@ use super::tls::TlsOptions;
 #[derive(Clone)]
 pub struct ConnectOptions {
     pub(super) hosts: Vec<Host>,
+    /// Where the server itself is, if `hosts` is a pooler.
+    listen: Option<Vec<Host>>,
     pub(super) user: String,
     pub(super) database: String,
     pub(super) password: Option<String>,
@@ -165,6 +169,7 @@ impl ConnectOptions {
 
         let mut options = Self {
             hosts: hosts(parameters)?,
+            listen: listen(parameters)?,
             password: parameters.owned("password"),
             passfile: passfile::path(parameters.text("passfile"), home.as_deref()),
             tls: TlsOptions::from_parameters(parameters, home.as_deref())?,
@@ -211,6 +216,25 @@ impl ConnectOptions {
     pub fn with_pooler(mut self, pooler: bool) -> Self {
         self.pooler = pooler;
         self
+    }
+
+    /// The options of the connection that is told of tasks: these, but to the server that `pgmill_listen` names. `None` if there
+    /// is only a pooler in transaction mode, which passes on no notifications.
+    ///
+    /// ```
+    /// use pgmill_store::ConnectOptions;
+    ///
+    /// let options: ConnectOptions = "postgres://app@pooler:6432/shop?pgmill_mode=pooler&pgmill_listen=db:5432".parse()?;
+    /// let listening = options.listening().expect("a server to listen to");
+    /// assert_eq!((listening.host_label().as_str(), listening.is_pooler()), ("db:5432", false));
+    /// # Ok::<(), pgmill_store::ConnectError>(())
+    /// ```
+    pub fn listening(&self) -> Option<Self> {
+        match &self.listen {
+            Some(hosts) => Some(Self { hosts: hosts.clone(), pooler: false, ..self.clone() }),
+            None if self.pooler => None,
+            None => Some(self.clone()),
+        }
     }
 
     /// The name under which the connections appear in `pg_stat_activity`.
@@ -297,13 +321,7 @@ fn hosts(parameters: &Parameters) -> Result<Vec<Host>, ConnectError> {
     }
     (0..count)
         .map(|at| {
-            let port = match ports.get(at).or(ports.first()).copied().unwrap_or_default() {
-                "" => 5432,
-                port => match port.parse() {
-                    Ok(port @ 1..) => port,
-                    _ => return Err(parameters.invalid("port", port, "a port number from 1 to 65535")),
-                },
-            };
+            let port = port(parameters, ports.get(at).or(ports.first()).copied().unwrap_or_default())?;
             let address: Option<IpAddr> = match addresses.get(at).copied().unwrap_or_default() {
                 "" => None,
                 address => Some(
@@ -317,13 +335,41 @@ fn hosts(parameters: &Parameters) -> Result<Vec<Host>, ConnectError> {
                 ("", None) => "localhost".to_owned(),
                 (name, _) => name.to_owned(),
             };
-            let place = match address {
-                None if cfg!(unix) && name.starts_with('/') => Place::Socket(PathBuf::from(name)),
-                address => Place::Tcp { name, address },
-            };
-            Ok(Host { place, port })
+            Ok(Host { place: place(name, address), port })
         })
         .collect()
+}
+
+fn port(parameters: &Parameters, text: &str) -> Result<u16, ConnectError> {
+    match (text, text.parse()) {
+        ("", _) => Ok(5432),
+        (_, Ok(port @ 1..)) => Ok(port),
+        _ => Err(parameters.invalid("port", text, "a port number from 1 to 65535")),
+    }
+}
+
+fn place(name: String, address: Option<IpAddr>) -> Place {
+    match address {
+        None if cfg!(unix) && name.starts_with('/') => Place::Socket(PathBuf::from(name)),
+        address => Place::Tcp { name, address },
+    }
+}
+
+fn listen(parameters: &Parameters) -> Result<Option<Vec<Host>>, ConnectError> {
+    let Some(text) = parameters.text("pgmill_listen") else { return Ok(None) };
+    let (names, ports) = conninfo::split_hosts(text)?;
+    if names.iter().any(String::is_empty) {
+        return Err(parameters.invalid(
+            "pgmill_listen",
+            text,
+            "host:port, or several with commas between them",
+        ));
+    }
+    let hosts = names
+        .into_iter()
+        .zip(ports)
+        .map(|(name, text)| Ok(Host { place: place(name, None), port: port(parameters, &text)? }));
+    hosts.collect::<Result<_, _>>().map(Some)
 }
 
 fn base(parameters: &Parameters) -> Result<Config, ConnectError> {

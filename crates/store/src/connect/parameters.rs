@@ -25,6 +25,7 @@ const KNOWN: &[(&str, Option<&str>)] = &[
     ("options", Some("PGOPTIONS")),
     ("passfile", Some("PGPASSFILE")),
     ("password", Some("PGPASSWORD")),
+    ("pgmill_listen", None),
     ("pgmill_mode", None),
     ("pool_max_conns", None),
     ("port", Some("PGPORT")),

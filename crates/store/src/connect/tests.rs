@@ -210,6 +210,11 @@ fn what_is_wrong_is_said_with_what_is_allowed() {
         ),
         ("pool_max_conns=0", "a number of connections from 1 to "),
         ("pgmill_mode=fast", "one of `direct`, `pooler`"),
+        (
+            "pgmill_listen=:5432",
+            "`:5432` is not a value of the connection parameter `pgmill_listen`: expected host:port",
+        ),
+        ("pgmill_listen=db:0", "port number from 1 to 65535"),
         ("target_session_attrs=standby", "one of `any`, `read-write`, `primary`, `read-only`"),
         ("gssencmode=require", "one of `disable`, `prefer`"),
         ("client_encoding=LATIN1", "one of `UTF8`"),
@@ -218,6 +223,23 @@ fn what_is_wrong_is_said_with_what_is_allowed() {
         let message = refusal(text);
         assert!(message.contains(expected), "{text}: {message}");
     }
+}
+
+#[test]
+fn one_listens_to_the_server_itself_and_not_to_a_pooler_in_transaction_mode() {
+    let direct = parse("user=u host=db").listening().expect("the server");
+    assert_eq!(direct.host_label(), "db:5432");
+    assert!(parse("user=u host=bouncer pgmill_mode=pooler").listening().is_none());
+    let options = parse(
+        "user=u host=bouncer port=6432 dbname=d password=p application_name=a pgmill_mode=pooler \
+         pgmill_listen=db1,[::1]:5433,/run/postgresql",
+    );
+    assert_eq!(options.host_label(), "bouncer:6432");
+    let listening = options.listening().expect("the server");
+    assert_eq!(listening.host_label(), "db1:5432,[::1]:5433,/run/postgresql:5432");
+    assert_eq!((listening.user(), listening.database(), listening.application_name()), ("u", "d", "a"));
+    assert_eq!(listening.password.as_deref(), Some("p"));
+    assert!(!listening.is_pooler());
 }
 
 #[test]

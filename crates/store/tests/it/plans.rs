@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 
 use pgmill_schema::QueueMeta;
-use pgmill_testkit::TestDatabase;
+use pgmill_testkit::{TestDatabase, skipped};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::types::ToSql;
@@ -15,6 +15,8 @@ use tokio_postgres::{AsyncMessage, Client};
 use crate::shape::{Plans, number, rows_of, rows_of_task, shape, shapes};
 use crate::support::Fixture;
 
+const PLAN_OF_ONE_VERSION: &str =
+    "the snapshot of a plan is that of version 15; the rest of the test has run";
 const BATCH: i32 = 100;
 /// More than a statement of 100 tasks may look at of `task`, whatever the table holds: priorities, candidates in
 /// reserve, each looked at twice.
@@ -37,8 +39,7 @@ async fn plans_of_hot_statements_are_the_same_whatever_the_statistics_say() {
             assert!(buffers < BUFFERS, "{name} touched {buffers} buffers on a table that was {state}");
         }
     }
-    // What a plan looks like in detail is up to the version of PostgreSQL.
-    if server_version().await == 15 {
+    if !skipped(server_version().await != 15, PLAN_OF_ONE_VERSION) {
         insta::assert_snapshot!("plans", shape);
     }
 }
@@ -91,7 +92,7 @@ async fn plans_of_claims_of_ticks_are_the_same_among_none_and_ten_thousand_ticke
     assert!(!told[0].contains("Seq Scan"), "{}", told[0]);
     assert_eq!(told[0], told[1]);
     assert_eq!(told[0], told[2]);
-    if server_version().await == 15 {
+    if !skipped(server_version().await != 15, PLAN_OF_ONE_VERSION) {
         insta::assert_snapshot!("plans_of_ticks", told[0]);
     }
 }

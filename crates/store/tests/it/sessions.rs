@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use pgmill_schema::{Json, Status};
 use pgmill_store::{ConnectOptions, NewTask, Sending, Store, StoreError, SweepPlace};
-use pgmill_testkit::{TestDatabase, wait_until};
+use pgmill_testkit::{TestDatabase, has_pooler, skipped, wait_until};
 
-use crate::support::{Fixture, done, retry};
+use crate::support::{Fixture, done, namespace, queue, retry};
 
 /// All that a task goes through.
-async fn main_cycle(fixture: &Fixture) {
+pub(crate) async fn main_cycle(fixture: &Fixture) {
     let queue = fixture.plain_queue().await;
     let created = fixture.create(&queue, 3).await;
     let task = fixture.retain_one(&queue).await;
@@ -28,33 +28,8 @@ async fn main_cycle(fixture: &Fixture) {
     fixture.store.delete_queue(&fixture.namespace, &queue).await.unwrap().unwrap();
 }
 
-fn one_connection(database: &TestDatabase) -> ConnectOptions {
+pub(crate) fn one_connection(database: &TestDatabase) -> ConnectOptions {
     database.options().with_pool_size(NonZeroUsize::MIN)
-}
-
-#[tokio::test]
-async fn defaults_of_the_role_do_not_matter() {
-    for pooler in [false, true] {
-        let database = TestDatabase::create().await;
-        let client = database.connect().await;
-        for setting in [
-            "default_transaction_isolation = 'serializable'",
-            "default_transaction_read_only = on",
-            "TimeZone = 'Asia/Kolkata'",
-            "DateStyle = 'German'",
-            "IntervalStyle = 'iso_8601'",
-            "search_path = ''",
-            "enable_indexscan = off",
-        ] {
-            let name = database.name();
-            client.batch_execute(&format!("ALTER DATABASE {name} SET {setting}")).await.unwrap();
-        }
-        drop(client);
-        let store = Store::open(&one_connection(&database).with_pooler(pooler)).unwrap();
-        let fixture = Fixture::with(database, store).await;
-        fixture.sql("SET default_transaction_read_only = off").await;
-        main_cycle(&fixture).await;
-    }
 }
 
 #[tokio::test]
@@ -72,6 +47,23 @@ async fn behind_a_pooler_nothing_is_left_on_the_connection() {
         prepared.iter().filter(|message| matches!(message, tokio_postgres::SimpleQueryMessage::Row(_)));
     assert_eq!(rows.count(), 0, "only unnamed statements were sent");
     assert_eq!(settings(&client).await, before, "and no setting was changed");
+}
+
+/// Statements are prepared on one connection of the pooler, and run on another.
+#[tokio::test]
+async fn who_does_not_say_that_there_is_a_pooler_is_told_to() {
+    if skipped(!has_pooler(), "there is no pooler") {
+        return;
+    }
+    let database = TestDatabase::create().await;
+    let store = Store::open(&one_connection(&database).with_pooler(false)).unwrap();
+    store.get_queue(&namespace("app"), &queue("q")).await.unwrap();
+    let (other, driver) = database.options().connect().await.unwrap();
+    tokio::spawn(driver.run());
+    other.batch_execute("BEGIN; SELECT 1").await.unwrap();
+    let error = store.get_queue(&namespace("app"), &queue("q")).await.unwrap_err();
+    let told = std::error::Error::source(&error).unwrap().to_string();
+    assert!(told.contains("connect with pgmill_mode=pooler"), "{told}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pgmill-embedded", &[]),
     ("pgmill-cli", &["pgmill-client", "pgmill-server", "pgmill", "pgmill-embedded"]),
     ("pgmill-testkit", &["pgmill-store", "pgmill", "pgmill-embedded"]),
+    ("pgmill-model", &["pgmill-schema", "pgmill-store"]),
     ("pgmill-bench", &["pgmill", "pgmill-embedded"]),
     ("pgmill-chaos", &["pgmill", "pgmill-client", "pgmill-embedded", "pgmill-testkit"]),
     (EXAMPLES, &["pgmill", "pgmill-embedded"]),
@@ -35,10 +36,11 @@ const OWNED: &[(&str, &[&str])] = &[
     ("axum", &["pgmill-server", EXAMPLES]),
     ("sqlx", &["pgmill", EXAMPLES]),
     ("reqwest", &["pgmill-client"]),
+    ("stateright", &["pgmill-model"]),
 ];
 
 /// Packages that may be nowhere, and why.
-const BANNED: &[(&str, &str)] = &[
+pub(crate) const BANNED: &[(&str, &str)] = &[
     ("chrono", "times are those of jiff"),
     ("openssl", "TLS is that of rustls with ring"),
     ("openssl-sys", "TLS is that of rustls with ring"),

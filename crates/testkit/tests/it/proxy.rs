@@ -16,10 +16,15 @@ pub(crate) struct Scene {
     pub(crate) witness: Client,
 }
 
+/// Of the server itself, which is what the proxy is for.
+fn url_of(database: &TestDatabase) -> String {
+    database.server().url_for(database.name())
+}
+
 impl Scene {
     pub(crate) async fn set() -> Self {
         let database = TestDatabase::empty().await;
-        let proxy = ChaosProxy::start(database.url()).await;
+        let proxy = ChaosProxy::start(&url_of(&database)).await;
         let witness = database.connect().await;
         witness.batch_execute("create table public.mark (number bigint)").await.expect("the table");
         Self { database, proxy, witness }
@@ -32,7 +37,7 @@ impl Scene {
 
     /// A connection through the proxy, and the task that drives it, whose end is the end of the connection.
     async fn try_client(&self) -> Result<(Client, JoinHandle<()>), ConnectError> {
-        let url = self.proxy.url_for(self.database.url()) + "&application_name=proxied";
+        let url = self.proxy.url_for(&url_of(&self.database)) + "&application_name=proxied";
         let (client, driver) = ConnectOptions::parse(&url)?.connect().await?;
         Ok((client, tokio::spawn(async { drop(driver.run().await) })))
     }
@@ -97,7 +102,7 @@ async fn a_proxy_that_refuses_keeps_the_connections_it_has() {
 async fn a_server_that_is_down_closes_its_clients_connections() {
     let server = TestServer::own();
     let database = TestDatabase::empty_on(&server).await;
-    let proxy = ChaosProxy::start(database.url()).await;
+    let proxy = ChaosProxy::start(&url_of(&database)).await;
     let witness = database.connect().await;
     let scene = Scene { database, proxy, witness };
     let client = scene.client().await;
