@@ -222,6 +222,8 @@ impl<S: Send + Sync + 'static> Engine<S> {
         if let Some(found) = found
             && found.attempt == attempt.task.attempt
             && let Some(status) = found.status.filter(|status| *status != Status::Retained)
+            // A retain that a crash undid is repeated under the same number, by somebody else.
+            && (status != Status::Released || found.started_at == attempt.task.started_at)
         {
             return Some(End::Recorded { status, task: Some(Box::new(found)) });
         }
