@@ -3,7 +3,7 @@
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis fuzz supply-chain advisories features sbom reproducible prerequisites prerequisites-tests prerequisites-guard
+.PHONY: help run test test-long check fmt clippy doc bench bench-full bench-peers guard schemathesis fuzz supply-chain advisories features sbom reproducible chaos prerequisites prerequisites-tests prerequisites-guard prerequisites-chaos
 
 help:
 	@echo 'make run        start a PostgreSQL, run this folder through the queue (DEMO="folder --workers 4" for others), and serve it'
@@ -11,6 +11,7 @@ help:
 	@echo 'make test-long  contention and ticks for a full minute, and a server that is away for half a minute'
 	@echo 'make check      formatting, lints and documentation'
 	@echo 'make schemathesis  hold the server against its description in OpenAPI, for two minutes (SCHEMATHESIS_EXAMPLES=100 for longer)'
+	@echo 'make chaos      1,000 faults while everybody works, some ten minutes (CHAOS="--seed 6 --faults 60" for others)'
 	@echo 'make bench      measure for five minutes, on a PostgreSQL of its own; writes target/bench (BENCH="--bin-dir DIR" and others)'
 	@echo 'make bench-full measure everything, for hours'
 	@echo 'make bench-peers  the same of other task queues beside pgmill: see bench/peers (PEERS="--quick --only pgmill pgmq" for less)'
@@ -55,6 +56,11 @@ doc:
 schemathesis: prerequisites-tests
 	cargo build --workspace --all-features --all-targets --locked
 	scripts/schemathesis
+
+# The same features and packages as in `test`, so that nothing is built anew. A disk that fills up needs root.
+chaos: prerequisites-chaos
+	cargo build --workspace --all-features --all-targets --locked
+	$(IN_MEMORY) $${CARGO_TARGET_DIR:-target}/debug/pgmill-chaos $(CHAOS)
 
 # Of what is written, the JSON lines can be added to those of other runs: pgmill-bench report FILE… --html OUT
 MEASURE = $${CARGO_TARGET_DIR:-target}/release/pgmill-bench --save $(1)/results.jsonl --html $(1)/report.html
@@ -104,6 +110,9 @@ prerequisites-tests:
 
 prerequisites-guard:
 	@scripts/prerequisites guard
+
+prerequisites-chaos:
+	@scripts/prerequisites chaos
 
 # The examples in TypeScript, as JavaScript.
 examples/typescript/dist: $(wildcard examples/typescript/*.ts examples/typescript/*.json)

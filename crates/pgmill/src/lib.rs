@@ -3,6 +3,7 @@
 mod audit;
 mod batch;
 mod bulk;
+mod checks;
 mod enqueue;
 mod error;
 mod events;
@@ -33,6 +34,7 @@ mod wakes;
 pub use audit::AuditError;
 pub use batch::BatchOptions;
 pub use bulk::BulkError;
+pub use checks::{Check, CheckOptions, Checkup, Verdict};
 pub use enqueue::{Created, Wake};
 pub use error::{
     CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, RetryError,

@@ -15,6 +15,7 @@ mod lobby;
 mod metrics;
 mod openapi;
 mod options;
+mod quota;
 mod resource;
 mod routes;
 mod serve;

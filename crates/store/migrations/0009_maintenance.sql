@@ -34,7 +34,7 @@ BEGIN
     WITH seen AS MATERIALIZED (
         SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id,
             (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - coalesce(t.spared, 0) >= t.retries))
                 AND EXISTS (SELECT FROM pgmill.queue q WHERE q.id = t.queue_id) AS over
         FROM pgmill.task t
         WHERE (t.queue_id, t.priority, t.run_at, t.id + 0) > (p_queue, p_priority, p_run_at, p_id)
@@ -48,7 +48,7 @@ BEGIN
             FROM pgmill.task t
             WHERE t.ctid = s.tid
                 AND (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - coalesce(t.spared, 0) >= t.retries))
             FOR UPDATE SKIP LOCKED
         ) l
         WHERE s.over
@@ -75,7 +75,7 @@ BEGIN
         SELECT e.queue_id, s.status, s.day, sum(s.n)
         FROM ended e
         CROSS JOIN LATERAL (VALUES
-            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = e.spared THEN 0 ELSE 1 END,
+            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = coalesce(e.spared, 0) THEN 0 ELSE 1 END,
                 date '-infinity', -1),
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)

@@ -7,7 +7,7 @@ use tokio_postgres::Transaction;
 
 use crate::error::StoreError;
 use crate::row::Reader;
-use crate::session::run;
+use crate::session::{Params, run};
 use crate::statement::{MIGRATION_LIST, MIGRATION_LOCK, MIGRATION_RECORD, MIGRATION_SCHEMA};
 use crate::store::Store;
 
@@ -54,7 +54,15 @@ const MIGRATIONS: &[Migration] = migrations! {
     18 "0018_release_done" "0.1.0";
     19 "0019_retain_one" "0.1.0";
     20 "0020_list_tasks" "0.1.0";
+    21 "0021_check_queues" "0.1.0";
 };
+
+/// The versions, names and texts of all steps.
+pub(crate) fn steps() -> (Vec<i32>, Vec<&'static str>, Vec<&'static str>) {
+    let versions = MIGRATIONS.iter().map(|step| step.version).collect();
+    let names = MIGRATIONS.iter().map(|step| step.name).collect();
+    (versions, names, MIGRATIONS.iter().map(|step| step.sql).collect())
+}
 
 /// Why a database was not migrated. It is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -179,7 +187,8 @@ async fn apply(transaction: &Transaction<'_>) -> Result<Migrated, MigrateError> 
     let mut names = Vec::new();
     for step in MIGRATIONS.iter().filter(|step| before.iter().all(|(version, _)| *version != step.version)) {
         transaction.batch_execute(step.sql).await.map_err(StoreError::from)?;
-        run(transaction, &MIGRATION_RECORD, &[&step.version, &step.name, &step.min_binary]).await?;
+        let record: &Params<'_> = &[&step.version, &step.name, &step.min_binary, &step.sql];
+        run(transaction, &MIGRATION_RECORD, record).await?;
         names.push(step.name);
     }
     let from = before.iter().map(|(version, _)| *version).max();

@@ -109,7 +109,17 @@ statements! {
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();
-    MIGRATION_RECORD = "migration_record" (INT4, TEXT, TEXT);
+    MIGRATION_RECORD = "migration_record" (INT4, TEXT, TEXT, TEXT);
+    CHECK_SERVER = "check_server" ();
+    CHECK_PRIVILEGES = "check_privileges" ();
+    CHECK_SCHEMA = "check_schema" ();
+    CHECK_MIGRATIONS = "check_migrations" (INT4_ARRAY, TEXT_ARRAY, TEXT_ARRAY);
+    CHECK_VACUUM = "check_vacuum" ();
+    CHECK_HOLDERS = "check_holders" ();
+    CHECK_PARTITIONS = "check_partitions" ();
+    CHECK_JOBS = "check_jobs" ();
+    CHECK_QUEUES = "check_queues" (INT4);
+    CHECK_COUNTS = "check_counts" ();
 }
 
 /// The binary COPY of many tasks.

@@ -11,6 +11,8 @@ mod describe;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod injection;
 mod leases;
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 #![cfg(test)]
 
+mod backup;
 mod bad_input;
 mod batchers;
 mod bulk;
 mod cancel;
+mod checks;
+mod checks_load;
 mod concurrency;
 mod deletion;
 mod events;

@@ -5,6 +5,7 @@
 mod audit;
 mod bodies;
 mod bombs;
+mod bounds;
 mod concurrency;
 mod differential;
 mod docs;

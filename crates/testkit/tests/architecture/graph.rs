@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pgmill-cli", &["pgmill-client", "pgmill-server", "pgmill", "pgmill-embedded"]),
     ("pgmill-testkit", &["pgmill-store", "pgmill", "pgmill-embedded"]),
     ("pgmill-bench", &["pgmill", "pgmill-embedded"]),
+    ("pgmill-chaos", &["pgmill", "pgmill-client", "pgmill-embedded", "pgmill-testkit"]),
     (EXAMPLES, &["pgmill", "pgmill-embedded"]),
 ];
 
@@ -25,7 +26,10 @@ const EXAMPLES: &str = "pgmill-examples";
 
 /// Packages that only some of our crates may depend on, even in tests.
 const OWNED: &[(&str, &[&str])] = &[
-    ("tokio-postgres", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench", EXAMPLES]),
+    (
+        "tokio-postgres",
+        &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench", "pgmill-chaos", EXAMPLES],
+    ),
     ("deadpool-postgres", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench"]),
     ("deadpool", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench"]),
     ("axum", &["pgmill-server", EXAMPLES]),
