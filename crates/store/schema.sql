@@ -51,13 +51,13 @@ BEGIN
         SELECT e.queue_id, s.status, s.day, s.n
         FROM ended e
         CROSS JOIN LATERAL (VALUES
-            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = e.spared THEN 0 ELSE 1 END,
+            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = coalesce(e.spared, 0) THEN 0 ELSE 1 END,
                 date '-infinity', -1),
             (6, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
     )
     SELECT 0::smallint, 6::smallint, e.queue, e.priority, e.created_at,
-        CASE WHEN e.run_at <> e.created_at THEN e.run_at END, e.dies_at, e.attempt, e.spared, e.retries, e.worker, e.key,
+        CASE WHEN e.run_at <> e.created_at THEN e.run_at END, e.dies_at, e.attempt, coalesce(e.spared, 0), e.retries, e.worker, e.key,
         e.payload, e.result, e.traceparent
     FROM ended e
     UNION ALL
@@ -75,6 +75,70 @@ BEGIN
         LIMIT 1
     ) b
     WHERE NOT EXISTS (SELECT FROM ended);
+END
+$$;
+
+-- Name: check_queues_v1(integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.check_queues_v1(p_scan integer) RETURNS TABLE(ns text, queue text, live bigint, done bigint, failed bigint, seen boolean, paused bigint, waited bigint, lapsed bigint, lapses bigint, held boolean, asked boolean, ticked boolean, keeps boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH counted AS MATERIALIZED (
+        SELECT c.queue_id,
+            coalesce(sum(c.n) FILTER (WHERE c.status < 3), 0)::bigint AS live,
+            coalesce(sum(c.n) FILTER (WHERE c.status = 3 AND c.day >= current_date - 1), 0)::bigint AS done,
+            coalesce(sum(c.n) FILTER (WHERE c.status = 4 AND c.day >= current_date - 1), 0)::bigint AS failed,
+            sum(c.n) > 0 AS seen
+        FROM (
+            SELECT t.queue_id, t.status, t.day, t.n FROM pgmill.task_count t
+            UNION ALL
+            SELECT d.queue_id, d.status, d.day, d.n FROM pgmill.task_count_delta d
+        ) c
+        GROUP BY c.queue_id
+    ), looked AS MATERIALIZED (
+        SELECT q.id,
+            min(s.run_at) FILTER (WHERE s.waits) AS waits_since,
+            min(s.lease_until) FILTER (WHERE s.lease_until < now()) AS lapsed_at,
+            count(*) FILTER (WHERE s.lease_until < now()) AS lapses,
+            bool_or(s.lease_until >= now()) AS held
+        FROM pgmill.queue q
+        CROSS JOIN generate_series(0, 9) AS p(priority)
+        CROSS JOIN LATERAL (
+            SELECT t.run_at, t.lease_until,
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries
+                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+            FROM pgmill.task t
+            WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
+            ORDER BY t.run_at, t.id + 0
+            LIMIT p_scan
+        ) s
+        GROUP BY q.id
+    )
+    SELECT q.ns, q.queue, coalesce(c.live, 0), coalesce(c.done, 0), coalesce(c.failed, 0), coalesce(c.seen, false),
+        (extract(epoch FROM now() - q.paused_at) * 1000000)::bigint,
+        (extract(epoch FROM now() - l.waits_since) * 1000000)::bigint,
+        (extract(epoch FROM now() - l.lapsed_at) * 1000000)::bigint,
+        coalesce(l.lapses, 0), coalesce(l.held, false),
+        EXISTS (SELECT FROM pgmill.waiter w
+            WHERE w.ns = q.ns AND w.queue IN (q.queue, '') AND w.until > now()),
+        EXISTS (SELECT FROM pgmill.ticker t WHERE t.ns = q.ns AND t.queue = q.queue),
+        q.retention > 0
+    FROM pgmill.queue q
+    LEFT JOIN counted c ON c.queue_id = q.id
+    LEFT JOIN looked l ON l.id = q.id
+    ORDER BY q.ns, q.queue;
 END
 $$;
 
@@ -247,7 +311,7 @@ CREATE TABLE pgmill.task_finished (
     queue_id integer NOT NULL,
     retries integer NOT NULL,
     attempt integer NOT NULL,
-    spared integer NOT NULL,
+    spared integer,
     status smallint NOT NULL,
     priority smallint NOT NULL,
     worker text,
@@ -266,6 +330,10 @@ COMMENT ON COLUMN pgmill.task_finished.dies_at IS 'Null for a task that is done,
 -- Name: COLUMN task_finished.status; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.task_finished.status IS '3 released, 4 failed, 5 expired, 6 cancelled.';
+
+-- Name: COLUMN task_finished.result; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task_finished.result IS 'Null for a task that is done without one.';
 
 -- Name: clean_queue_v1(text, text, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
@@ -1040,7 +1108,7 @@ CREATE FUNCTION pgmill.live_status_v1(dies_at timestamp with time zone, lease_un
 SELECT (CASE
     WHEN dies_at <= now() THEN 5
     WHEN lease_until IS NOT NULL THEN 2
-    WHEN attempt = spared THEN 0
+    WHEN attempt = coalesce(spared, 0) THEN 0
     ELSE 1
 END)::smallint
 $$;
@@ -1069,7 +1137,7 @@ BEGIN
         SELECT s.run_at
         FROM (
             SELECT t.run_at,
-                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
                     AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
             FROM pgmill.task t
             WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
@@ -1359,7 +1427,7 @@ BEGIN
         DELETE FROM pgmill.task t
         USING held x
         WHERE t.ctid = x.tid AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
-        RETURNING x.ord::integer AS ord, x.result::json AS result,
+        RETURNING x.ord::integer AS ord, nullif(x.result, 'null')::json AS result,
             t.id, t.run_at, t.created_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
             t.started_at, t.holder, t.worker, t.payload, t.key, t.traceparent
     ), home AS MATERIALIZED (
@@ -1426,7 +1494,8 @@ BEGIN
         SELECT a.ord, a.action, a.result, a.delay, a.attempt IS NULL AS open_fence, l.*
         FROM asked a
         CROSS JOIN LATERAL (
-            SELECT t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, t.spared, t.retries, t.started_at, t.worker,
+            SELECT t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, coalesce(t.spared, 0) AS spared, t.retries,
+                t.started_at, t.worker,
                 q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention
             FROM pgmill.task t
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
@@ -1484,7 +1553,7 @@ BEGIN
         HAVING count(*) > 0
     ), waiting AS (
         UPDATE pgmill.task t
-        SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
+        SET run_at = f.next_at, lease_until = NULL, spared = CASE WHEN f.action = 1 THEN t.spared ELSE coalesce(t.spared, 0) + 1 END,
             result = coalesce(f.result::json, t.result), tried = f.status = 1
         FROM fate f
         WHERE t.ctid = f.tid AND f.status < 2
@@ -1529,12 +1598,12 @@ BEGIN
         FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
         WHERE p_resend AND e.ended_at > now() - interval '10 minutes' AND (g.id IN (SELECT unnest(p_id))) IS TRUE
     )
-    SELECT e.ord, 0::smallint, e.status, now(), e.run_at, e.attempt, e.spared, e.retries,
+    SELECT e.ord, 0::smallint, e.status, now(), e.run_at, e.attempt, coalesce(e.spared, 0), e.retries,
         e.queue_id, e.queue, e.priority, e.created_at, e.dies_at, e.started_at, e.worker, e.key,
         CASE WHEN e.open_fence THEN e.payload END
     FROM ended e
     UNION ALL
-    SELECT w.ord, 0::smallint, w.status, now(), w.run_at, w.attempt, w.spared, w.retries,
+    SELECT w.ord, 0::smallint, w.status, now(), w.run_at, w.attempt, coalesce(w.spared, 0), w.retries,
         w.queue_id, w.queue, w.priority, w.created_at, w.dies_at, NULL, w.worker, w.key,
         CASE WHEN w.open_fence THEN w.payload END
     FROM waiting w
@@ -1573,13 +1642,13 @@ BEGIN
                     WHEN a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder) THEN 4
                     ELSE 3
                 END AS code,
-                (CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt > t.spared THEN 1 ELSE 0 END)::smallint AS status,
-                NULL::timestamptz AS ended_at, t.run_at, t.attempt, t.spared, t.retries
+                (CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt > coalesce(t.spared, 0) THEN 1 ELSE 0 END)::smallint AS status,
+                NULL::timestamptz AS ended_at, t.run_at, t.attempt, coalesce(t.spared, 0), t.retries
             FROM pgmill.task t
             WHERE t.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = t.queue_id) = a.ns
             UNION ALL
             SELECT CASE WHEN p_resend AND f.attempt = a.attempt AND f.holder = a.holder THEN 0 ELSE 2 END,
-                f.status, f.finished_at, f.delayed_at, f.attempt, f.spared, f.retries
+                f.status, f.finished_at, f.delayed_at, f.attempt, coalesce(f.spared, 0), f.retries
             FROM pgmill.task_finished f
             WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
             UNION ALL
@@ -1714,7 +1783,7 @@ BEGIN
                 AND t.run_at <= now()
                 AND (t.dies_at IS NULL OR t.dies_at > now())
                 AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                        AND t.attempt - t.spared < t.retries)
+                        AND t.attempt - coalesce(t.spared, 0) < t.retries)
                     OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
             ORDER BY t.run_at, t.id + 0
             FOR UPDATE SKIP LOCKED
@@ -1726,12 +1795,12 @@ BEGIN
         UPDATE pgmill.task t
         SET attempt = t.attempt + 1, holder = p_holder + p_caller_fenced[d.caller]::integer,
             worker = p_caller_worker[d.caller], started_at = now(),
-            spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
+            spared = CASE WHEN d.lost THEN coalesce(t.spared, 0) + 1 ELSE t.spared END,
             lease_until = least(now() + coalesce(p_caller_lease[d.caller], v_lease) * interval '1 microsecond', t.dies_at)
         FROM dealt d
         WHERE t.ctid = d.tid
         RETURNING d.caller, t.id, t.priority, t.created_at, t.run_at, t.dies_at,
-            t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key, t.traceparent,
+            t.started_at, t.lease_until, t.attempt, coalesce(t.spared, 0) AS spared, t.retries, t.payload, t.key, t.traceparent,
             d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
     ), lapsed AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
@@ -1828,7 +1897,7 @@ BEGIN
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                            AND t.attempt - t.spared < t.retries)
+                            AND t.attempt - coalesce(t.spared, 0) < t.retries)
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 ORDER BY t.run_at, t.id + 0
                 LIMIT v_want + v_want / 4 + 16
@@ -1845,7 +1914,7 @@ BEGIN
                 WHERE t.ctid = c.tid AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                            AND t.attempt - t.spared < t.retries)
+                            AND t.attempt - coalesce(t.spared, 0) < t.retries)
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 FOR UPDATE SKIP LOCKED
             ) l
@@ -1856,12 +1925,12 @@ BEGIN
             UPDATE pgmill.task t
             SET attempt = t.attempt + 1, holder = p_holder + p_caller_fenced[d.caller]::integer,
                 worker = p_caller_worker[d.caller], started_at = now(),
-                spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
+                spared = CASE WHEN d.lost THEN coalesce(t.spared, 0) + 1 ELSE t.spared END,
                 lease_until = least(now() + coalesce(p_caller_lease[d.caller], d.lease) * interval '1 microsecond', t.dies_at)
             FROM dealt d
             WHERE t.ctid = d.tid
             RETURNING d.caller, t.id, t.queue_id, d.queue, t.priority, t.created_at, t.run_at, t.dies_at,
-                t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key, t.traceparent,
+                t.started_at, t.lease_until, t.attempt, coalesce(t.spared, 0) AS spared, t.retries, t.payload, t.key, t.traceparent,
                 d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
         ), lapsed AS (
             INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)
@@ -2002,7 +2071,7 @@ BEGIN
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT e.queue_id, e.status, (e.finished_at AT TIME ZONE 'UTC')::date, -1 FROM ended e
         UNION ALL
-        SELECT l.queue_id, CASE WHEN l.lease_until IS NOT NULL THEN 2 WHEN l.attempt = l.spared THEN 0 ELSE 1 END,
+        SELECT l.queue_id, CASE WHEN l.lease_until IS NOT NULL THEN 2 WHEN l.attempt = coalesce(l.spared, 0) THEN 0 ELSE 1 END,
             '-infinity', -1
         FROM lapsed l
         UNION ALL
@@ -2141,7 +2210,7 @@ BEGIN
         WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
             AND (t.run_at, t.id + 0) > (now() - interval '1 s', 0)
             AND (t.dies_at IS NULL OR t.dies_at > greatest(t.run_at, now()))
-            AND t.lease_until IS NULL AND t.attempt - t.spared < t.retries
+            AND t.lease_until IS NULL AND t.attempt - coalesce(t.spared, 0) < t.retries
         ORDER BY t.run_at, t.id + 0
         LIMIT 1
     ) d;
@@ -2173,7 +2242,7 @@ BEGIN
     WITH seen AS MATERIALIZED (
         SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id,
             (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - coalesce(t.spared, 0) >= t.retries))
                 AND EXISTS (SELECT FROM pgmill.queue q WHERE q.id = t.queue_id) AS over
         FROM pgmill.task t
         WHERE (t.queue_id, t.priority, t.run_at, t.id + 0) > (p_queue, p_priority, p_run_at, p_id)
@@ -2187,7 +2256,7 @@ BEGIN
             FROM pgmill.task t
             WHERE t.ctid = s.tid
                 AND (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - coalesce(t.spared, 0) >= t.retries))
             FOR UPDATE SKIP LOCKED
         ) l
         WHERE s.over
@@ -2201,7 +2270,7 @@ BEGIN
             retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
         SELECT e.id, now(), e.created_at,
             CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
-            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
+            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, NULL, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
             coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END), e.traceparent
         FROM ended e
@@ -2214,7 +2283,7 @@ BEGIN
         SELECT e.queue_id, s.status, s.day, sum(s.n)
         FROM ended e
         CROSS JOIN LATERAL (VALUES
-            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = e.spared THEN 0 ELSE 1 END,
+            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = coalesce(e.spared, 0) THEN 0 ELSE 1 END,
                 date '-infinity', -1),
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
@@ -2395,16 +2464,16 @@ CREATE TABLE pgmill.task (
     priority smallint NOT NULL,
     tried boolean DEFAULT false NOT NULL,
     attempt integer DEFAULT 0 NOT NULL,
-    spared integer DEFAULT 0 NOT NULL,
     lease_until timestamp with time zone,
     started_at timestamp with time zone,
     holder bigint,
     worker text,
+    spared integer,
     payload json NOT NULL,
     key text,
     result json,
     traceparent text,
-    CONSTRAINT task_attempts CHECK (((spared >= 0) AND (attempt >= spared) AND ((attempt - spared) <= retries))),
+    CONSTRAINT task_attempts CHECK ((((COALESCE(spared, 0) >= 0) AND (COALESCE(spared, 0) <= attempt)) AND ((attempt - COALESCE(spared, 0)) <= retries))),
     CONSTRAINT task_lease CHECK (((lease_until IS NULL) OR ((attempt > 0) AND (started_at IS NOT NULL) AND (holder IS NOT NULL) AND (worker IS NOT NULL)))),
     CONSTRAINT task_priority CHECK (((priority >= 0) AND (priority <= 9)))
 )
@@ -2426,13 +2495,13 @@ COMMENT ON COLUMN pgmill.task.tried IS 'Whether an attempt had been spent when i
 
 COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
 
--- Name: COLUMN task.spared; Type: COMMENT; Schema: pgmill; Owner: -
-
-COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
-
 -- Name: COLUMN task.lease_until; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
+
+-- Name: COLUMN task.spared; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed. Null: none.';
 
 -- Name: COLUMN task.traceparent; Type: COMMENT; Schema: pgmill; Owner: -
 
@@ -2462,7 +2531,7 @@ CREATE VIEW pgmill.any_task_v1 AS
             ELSE NULL::bigint
         END AS holder,
     t.attempt,
-    t.spared,
+    COALESCE(t.spared, 0) AS spared,
     t.retries,
     t.worker,
     t.key,
@@ -2493,7 +2562,7 @@ UNION ALL
     NULL::timestamp with time zone AS lease_until,
     NULL::bigint AS holder,
     f.attempt,
-    f.spared,
+    COALESCE(f.spared, 0) AS spared,
     f.retries,
     f.worker,
     f.key,
@@ -2584,12 +2653,17 @@ CREATE TABLE pgmill.migration (
     version integer NOT NULL,
     name text NOT NULL,
     min_binary text NOT NULL,
-    applied_at timestamp with time zone DEFAULT now() NOT NULL
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    checksum text
 );
 
 -- Name: COLUMN migration.min_binary; Type: COMMENT; Schema: pgmill; Owner: -
 
 COMMENT ON COLUMN pgmill.migration.min_binary IS 'The oldest version of pgmill that can work with the database after this migration.';
+
+-- Name: COLUMN migration.checksum; Type: COMMENT; Schema: pgmill; Owner: -
+
+COMMENT ON COLUMN pgmill.migration.checksum IS 'SHA-256 of the text that was applied; null: applied before this was recorded.';
 
 -- Name: queue_id_seq; Type: SEQUENCE; Schema: pgmill; Owner: -
 

@@ -29,7 +29,7 @@ const MOVABLE: [&str; 7] = [
 /// A task queue on PostgreSQL.
 ///
 /// `pgmill run` starts a server; most other commands ask it. Those that use the database themselves (run, work, demo,
-/// migrate) use an embedded PostgreSQL in the user's data folder where neither `--url` nor `DATABASE_URL` names another.
+/// migrate, doctor) use an embedded PostgreSQL in the user's data folder where neither `--url` nor `DATABASE_URL` names another.
 #[derive(Debug, Parser)]
 #[command(
     name = "pgmill",

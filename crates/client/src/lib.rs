@@ -6,6 +6,8 @@ mod client;
 mod error;
 mod events;
 mod feed;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod pages;
 mod queues;
 mod release;

@@ -13,7 +13,7 @@ use crate::{Client, Error};
 pub struct Health {
     /// `ok`, or `unavailable`.
     pub status: String,
-    /// What was looked at, by name: `database`, `migrations`, `listener`.
+    /// What was looked at, by name: `server`, `database`, `migrations` and `listener`, and some of the checks of `pgmill doctor`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub checks: BTreeMap<String, Check>,
 }

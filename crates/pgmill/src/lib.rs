@@ -3,9 +3,16 @@
 mod audit;
 mod batch;
 mod bulk;
+mod checks;
 mod enqueue;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing {
+    //! What holds of whatever comes in, for the targets of `fuzz/`.
+
+    pub use crate::tickers::fuzzing::crons;
+}
 mod home;
 mod interventions;
 mod jitter;
@@ -27,6 +34,7 @@ mod wakes;
 pub use audit::AuditError;
 pub use batch::BatchOptions;
 pub use bulk::BulkError;
+pub use checks::{Check, CheckOptions, Checkup, Verdict};
 pub use enqueue::{Created, Wake};
 pub use error::{
     CancelError, EnqueueError, LookupError, OpenError, QueueError, ReleaseError, RetainError, RetryError,

@@ -7,6 +7,8 @@ mod claimer;
 mod clock;
 mod cron;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod outage;
 mod puller;
 mod schedule;

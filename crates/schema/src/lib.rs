@@ -7,6 +7,8 @@ mod claim;
 mod counts;
 mod duration;
 mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod json;
 mod list;
 mod name;

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use axum::Router;
-use pgmill::Manager;
+use pgmill::{Manager, Namespace};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::lobby::Lobby;
 use crate::options::Options;
+use crate::quota::Quota;
 use crate::resource::Routes;
 use crate::routes::health::Health;
 use crate::tick_stream::TickStreams;
 use crate::{layers, metrics, routes, unclean};
+
+/// Of how many namespaces there can be streams at a time: each has a loop or a row in the database, and any name will do for one
+/// where all are served.
+const MOST_WATCHED: usize = 1_000;
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -27,6 +32,7 @@ struct Shared {
     health: Health,
     lobby: Lobby,
     tick_streams: TickStreams,
+    watched: Quota<Namespace>,
 }
 
 impl App {
@@ -46,6 +52,11 @@ impl App {
     /// The streams of ticks that are open.
     pub(crate) fn tick_streams(&self) -> &TickStreams {
         &self.0.tick_streams
+    }
+
+    /// The namespaces of which a stream is open.
+    pub(crate) fn watched(&self) -> &Quota<Namespace> {
+        &self.0.watched
     }
 
     pub(crate) fn auth(&self) -> &Auth {
@@ -88,6 +99,7 @@ impl Api {
             health: Health::default(),
             lobby: Lobby::default(),
             tick_streams: TickStreams::default(),
+            watched: Quota::new(MOST_WATCHED),
         };
         Self { app: App(Arc::new(shared)) }
     }

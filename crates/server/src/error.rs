@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub(crate) struct ApiError {
     name: &'static str,
     /// In how many seconds trying again may help.
     retry_after: Option<u32>,
+    /// How a client is to prove who it is, where it has not.
+    challenge: Option<&'static str>,
     cause: Option<Arc<Cause>>,
     /// Whether the answer of the database was lost.
     lost: bool,
@@ -55,7 +57,26 @@ impl ApiError {
     /// An error with a status, a message that follows the status in `reason`, and its stable name.
     pub(crate) fn new(status: StatusCode, name: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let message = Some(message.into()).filter(|message| !message.is_empty());
-        Self { status, message, detail: None, name, retry_after: None, cause: None, lost: false }
+        Self {
+            status,
+            message,
+            detail: None,
+            name,
+            retry_after: None,
+            challenge: None,
+            cause: None,
+            lost: false,
+        }
+    }
+
+    /// 401. Whether a token is unknown, revoked or expired is nothing to tell to somebody unknown.
+    pub(crate) fn unauthenticated(presented: bool) -> Self {
+        let (message, challenge) = match presented {
+            true => ("the token is not valid", "Bearer error=\"invalid_token\""),
+            false => ("a token is needed: Authorization: Bearer <token>", "Bearer"),
+        };
+        let error = Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message);
+        Self { challenge: Some(challenge), ..error }
     }
 
     /// 400.
@@ -111,6 +132,13 @@ impl ApiError {
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "slow down");
         let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
         Self { retry_after: Some(seconds), ..error }
+    }
+
+    /// 503: of what costs something for as long as somebody waits for it, there is no more to be had.
+    pub(crate) fn too_many_waits() -> Self {
+        let message = "as many different queues or namespaces are waited for as can be: try again later";
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_waits", message);
+        Self { retry_after: Some(1), ..error }
     }
 
     /// 503: the answer did not come within this time.
@@ -172,6 +200,9 @@ impl ApiError {
         let mut response = json(self.status, &body).unwrap_or_else(|_| self.status.into_response());
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

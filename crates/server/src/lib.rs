@@ -6,6 +6,8 @@ mod audit;
 mod auth;
 mod caller;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod indent;
 mod input;
 mod layers;
@@ -13,6 +15,7 @@ mod lobby;
 mod metrics;
 mod openapi;
 mod options;
+mod quota;
 mod resource;
 mod routes;
 mod serve;

@@ -22,9 +22,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use pgmill::{Arrivals, Manager, NameError, Namespace, QueueName};
+use pgmill::{Arrivals, Manager, Namespace, QueueName};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::error::ApiError;
+
+/// How many different things are waited for at most: each has a loop, and rows in the database. Queues that nobody knows can be
+/// waited for, too, and names can be made up without end.
+const MOST_ROOMS: usize = 1_000;
 
 /// What is waited for: a namespace, and queues of it in order, or none for any.
 type Wanted = (Namespace, Vec<QueueName>);
@@ -75,8 +81,8 @@ impl Lobby {
     /// Gets in line for a task of these queues, or (none) of any queue; to be done before the first look.
     ///
     /// # Errors
-    /// If a name is one no queue can have.
-    pub(crate) fn enter(&self, manager: &Manager, mut queues: Vec<QueueName>) -> Result<Place, NameError> {
+    /// If a name is one no queue can have, or as many different things are waited for as can be.
+    pub(crate) fn enter(&self, manager: &Manager, mut queues: Vec<QueueName>) -> Result<Place, ApiError> {
         queues.sort_unstable();
         queues.dedup();
         let mut rooms = lock(&self.rooms);
@@ -84,10 +90,13 @@ impl Lobby {
         let room = match rooms.get(&key).and_then(Weak::upgrade) {
             Some(room) => room,
             None => {
-                let names: Vec<&str> = key.1.iter().map(QueueName::as_str).collect();
-                let room = Arc::new(Room::open(manager.arrivals(&names)?));
                 // Rooms that are empty make way for those that are opened.
                 rooms.retain(|_, room| room.strong_count() > 0);
+                if rooms.len() >= MOST_ROOMS {
+                    return Err(ApiError::too_many_waits());
+                }
+                let names: Vec<&str> = key.1.iter().map(QueueName::as_str).collect();
+                let room = Arc::new(Room::open(manager.arrivals(&names)?));
                 rooms.insert(key, Arc::downgrade(&room));
                 room
             }

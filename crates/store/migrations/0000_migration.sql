@@ -14,4 +14,13 @@ CREATE TABLE IF NOT EXISTS pgmill.migration (
     min_binary text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 );
+-- A record that was begun before there were checksums has none. Not IF NOT EXISTS, which locks the table where there is nothing to add.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'pgmill.migration'::regclass AND attname = 'checksum') THEN
+        ALTER TABLE pgmill.migration ADD COLUMN checksum text;
+    END IF;
+END
+$$;
+COMMENT ON COLUMN pgmill.migration.checksum IS 'SHA-256 of the text that was applied; null: applied before this was recorded.';
 COMMENT ON COLUMN pgmill.migration.min_binary IS 'The oldest version of pgmill that can work with the database after this migration.';

@@ -39,18 +39,18 @@ CREATE TABLE pgmill.task (
     priority    smallint NOT NULL,
     tried       boolean NOT NULL DEFAULT false,
     attempt     integer NOT NULL DEFAULT 0,
-    spared      integer NOT NULL DEFAULT 0,
     lease_until timestamptz,
     started_at  timestamptz,
     holder      bigint,
     worker      text,
+    spared      integer,
     payload     json NOT NULL,
     key         text,
     result      json,
     traceparent text,
     CONSTRAINT task_pkey PRIMARY KEY (id),
     CONSTRAINT task_priority CHECK (priority BETWEEN 0 AND 9),
-    CONSTRAINT task_attempts CHECK (spared >= 0 AND attempt >= spared AND attempt - spared <= retries),
+    CONSTRAINT task_attempts CHECK (coalesce(spared, 0) BETWEEN 0 AND attempt AND attempt - coalesce(spared, 0) <= retries),
     CONSTRAINT task_lease CHECK (lease_until IS NULL
         OR (attempt > 0 AND started_at IS NOT NULL AND holder IS NOT NULL AND worker IS NOT NULL))
 ) WITH (
@@ -70,7 +70,7 @@ COMMENT ON TABLE pgmill.task IS 'Live tasks: new, retry, retained. A task leaves
 COMMENT ON COLUMN pgmill.task.run_at IS 'When the task may be retained: its creation, delayed_at, or the end of a retry delay.';
 COMMENT ON COLUMN pgmill.task.attempt IS 'Retains so far; only ever grows. With id and holder it is the fence.';
 COMMENT ON COLUMN pgmill.task.tried IS 'Whether an attempt had been spent when it came to wait: a column that no retain changes.';
-COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed.';
+COMMENT ON COLUMN pgmill.task.spared IS 'Retains that cost no attempt: given back or snoozed. Null: none.';
 COMMENT ON COLUMN pgmill.task.traceparent IS 'The W3C trace context of whoever created the task.';
 COMMENT ON COLUMN pgmill.task.lease_until IS 'Set while retained. Once it has passed, the task may be retained again.';
 
@@ -86,7 +86,7 @@ CREATE TABLE pgmill.task_finished (
     queue_id    integer NOT NULL,
     retries     integer NOT NULL,
     attempt     integer NOT NULL,
-    spared      integer NOT NULL,
+    spared      integer,
     status      smallint NOT NULL CHECK (status BETWEEN 3 AND 6),
     priority    smallint NOT NULL,
     worker      text,
@@ -98,6 +98,7 @@ CREATE TABLE pgmill.task_finished (
 CREATE INDEX task_finished_id ON pgmill.task_finished (id);
 CREATE INDEX task_finished_status ON pgmill.task_finished (queue_id, status, created_at, (id + 0));
 COMMENT ON COLUMN pgmill.task_finished.dies_at IS 'Null for a task that is done, and so is delayed_at unless it was held back.';
+COMMENT ON COLUMN pgmill.task_finished.result IS 'Null for a task that is done without one.';
 COMMENT ON COLUMN pgmill.task_finished.status IS '3 released, 4 failed, 5 expired, 6 cancelled.';
 
 CREATE TABLE pgmill.task_attempt (

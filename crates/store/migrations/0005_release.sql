@@ -57,7 +57,8 @@ BEGIN
         SELECT a.ord, a.action, a.result, a.delay, a.attempt IS NULL AS open_fence, l.*
         FROM asked a
         CROSS JOIN LATERAL (
-            SELECT t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, t.spared, t.retries, t.started_at, t.worker,
+            SELECT t.ctid AS tid, t.id, t.run_at, t.dies_at, t.attempt, coalesce(t.spared, 0) AS spared, t.retries,
+                t.started_at, t.worker,
                 q.id AS queue_id, q.queue, q.retry_delay, q.backoff, q.max_retry_delay, q.retention
             FROM pgmill.task t
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = t.queue_id OFFSET 0) q
@@ -115,7 +116,7 @@ BEGIN
         HAVING count(*) > 0
     ), waiting AS (
         UPDATE pgmill.task t
-        SET run_at = f.next_at, lease_until = NULL, spared = t.spared + CASE WHEN f.action = 1 THEN 0 ELSE 1 END,
+        SET run_at = f.next_at, lease_until = NULL, spared = CASE WHEN f.action = 1 THEN t.spared ELSE coalesce(t.spared, 0) + 1 END,
             result = coalesce(f.result::json, t.result), tried = f.status = 1
         FROM fate f
         WHERE t.ctid = f.tid AND f.status < 2
@@ -160,12 +161,12 @@ BEGIN
         FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder)
         WHERE p_resend AND e.ended_at > now() - interval '10 minutes' AND (g.id IN (SELECT unnest(p_id))) IS TRUE
     )
-    SELECT e.ord, 0::smallint, e.status, now(), e.run_at, e.attempt, e.spared, e.retries,
+    SELECT e.ord, 0::smallint, e.status, now(), e.run_at, e.attempt, coalesce(e.spared, 0), e.retries,
         e.queue_id, e.queue, e.priority, e.created_at, e.dies_at, e.started_at, e.worker, e.key,
         CASE WHEN e.open_fence THEN e.payload END
     FROM ended e
     UNION ALL
-    SELECT w.ord, 0::smallint, w.status, now(), w.run_at, w.attempt, w.spared, w.retries,
+    SELECT w.ord, 0::smallint, w.status, now(), w.run_at, w.attempt, coalesce(w.spared, 0), w.retries,
         w.queue_id, w.queue, w.priority, w.created_at, w.dies_at, NULL, w.worker, w.key,
         CASE WHEN w.open_fence THEN w.payload END
     FROM waiting w
@@ -204,13 +205,13 @@ BEGIN
                     WHEN a.attempt IS NULL OR (t.attempt = a.attempt AND t.holder = a.holder) THEN 4
                     ELSE 3
                 END AS code,
-                (CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt > t.spared THEN 1 ELSE 0 END)::smallint AS status,
-                NULL::timestamptz AS ended_at, t.run_at, t.attempt, t.spared, t.retries
+                (CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt > coalesce(t.spared, 0) THEN 1 ELSE 0 END)::smallint AS status,
+                NULL::timestamptz AS ended_at, t.run_at, t.attempt, coalesce(t.spared, 0), t.retries
             FROM pgmill.task t
             WHERE t.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = t.queue_id) = a.ns
             UNION ALL
             SELECT CASE WHEN p_resend AND f.attempt = a.attempt AND f.holder = a.holder THEN 0 ELSE 2 END,
-                f.status, f.finished_at, f.delayed_at, f.attempt, f.spared, f.retries
+                f.status, f.finished_at, f.delayed_at, f.attempt, coalesce(f.spared, 0), f.retries
             FROM pgmill.task_finished f
             WHERE f.id = a.id AND (SELECT q.ns FROM pgmill.queue q WHERE q.id = f.queue_id) = a.ns
             UNION ALL

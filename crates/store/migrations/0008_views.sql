@@ -6,7 +6,7 @@ AS $$
 SELECT (CASE
     WHEN dies_at <= now() THEN 5
     WHEN lease_until IS NOT NULL THEN 2
-    WHEN attempt = spared THEN 0
+    WHEN attempt = coalesce(spared, 0) THEN 0
     ELSE 1
 END)::smallint
 $$;
@@ -23,7 +23,7 @@ SELECT t.id, t.queue_id, pgmill.live_status_v1(t.dies_at, t.lease_until, t.attem
     NULL::timestamptz AS finished_at,
     t.lease_until,
     CASE WHEN t.lease_until IS NOT NULL THEN t.holder END AS holder,
-    t.attempt, t.spared, t.retries, t.worker, t.key, t.payload,
+    t.attempt, coalesce(t.spared, 0) AS spared, t.retries, t.worker, t.key, t.payload,
     CASE WHEN t.lease_until IS NULL THEN t.result END AS result,
     t.traceparent, NULL::timestamptz AS ended_at
 FROM pgmill.task t
@@ -32,5 +32,5 @@ SELECT f.id, f.queue_id, f.status, f.priority, f.created_at, f.delayed_at, f.die
     CASE WHEN f.status = 3 THEN f.started_at END,
     CASE WHEN f.status = 3 THEN f.finished_at END,
     NULL::timestamptz, NULL::bigint,
-    f.attempt, f.spared, f.retries, f.worker, f.key, f.payload, f.result, f.traceparent, f.finished_at
+    f.attempt, coalesce(f.spared, 0), f.retries, f.worker, f.key, f.payload, f.result, f.traceparent, f.finished_at
 FROM pgmill.task_finished f;

@@ -3,7 +3,8 @@
 -- remove_orphans_v1 deletes them, for a queue of millions that is deleted must not keep the tasks of others from ending.
 --
 -- Ended are: tasks past dies_at (expired), and tasks whose lease lapsed on their last attempt (failed). Those who watch are
--- told by the commit: there are few of these tasks, and this runs every few seconds.
+-- told by the commit: there are few of these tasks, and this runs every few seconds. No holder is kept, so that a release
+-- which is sent again, after the sweep, does not take that end for its own.
 -- The plan does not depend on statistics: see retain_v1.
 --
 -- Locks: the rows it ends, skipping locked ones. Never waits. Relies on: task_ready.
@@ -34,7 +35,7 @@ BEGIN
     WITH seen AS MATERIALIZED (
         SELECT t.ctid AS tid, t.queue_id, t.priority, t.run_at, t.id,
             (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - coalesce(t.spared, 0) >= t.retries))
                 AND EXISTS (SELECT FROM pgmill.queue q WHERE q.id = t.queue_id) AS over
         FROM pgmill.task t
         WHERE (t.queue_id, t.priority, t.run_at, t.id + 0) > (p_queue, p_priority, p_run_at, p_id)
@@ -48,7 +49,7 @@ BEGIN
             FROM pgmill.task t
             WHERE t.ctid = s.tid
                 AND (t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - t.spared >= t.retries))
+                AND (t.dies_at <= now() OR (t.lease_until IS NOT NULL AND t.attempt - coalesce(t.spared, 0) >= t.retries))
             FOR UPDATE SKIP LOCKED
         ) l
         WHERE s.over
@@ -62,7 +63,7 @@ BEGIN
             retries, attempt, spared, status, priority, worker, payload, key, result, traceparent)
         SELECT e.id, now(), e.created_at,
             CASE WHEN e.status <> 4 AND e.run_at <> e.created_at THEN e.run_at END,
-            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, e.holder, e.queue_id,
+            CASE WHEN e.status <> 3 THEN e.dies_at END, e.started_at, NULL, e.queue_id,
             e.retries, e.attempt, e.spared, e.status, e.priority, e.worker, e.payload, e.key,
             coalesce(e.result, CASE WHEN e.status = 4 THEN '"the lease lapsed on the last attempt"'::json END), e.traceparent
         FROM ended e
@@ -75,7 +76,7 @@ BEGIN
         SELECT e.queue_id, s.status, s.day, sum(s.n)
         FROM ended e
         CROSS JOIN LATERAL (VALUES
-            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = e.spared THEN 0 ELSE 1 END,
+            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = coalesce(e.spared, 0) THEN 0 ELSE 1 END,
                 date '-infinity', -1),
             (e.status::integer, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)

@@ -61,7 +61,7 @@ BEGIN
         WHERE t.queue_id = m.id AND t.priority = p.priority::smallint
             AND (t.run_at, t.id + 0) > (now() - interval '1 s', 0)
             AND (t.dies_at IS NULL OR t.dies_at > greatest(t.run_at, now()))
-            AND t.lease_until IS NULL AND t.attempt - t.spared < t.retries
+            AND t.lease_until IS NULL AND t.attempt - coalesce(t.spared, 0) < t.retries
         ORDER BY t.run_at, t.id + 0
         LIMIT 1
     ) d;

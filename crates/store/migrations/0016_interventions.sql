@@ -62,13 +62,13 @@ BEGIN
         SELECT e.queue_id, s.status, s.day, s.n
         FROM ended e
         CROSS JOIN LATERAL (VALUES
-            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = e.spared THEN 0 ELSE 1 END,
+            (CASE WHEN e.lease_until IS NOT NULL THEN 2 WHEN e.attempt = coalesce(e.spared, 0) THEN 0 ELSE 1 END,
                 date '-infinity', -1),
             (6, (now() AT TIME ZONE 'UTC')::date, 1)
         ) AS s(status, day, n)
     )
     SELECT 0::smallint, 6::smallint, e.queue, e.priority, e.created_at,
-        CASE WHEN e.run_at <> e.created_at THEN e.run_at END, e.dies_at, e.attempt, e.spared, e.retries, e.worker, e.key,
+        CASE WHEN e.run_at <> e.created_at THEN e.run_at END, e.dies_at, e.attempt, coalesce(e.spared, 0), e.retries, e.worker, e.key,
         e.payload, e.result, e.traceparent
     FROM ended e
     UNION ALL
@@ -224,7 +224,7 @@ BEGIN
         INSERT INTO pgmill.task_count_delta (queue_id, status, day, n)
         SELECT e.queue_id, e.status, (e.finished_at AT TIME ZONE 'UTC')::date, -1 FROM ended e
         UNION ALL
-        SELECT l.queue_id, CASE WHEN l.lease_until IS NOT NULL THEN 2 WHEN l.attempt = l.spared THEN 0 ELSE 1 END,
+        SELECT l.queue_id, CASE WHEN l.lease_until IS NOT NULL THEN 2 WHEN l.attempt = coalesce(l.spared, 0) THEN 0 ELSE 1 END,
             '-infinity', -1
         FROM lapsed l
         UNION ALL

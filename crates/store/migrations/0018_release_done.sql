@@ -52,7 +52,7 @@ BEGIN
         DELETE FROM pgmill.task t
         USING held x
         WHERE t.ctid = x.tid AND t.attempt = x.attempt AND t.holder = x.holder AND t.lease_until IS NOT NULL
-        RETURNING x.ord::integer AS ord, x.result::json AS result,
+        RETURNING x.ord::integer AS ord, nullif(x.result, 'null')::json AS result,
             t.id, t.run_at, t.created_at, t.queue_id, t.retries, t.priority, t.attempt, t.spared,
             t.started_at, t.holder, t.worker, t.payload, t.key, t.traceparent
     ), home AS MATERIALIZED (

@@ -74,7 +74,7 @@ BEGIN
                 AND t.run_at <= now()
                 AND (t.dies_at IS NULL OR t.dies_at > now())
                 AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
-                        AND t.attempt - t.spared < t.retries)
+                        AND t.attempt - coalesce(t.spared, 0) < t.retries)
                     OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
             ORDER BY t.run_at, t.id + 0
             FOR UPDATE SKIP LOCKED
@@ -86,12 +86,12 @@ BEGIN
         UPDATE pgmill.task t
         SET attempt = t.attempt + 1, holder = p_holder + p_caller_fenced[d.caller]::integer,
             worker = p_caller_worker[d.caller], started_at = now(),
-            spared = t.spared + CASE WHEN d.lost THEN 1 ELSE 0 END,
+            spared = CASE WHEN d.lost THEN coalesce(t.spared, 0) + 1 ELSE t.spared END,
             lease_until = least(now() + coalesce(p_caller_lease[d.caller], v_lease) * interval '1 microsecond', t.dies_at)
         FROM dealt d
         WHERE t.ctid = d.tid
         RETURNING d.caller, t.id, t.priority, t.created_at, t.run_at, t.dies_at,
-            t.started_at, t.lease_until, t.attempt, t.spared, t.retries, t.payload, t.key, t.traceparent,
+            t.started_at, t.lease_until, t.attempt, coalesce(t.spared, 0) AS spared, t.retries, t.payload, t.key, t.traceparent,
             d.lease_until AS lapsed_at, d.started_at AS lapsed_start, d.worker AS lapsed_worker, d.lost
     ), lapsed AS (
         INSERT INTO pgmill.task_attempt (id, queue_id, attempt, started_at, ended_at, outcome, worker)

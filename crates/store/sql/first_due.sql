@@ -11,7 +11,7 @@ WITH first AS MATERIALIZED (
         SELECT t.id, t.run_at
         FROM pgmill.task t
         WHERE t.queue_id = q.id AND t.priority = p.priority::smallint
-            AND t.lease_until IS NULL AND t.attempt - t.spared < t.retries
+            AND t.lease_until IS NULL AND t.attempt - coalesce(t.spared, 0) < t.retries
             AND (t.dies_at IS NULL OR t.dies_at > now())
         ORDER BY t.run_at, t.id + 0
         LIMIT 1

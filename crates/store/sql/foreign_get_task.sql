@@ -1,6 +1,7 @@
 -- One task of a namespace, live or finished, for another driver: as get_task.sql, but without what only its holder may
 -- know, and with times as text in UTC. No lock. Relies on: task_pkey, task_finished_id.
-SELECT t.status, t.priority, t.traceparent, t.attempt, t.spared, t.retries, t.worker, t.payload::text, t.result::text,
+SELECT t.status, t.priority, t.traceparent, t.attempt, t.spared, t.retries, t.worker, t.payload::text,
+    coalesce(t.result::text, CASE WHEN t.status = 3 THEN 'null' END) AS result,
     to_char(t.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
     to_char(t.delayed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS delayed_at,
     to_char(t.dies_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS dies_at,

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod audit;
+mod checks;
 mod connect;
 #[cfg(test)]
 mod contract;
@@ -9,6 +10,8 @@ mod copy;
 mod enqueue;
 mod error;
 pub mod foreign;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod interventions;
 mod listener;
 mod maintenance;
@@ -32,6 +35,10 @@ mod tokens;
 mod waiter;
 mod watcher;
 
+pub use checks::{
+    DayHorizon, Drift, Holder, JobState, Lack, MigrationState, Miscount, OddMigration, QueueState,
+    ServerFacts, TableState,
+};
 pub use connect::{ConnectError, ConnectFailure, ConnectOptions, Driver, SslMode};
 pub use enqueue::{Enqueued, NewTask, Sending};
 pub use error::{DatabaseError, StoreError};

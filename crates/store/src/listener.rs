@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pgmill_schema::{Namespace, QueueName};
 use serde::Deserialize;
-use tokio_postgres::{AsyncMessage, Client, Notification};
+use tokio_postgres::{AsyncMessage, Client};
 
 use crate::connect::{ConnectError, ConnectOptions, Driver};
 use crate::error::StoreError;
@@ -22,7 +22,7 @@ const LISTEN: &str = include_str!("../sql/listen.sql");
 const LISTEN_EVENTS: &str = include_str!("../sql/listen_events.sql");
 const UNLISTEN_EVENTS: &str = include_str!("../sql/unlisten_events.sql");
 /// The channel of changes.
-const EVENTS: &str = "pgmill_event";
+pub(crate) const EVENTS: &str = "pgmill_event";
 
 /// A direct connection that listens. It is of no pool, and does not come back by itself when it breaks.
 ///
@@ -155,12 +155,17 @@ pub enum ListenError {
 fn poll_notice(driver: &mut Option<Driver>, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
     while let Some(open) = driver {
         match ready!(open.poll_message(cx)) {
-            Some(Ok(AsyncMessage::Notification(notification))) => match read(&notification) {
-                Some(notice) => return Poll::Ready(Some(notice)),
-                None => {
-                    tracing::debug!("a notification that is none of pgmill's: {}", notification.payload());
+            Some(Ok(AsyncMessage::Notification(notification))) => {
+                match read(notification.channel(), notification.payload()) {
+                    Some(notice) => return Poll::Ready(Some(notice)),
+                    None => {
+                        tracing::debug!(
+                            "a notification that is none of pgmill's: {}",
+                            notification.payload()
+                        );
+                    }
                 }
-            },
+            }
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 tracing::debug!(
@@ -175,11 +180,12 @@ fn poll_notice(driver: &mut Option<Driver>, cx: &mut Context<'_>) -> Poll<Option
     Poll::Ready(None)
 }
 
-fn read(notification: &Notification) -> Option<Notice> {
-    if notification.channel() == EVENTS {
-        return watcher::read(notification.payload()).map(Notice::Events);
+/// What a notification tells; `None` if it is none of pgmill's, for whoever may connect may send one.
+pub(crate) fn read(channel: &str, payload: &str) -> Option<Notice> {
+    if channel == EVENTS {
+        return watcher::read(payload).map(Notice::Events);
     }
-    let Wire { from, arrivals, test } = serde_json::from_str(notification.payload()).ok()?;
+    let Wire { from, arrivals, test } = serde_json::from_str(payload).ok()?;
     Some(match (test, arrivals) {
         (Some(text), _) => Notice::Test(text),
         (None, Some(arrivals)) => {

@@ -1,62 +1,46 @@
 //! Bringing a database to the schema this version works with.
 //!
-//! All that is missing is applied in one transaction, under an advisory transaction lock: processes that start at once
-//! wait for one of them to migrate, and a failure on the way leaves the database as it was.
+//! Each step is a transaction of its own, under an advisory transaction lock: processes that start at once take turns, and
+//! a failure on the way, of whatever kind, leaves the steps before it, from which the next start goes on.
+//!
+//! ```text
+//!   read the record ── nothing is missing ──▶ done, and nothing was locked
+//!    │
+//!    ▼   for each step that is missing
+//!   BEGIN, lock, read the record again ── another process has applied it ──▶ next step
+//!    │
+//!    ├── applied, recorded, COMMIT ──▶ next step
+//!    └── a lock was not had within 100 ms: ROLLBACK, pause, again ── until the patience ends: Blocked, by whom
+//! ```
+//!
+//! Workers go on meanwhile: a step that stands in line for a lock keeps all others out that come after it, and so stands
+//! there for 100 ms at a time.
 
+mod holder;
+pub(crate) mod steps;
+#[cfg(test)]
+mod upgrades;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Transaction;
 
 use crate::error::StoreError;
 use crate::row::Reader;
-use crate::session::run;
+use crate::session::{Params, run};
 use crate::statement::{MIGRATION_LIST, MIGRATION_LOCK, MIGRATION_RECORD, MIGRATION_SCHEMA};
 use crate::store::Store;
+use holder::Holders;
+use steps::{MIGRATIONS, Migration, RECORD};
 
-/// One step of the schema.
-struct Migration {
-    version: i32,
-    name: &'static str,
-    /// The oldest version of pgmill that can work with the database after this step.
-    min_binary: &'static str,
-    sql: &'static str,
-}
+/// For how long a step is tried that others are in the way of.
+const PATIENCE: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-const RECORD: &str = include_str!("../migrations/0000_migration.sql");
-
-macro_rules! migrations {
-    ($($version:literal $name:literal $min_binary:literal;)*) => {
-        &[$(Migration {
-            version: $version,
-            name: $name,
-            min_binary: $min_binary,
-            sql: include_str!(concat!("../migrations/", $name, ".sql")),
-        }),*]
-    };
-}
-
-const MIGRATIONS: &[Migration] = migrations! {
-    1 "0001_tables" "0.1.0";
-    2 "0002_ensure_partitions" "0.1.0";
-    3 "0003_enqueue" "0.1.0";
-    4 "0004_retain" "0.1.0";
-    5 "0005_release" "0.1.0";
-    6 "0006_extend" "0.1.0";
-    7 "0007_create_task" "0.1.0";
-    8 "0008_views" "0.1.0";
-    9 "0009_maintenance" "0.1.0";
-    10 "0010_delete_queue" "0.1.0";
-    11 "0011_tickers" "0.1.0";
-    12 "0012_jobs" "0.1.0";
-    13 "0013_waiter" "0.1.0";
-    14 "0014_tokens" "0.1.0";
-    15 "0015_watcher" "0.1.0";
-    16 "0016_interventions" "0.1.0";
-    17 "0017_oldest_waiting" "0.1.0";
-    18 "0018_release_done" "0.1.0";
-    19 "0019_retain_one" "0.1.0";
-    20 "0020_list_tasks" "0.1.0";
-};
-
-/// Why a database was not migrated. It is as it was before.
+/// Why a database was not brought up to date. Steps that were applied before the failure stay, and the next attempt goes on
+/// from there; of the one that failed nothing stays.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
@@ -82,6 +66,20 @@ pub enum MigrateError {
     )]
     Encoding(String),
 
+    /// Others kept holding what a step needs a lock on. Older processes go on working.
+    #[error(
+        "migration {migration} did not get a lock that it needs, held by {holders}: end that session, or try again later"
+    )]
+    Blocked {
+        /// The step.
+        migration: &'static str,
+        /// The sessions that hold locks on what is pgmill's, the longest first, as far as this role may see them.
+        holders: String,
+        /// What the last attempt ended with.
+        #[source]
+        source: Box<StoreError>,
+    },
+
     /// There was no connection to be had, or a statement failed otherwise.
     #[error("the database could not be {}", if matches!(.0, StoreError::Unavailable(_)) { "reached" } else { "migrated" })]
     Store(#[from] StoreError),
@@ -90,7 +88,11 @@ pub enum MigrateError {
 impl MigrateError {
     /// Whether trying again later may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_transient())
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Blocked { .. } => true,
+            Self::TooOld { .. } | Self::Forbidden(_) => false,
+        }
     }
 }
 
@@ -109,12 +111,14 @@ pub struct Migrated {
 #[derive(Debug)]
 pub struct Migrator<'a> {
     store: &'a Store,
+    steps: &'a [Migration],
+    patience: Duration,
 }
 
 impl<'a> Migrator<'a> {
     /// For the database of this store.
     pub fn new(store: &'a Store) -> Self {
-        Self { store }
+        Self { store, steps: MIGRATIONS, patience: PATIENCE }
     }
 
     /// The names of the steps that are missing. The database is only read.
@@ -123,78 +127,115 @@ impl<'a> Migrator<'a> {
     /// [`MigrateError::TooOld`] if it was migrated by a later version that this one cannot work with;
     /// [`MigrateError::Store`] if there was no answer.
     pub async fn missing(&self) -> Result<Vec<&'static str>, MigrateError> {
-        let mut session = self.store.session().await?;
-        let transaction = session.transaction().await?;
-        let applied = applied(&transaction).await?;
-        up_to_date(&applied)?;
-        let missing =
-            MIGRATIONS.iter().filter(|step| applied.iter().all(|(version, _)| *version != step.version));
-        Ok(missing.map(|step| step.name).collect())
+        let record = self.record().await?;
+        record.check()?;
+        Ok(self.steps.iter().filter(|step| !record.has(step)).map(|step| step.name).collect())
     }
 
-    /// Applies what is missing. Safe to call from any number of processes at once, and at every start: a database that
-    /// is up to date is only read.
+    /// Applies what is missing, step by step. Safe to call from any number of processes at once, at every start, and while
+    /// others work: a database that is up to date is only read.
+    ///
+    /// A step that does not get a lock within 100 ms is tried again, for a minute.
     ///
     /// # Errors
-    /// [`MigrateError`]. The database is then as it was.
+    /// [`MigrateError`]. Steps that were applied before stay.
     pub async fn run(&self) -> Result<Migrated, MigrateError> {
+        let before = self.record().await?;
+        before.check()?;
+        let mut applied = Vec::new();
+        for step in self.steps.iter().filter(|step| !before.has(step)) {
+            if self.apply(step).await? {
+                tracing::info!(migration = step.name, "applied migration {}", step.name);
+                applied.push(step.name);
+            }
+        }
+        let from = before.newest();
+        let to = self.steps.iter().map(|step| step.version).chain(from).max().unwrap_or(0);
+        Ok(Migrated { from, to, applied })
+    }
+
+    async fn record(&self) -> Result<Record, MigrateError> {
         let mut session = self.store.session().await?;
         let transaction = session.transaction().await?;
-        let applied = applied(&transaction).await?;
-        if let Some(migrated) = up_to_date(&applied)? {
-            return Ok(migrated);
+        Record::read(&transaction).await
+    }
+
+    /// Applies a step, unless another process has. Returns whether this one did.
+    async fn apply(&self, step: &Migration) -> Result<bool, MigrateError> {
+        let until = Instant::now() + self.patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let source = match self.try_apply(step).await {
+                Err(MigrateError::Store(error @ StoreError::Contended(_))) => error,
+                end => return end,
+            };
+            let holders = Holders::of(self.store).await.to_string();
+            if Instant::now() + pause > until {
+                return Err(MigrateError::Blocked { migration: step.name, holders, source: source.into() });
+            }
+            tracing::warn!(migration = step.name, holders, "migration {} waits for a lock", step.name);
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    async fn try_apply(&self, step: &Migration) -> Result<bool, MigrateError> {
+        let mut session = self.store.session().await?;
+        let transaction = session.transaction().await?;
         run(&*transaction, &MIGRATION_LOCK, &[]).await?;
+        // Before the record is looked at, for it locks it: the lock above does not make this session hear of a table that
+        // another one has made meanwhile.
         transaction.batch_execute(RECORD).await.map_err(forbidden)?;
-        let migrated = apply(&transaction).await?;
-        transaction.commit().await.map_err(StoreError::from)?;
-        for name in &migrated.applied {
-            tracing::info!(migration = name, "applied migration {name}");
+        // Another process may have migrated, and be a later version.
+        let record = Record::read(&transaction).await?;
+        record.check()?;
+        if record.has(step) {
+            return Ok(false);
         }
-        Ok(migrated)
-    }
-}
-
-/// What the record says: versions, and the oldest binary each allows.
-async fn applied(transaction: &Transaction<'_>) -> Result<Vec<(i32, String)>, MigrateError> {
-    let rows = run(transaction, &MIGRATION_SCHEMA, &[]).await?;
-    let row = rows.first().map(Reader::of).ok_or_else(|| StoreError::unexpected("no answer"))?;
-    let encoding: String = row.get("encoding")?;
-    if encoding != "UTF8" {
-        return Err(MigrateError::Encoding(encoding));
-    }
-    if !row.get::<bool>("recorded")? {
-        return Ok(Vec::new());
-    }
-    let rows = run(transaction, &MIGRATION_LIST, &[]).await?;
-    rows.iter().map(Reader::of).map(|row| Ok((row.get("version")?, row.get("min_binary")?))).collect()
-}
-
-fn up_to_date(applied: &[(i32, String)]) -> Result<Option<Migrated>, MigrateError> {
-    let min_binary = applied.iter().map(|(_, min_binary)| min_binary).max_by_key(|text| version(text));
-    if let Some(min_binary) = min_binary.filter(|text| version(text) > version(BINARY)) {
-        return Err(MigrateError::TooOld { min_binary: min_binary.clone(), binary: BINARY });
-    }
-    let newest = applied.iter().map(|(version, _)| *version).max();
-    let complete = MIGRATIONS.iter().all(|step| applied.iter().any(|(version, _)| *version == step.version));
-    Ok(newest.filter(|_| complete).map(|to| Migrated { from: Some(to), to, applied: Vec::new() }))
-}
-
-async fn apply(transaction: &Transaction<'_>) -> Result<Migrated, MigrateError> {
-    // Another process may have migrated while this one waited for the lock.
-    let before = applied(transaction).await?;
-    if let Some(migrated) = up_to_date(&before)? {
-        return Ok(migrated);
-    }
-    let mut names = Vec::new();
-    for step in MIGRATIONS.iter().filter(|step| before.iter().all(|(version, _)| *version != step.version)) {
         transaction.batch_execute(step.sql).await.map_err(StoreError::from)?;
-        run(transaction, &MIGRATION_RECORD, &[&step.version, &step.name, &step.min_binary]).await?;
-        names.push(step.name);
+        let recorded: &Params<'_> = &[&step.version, &step.name, &step.min_binary, &step.sql];
+        run(&*transaction, &MIGRATION_RECORD, recorded).await?;
+        transaction.commit().await.map_err(StoreError::from)?;
+        Ok(true)
     }
-    let from = before.iter().map(|(version, _)| *version).max();
-    let to = MIGRATIONS.iter().map(|step| step.version).chain(from).max().unwrap_or(0);
-    Ok(Migrated { from, to, applied: names })
+}
+
+/// What the database says was applied: versions, and the oldest binary each allows.
+struct Record(Vec<(i32, String)>);
+
+impl Record {
+    async fn read(transaction: &Transaction<'_>) -> Result<Self, MigrateError> {
+        let rows = run(transaction, &MIGRATION_SCHEMA, &[]).await?;
+        let row = rows.first().map(Reader::of).ok_or_else(|| StoreError::unexpected("no answer"))?;
+        let encoding: String = row.get("encoding")?;
+        if encoding != "UTF8" {
+            return Err(MigrateError::Encoding(encoding));
+        }
+        if !row.get::<bool>("recorded")? {
+            return Ok(Self(Vec::new()));
+        }
+        let rows = run(transaction, &MIGRATION_LIST, &[]).await?;
+        let rows = rows.iter().map(Reader::of);
+        let rows = rows.map(|row| Ok((row.get("version")?, row.get("min_binary")?)));
+        Ok(Self(rows.collect::<Result<_, StoreError>>()?))
+    }
+
+    fn has(&self, step: &Migration) -> bool {
+        self.0.iter().any(|(version, _)| *version == step.version)
+    }
+
+    fn newest(&self) -> Option<i32> {
+        self.0.iter().map(|(version, _)| *version).max()
+    }
+
+    /// Whether this version can work with the database.
+    fn check(&self) -> Result<(), MigrateError> {
+        let min_binary = self.0.iter().map(|(_, min_binary)| min_binary).max_by_key(|text| version(text));
+        match min_binary.filter(|text| version(text) > version(BINARY)) {
+            Some(min_binary) => Err(MigrateError::TooOld { min_binary: min_binary.clone(), binary: BINARY }),
+            None => Ok(()),
+        }
+    }
 }
 
 const BINARY: &str = env!("CARGO_PKG_VERSION");

@@ -113,6 +113,9 @@ impl<'a> Reader<'a> {
 
     /// A row of the view of all tasks. The history of attempts is left empty.
     pub(crate) fn task(&self) -> Result<Task, StoreError> {
+        let status = self.status()?;
+        // The JSON null that most tasks end with is not stored.
+        let nothing = || (status == Status::Released).then(Json::null);
         Ok(Task {
             id: self.id()?,
             payload: self.json("payload")?,
@@ -120,18 +123,13 @@ impl<'a> Reader<'a> {
             worker: self.get("worker")?,
             namespace: self.namespace()?,
             queue: self.queue_name()?,
-            result: self.json("result")?,
+            result: self.json("result")?.or_else(nothing),
             created_at: self.get("created_at")?,
             started_at: self.get("started_at")?,
             finished_at: self.get("finished_at")?,
             dies_at: self.get("dies_at")?,
-            retries: remaining(
-                self.status()?,
-                self.get("retries")?,
-                self.get("attempt")?,
-                self.get("spared")?,
-            ),
-            status: Some(self.status()?),
+            retries: remaining(status, self.get("retries")?, self.get("attempt")?, self.get("spared")?),
+            status: Some(status),
             priority: self.priority()?,
             attempt: self.unsigned("attempt")?,
             key: self.get("key")?,

@@ -106,10 +106,21 @@ statements! {
     PRUNE_AUDIT = "prune_audit" (INT4);
     WATCH = "watch" (INT8, TEXT_ARRAY, INT8);
     TELL_WATCHERS = "tell_watchers" (INT8, TEXT_ARRAY, TEXT_ARRAY);
+    MIGRATION_HOLDERS = "migration_holders" ();
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
     MIGRATION_LIST = "migration_list" ();
-    MIGRATION_RECORD = "migration_record" (INT4, TEXT, TEXT);
+    MIGRATION_RECORD = "migration_record" (INT4, TEXT, TEXT, TEXT);
+    CHECK_SERVER = "check_server" ();
+    CHECK_PRIVILEGES = "check_privileges" ();
+    CHECK_SCHEMA = "check_schema" ();
+    CHECK_MIGRATIONS = "check_migrations" (INT4_ARRAY, TEXT_ARRAY, TEXT_ARRAY);
+    CHECK_VACUUM = "check_vacuum" ();
+    CHECK_HOLDERS = "check_holders" ();
+    CHECK_PARTITIONS = "check_partitions" ();
+    CHECK_JOBS = "check_jobs" ();
+    CHECK_QUEUES = "check_queues" (INT4);
+    CHECK_COUNTS = "check_counts" ();
 }
 
 /// The binary COPY of many tasks.

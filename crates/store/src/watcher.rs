@@ -95,7 +95,7 @@ impl Store {
 }
 
 /// As many notices as it takes.
-fn pack(process: i64, news: &News) -> Result<Vec<String>, StoreError> {
+pub(crate) fn pack(process: i64, news: &News) -> Result<Vec<String>, StoreError> {
     let mut notices = Vec::new();
     let mut notice = Packing::new(process, news, news.lost);
     for event in &news.events {

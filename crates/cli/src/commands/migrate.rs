@@ -11,8 +11,8 @@ use crate::output;
 
 /// Bring the database up to date.
 ///
-/// Workers and the demo do the same when they start. Safe to run at any time, and by several programs at once: all that
-/// is missing is applied in one transaction.
+/// Workers and the demo do the same when they start. Safe to run at any time, while workers run, and by several programs at
+/// once: each step that is missing is applied in a transaction of its own, and what fails is gone on with next time.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -33,7 +33,7 @@ struct Report {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let database = Database::open(&args.database).await?;
     let store = Store::open(database.options()).context("the database cannot be used")?;
-    let migrated = Migrator::new(&store).run().await.context("the database is as it was")?;
+    let migrated = Migrator::new(&store).run().await.context("the database is not up to date")?;
     if args.json {
         let (from, to, applied) = (migrated.from, migrated.to, migrated.applied);
         output::json_line(&Report { from, to, applied });

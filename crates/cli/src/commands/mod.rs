@@ -10,6 +10,7 @@ mod create_ticker;
 mod delete_queue;
 mod delete_ticker;
 mod demo;
+mod doctor;
 mod events;
 mod health;
 mod man;
@@ -70,6 +71,7 @@ pub(crate) enum Command {
     Namespaces(namespaces::Args),
     Events(events::Args),
     Health(health::Args),
+    Doctor(doctor::Args),
     Postgres(postgres::Args),
     Migrate(migrate::Args),
     Token(token::Args),
@@ -124,6 +126,7 @@ impl Command {
             Self::Namespaces(args) => once(namespaces::run(args)).await,
             Self::Events(args) => done(events::run(args).await),
             Self::Health(args) => until_interrupted(health::run(args)).await,
+            Self::Doctor(args) => until_interrupted(doctor::run(args)).await,
             Self::Postgres(args) => postgres::run(args).await,
             Self::Migrate(args) => migrate::run(args).await,
             Self::Token(args) => done(token::run(args).await),

@@ -54,6 +54,7 @@ async fn every_command_of_the_contract_and_every_further_one_is_there() {
         "retry-task",
         "events",
         "health",
+        "doctor",
         "postgres",
         "migrate",
         "completions",

@@ -10,6 +10,10 @@ mod demo;
 mod describe;
 #[cfg(test)]
 mod differential;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod injection;
 mod leases;
 #[cfg(test)]
 mod people;

@@ -199,7 +199,10 @@ impl<S: Send + Sync + 'static> Engine<S> {
                     | ReleaseError::NotFound { .. }
                     | ReleaseError::Id { .. }
                     | ReleaseError::Closed),
-                ) => break self.settle(attempt, unknown, &error).await,
+                ) => match self.settle(attempt, unknown, &error).await {
+                    Some(end) => break end,
+                    None => return,
+                },
                 Err(error) => {
                     unknown |= matches!(error, ReleaseError::Unknown { .. });
                     let outage = outage.get_or_insert_with(|| Outage::new("a result cannot be recorded"));
@@ -212,17 +215,32 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self.end(attempt, Some(&outcome), &end, ran);
     }
 
-    /// The attempt is not ours to end. If an earlier try of ours may have ended it, that is looked up.
-    async fn settle(&self, attempt: &Attempt, unknown: bool, error: &ReleaseError) -> End {
-        if unknown
-            && let Ok(found) = self.common.manager.get_task(attempt.task.id).await
+    /// The attempt is not ours to end. If an earlier try of ours may have ended it, that is looked up; `None` if the pool is
+    /// over before it is known.
+    async fn settle(&self, attempt: &Attempt, unknown: bool, error: &ReleaseError) -> Option<End> {
+        let found = if unknown { self.look_again(attempt).await? } else { None };
+        if let Some(found) = found
             && found.attempt == attempt.task.attempt
             && let Some(status) = found.status.filter(|status| *status != Status::Retained)
         {
-            return End::Recorded { status, task: Some(Box::new(found)) };
+            return Some(End::Recorded { status, task: Some(Box::new(found)) });
         }
         warn_dropped(attempt, &chain(error));
-        End::Lost
+        Some(End::Lost)
+    }
+
+    /// The task as it is now, if there is one, however long it takes to know; the outer `None` if the pool is over before.
+    async fn look_again(&self, attempt: &Attempt) -> Option<Option<Task>> {
+        let mut outage = Outage::new("whether a result was recorded cannot be looked up");
+        loop {
+            match self.common.manager.get_task(attempt.task.id).await {
+                Ok(found) => return Some(Some(found)),
+                Err(error) if error.is_transient() => {
+                    self.over.run_until_cancelled(sleep(outage.failed(&error))).await?;
+                }
+                Err(_) => return Some(None),
+            }
+        }
     }
 }
 

@@ -65,6 +65,11 @@ impl Listening {
         self.options.is_some() && self.begun.get().is_some()
     }
 
+    /// How to connect directly, if there is a way.
+    pub(crate) fn options(&self) -> Option<&ConnectOptions> {
+        self.options.as_ref()
+    }
+
     /// Whether there is a connection to be had.
     pub(crate) fn can_begin(&self) -> bool {
         self.options.is_some() && !self.end.is_cancelled()

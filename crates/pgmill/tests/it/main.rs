@@ -2,10 +2,13 @@
 
 #![cfg(test)]
 
+mod backup;
 mod bad_input;
 mod batchers;
 mod bulk;
 mod cancel;
+mod checks;
+mod checks_load;
 mod concurrency;
 mod deletion;
 mod events;
@@ -20,6 +23,7 @@ mod fixture;
 mod history;
 mod horizon;
 mod idle;
+mod injection;
 mod keys;
 mod log;
 mod maintenance;

@@ -2,13 +2,15 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use pgmill::{Context, Manager, Outcome, QueueMeta, QueueOptions, Status, WorkerPool, seconds};
-use pgmill_testkit::{StopMode, TestDatabase, TestServer, wait_until};
+use pgmill_testkit::{CutPoint, StopMode, TestDatabase, TestServer, wait_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::Line;
 use crate::fixture::Fixture;
-use crate::pool_scene::{Counter, Running};
+use crate::pool_scene::{Counter, Ends, Running};
 use crate::scene::{LIMIT, QUEUE, builder, create};
 
 /// The reference's loops end with the first error of the database, and the process with them.
@@ -46,6 +48,36 @@ async fn b25_a_pool_survives_an_outage_and_records_what_ended_during_it() {
     create(&manager, 100).await;
     started.reach(101).await;
     assert_eq!(running.stop().await.done, 101);
+}
+
+/// Its release commits, but what came of it is not known in time; told then that the attempt is over, the pool looks whether
+/// it was the one to end it, and the connection breaks again.
+#[tokio::test]
+async fn a_result_that_was_recorded_is_not_told_to_be_lost_because_the_look_at_it_failed() {
+    let line = Arc::new(Line::single().await);
+    let task = create(&line.manager, 1).await.remove(0);
+    let (builder, ends) = Ends::of(WorkerPool::builder(&line.manager).workers(1).maintenance(false));
+    let pool = builder.build().unwrap();
+    let at_work = Arc::clone(&line);
+    pool.register_queue(QueueMeta::new(QUEUE), move |_: Context, _: u32| {
+        // The connection there is remains, until it is cut.
+        at_work.proxy.refuse(true);
+        async { Ok(()) }
+    })
+    .await
+    .unwrap();
+    let released = line.proxy.arm(CutPoint::BeforeAnswer, "pgmill.release_");
+    let running = Running::start(pool);
+    released.await;
+    // Longer than it is asked about: it is given up as unknown, and then tried anew.
+    tokio::time::sleep(seconds(2)).await;
+    let looked = line.proxy.arm(CutPoint::BeforeAnswer, "pgmill.any_task_v1");
+    line.proxy.refuse(false);
+    looked.await;
+    wait_until("the end to be told", LIMIT, async || !ends.all().is_empty()).await;
+    assert_eq!(ends.all(), ["released"]);
+    assert_eq!(line.manager.get_task(task.id).await.unwrap().status, Some(Status::Released));
+    running.stop().await;
 }
 
 const CHILD: &str = "PGMILL_TEST_WORKER";

@@ -74,6 +74,11 @@ impl Keyring {
         Ok(opened)
     }
 
+    /// Whether there was a token of this id the last time somebody looked. Nothing is looked up for it.
+    pub(crate) fn has_token(&self, id: u64) -> bool {
+        lock(&self.slots).get(&id).is_some_and(|slot| slot.has_token())
+    }
+
     /// The token of this id, if there is one that is good.
     ///
     /// # Errors

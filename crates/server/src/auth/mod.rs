@@ -19,9 +19,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderValue, StatusCode};
+use axum::http::{Extensions, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use pgmill::Manager;
@@ -36,6 +35,8 @@ use bearer::Presented;
 use keyring::Keyring;
 use rate::{Limiter, Source};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use bearer::take as take_token;
 pub use rate::RateLimit;
 pub use rights::{Right, rights};
 pub(crate) use served::Served;
@@ -56,6 +57,25 @@ impl Auth {
     /// To be called once a token has changed: what is believed of it is believed no longer.
     pub(crate) fn forget(&self, token: u64) {
         self.keyring.forget(token);
+    }
+
+    /// Whether a caller may go on as it was let in: a token may have been revoked since, or have expired.
+    ///
+    /// # Errors
+    /// 401 if not, and 503 if that cannot be known.
+    pub(crate) async fn admits_still(&self, caller: &Caller) -> Result<(), ApiError> {
+        let Some(known) = caller.token() else { return Ok(()) };
+        match self.keyring.known(known.token().id).await? {
+            Some(_) => Ok(()),
+            None => Err(ApiError::unauthenticated(true)),
+        }
+    }
+
+    /// A request was counted that is none of this source after all.
+    fn give_back(&self, source: Source) {
+        if let Some(limiter) = &self.limiter {
+            limiter.give_back(source);
+        }
     }
 
     fn count(&self, source: Source) -> Result<(), ApiError> {
@@ -88,17 +108,8 @@ pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next
     }
 }
 
-/// Why a request is not let through.
-enum Refusal {
-    /// It carries no token that is good, and perhaps one that is not.
-    Unknown {
-        presented: bool,
-    },
-    Error(ApiError),
-}
-
 impl Gate {
-    async fn admit(&self, parts: &mut Parts) -> Result<Caller, Refusal> {
+    async fn admit(&self, parts: &mut Parts) -> Result<Caller, ApiError> {
         let right = rights::needed(&self.route, &parts.method, &parts.headers);
         let presented = bearer::take(&mut parts.headers);
         let Some(needed) = right.role() else {
@@ -106,10 +117,10 @@ impl Gate {
         };
         let identity = self.identify(presented, parts).await?;
         if !identity.role().includes(needed) {
-            return Err(forbidden(format!("this needs the role {needed}")).into());
+            return Err(forbidden(format!("this needs the role {needed}")));
         }
         if right.is_everywhere() && !identity.is_everywhere() {
-            return Err(forbidden("this needs a token for all namespaces").into());
+            return Err(forbidden("this needs a token for all namespaces"));
         }
         if right.method().is_empty() {
             // The route refuses the method, whatever namespace it would be for.
@@ -118,25 +129,39 @@ impl Gate {
         let manager = self.app.options().served().manager(self.app.manager(), parts)?;
         if !identity.covers(manager.namespace()) {
             let error = forbidden("the token is not for this namespace");
-            return Err(error.with_detail(manager.namespace().as_str()).into());
+            return Err(error.with_detail(manager.namespace().as_str()));
         }
         Ok(Caller::new(manager, identity, parts))
     }
 
-    async fn identify(&self, presented: Presented, parts: &Parts) -> Result<Identity, Refusal> {
+    async fn identify(&self, presented: Presented, parts: &Parts) -> Result<Identity, ApiError> {
         let auth = self.app.auth();
         let peer = Source::peer(address(&parts.extensions));
         if !self.app.options().wants_tokens() {
             auth.count(peer)?;
             return Ok(Identity::Anonymous);
         }
-        let known = match &presented {
-            Presented::Secret(secret) => auth.keyring.open(secret).await?,
-            Presented::Nothing | Presented::Garbage => None,
+        let secret = match &presented {
+            Presented::Secret(secret) => secret,
+            Presented::Nothing | Presented::Garbage => {
+                auth.count(peer)?;
+                return Err(ApiError::unauthenticated(matches!(presented, Presented::Garbage)));
+            }
         };
-        let Some(known) = known else {
+        // Before an id is looked up of which nothing is known: guessing costs the database no more than the rate allows.
+        let is_stranger = !auth.keyring.has_token(secret.id());
+        if is_stranger {
             auth.count(peer)?;
-            return Err(Refusal::Unknown { presented: !matches!(presented, Presented::Nothing) });
+        }
+        let known = auth.keyring.open(secret).await;
+        if is_stranger && matches!(known, Ok(Some(_))) {
+            auth.give_back(peer);
+        }
+        let Some(known) = known? else {
+            if !is_stranger {
+                auth.count(peer)?;
+            }
+            return Err(ApiError::unauthenticated(true));
         };
         auth.count(Source::Token(known.token().id))?;
         Ok(Identity::Token(known))
@@ -151,28 +176,4 @@ fn address(extensions: &Extensions) -> Option<IpAddr> {
 
 fn forbidden(message: impl Into<Cow<'static, str>>) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
-}
-
-impl From<ApiError> for Refusal {
-    fn from(error: ApiError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let presented = match self {
-            Self::Error(error) => return error.into_response(),
-            Self::Unknown { presented } => presented,
-        };
-        // Whether it is unknown, revoked or expired is nothing to tell to somebody unknown.
-        let (message, challenge) = match presented {
-            true => ("the token is not valid", "Bearer error=\"invalid_token\""),
-            false => ("a token is needed: Authorization: Bearer <token>", "Bearer"),
-        };
-        let error = ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", message);
-        let mut response = error.into_response();
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        response
-    }
 }

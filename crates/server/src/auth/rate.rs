@@ -100,6 +100,16 @@ impl Limiter {
         answer
     }
 
+    /// Takes back that a request of this source was counted.
+    pub(crate) fn give_back(&self, source: Source) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where there is no bucket, it was counted among all others.
+        let source = if buckets.contains_key(&source) { source } else { Source::Others };
+        if let Some(bucket) = buckets.get_mut(&source) {
+            bucket.left = (bucket.left + 1.0).min(f64::from(self.limit.burst));
+        }
+    }
+
     fn filled(&self, bucket: &Bucket, now: Instant) -> f64 {
         let since = now.saturating_duration_since(bucket.at).as_secs_f64();
         (bucket.left + since * f64::from(self.limit.per_second)).min(f64::from(self.limit.burst))
@@ -133,6 +143,18 @@ mod tests {
         let wait = limiter.take(ME, start).unwrap_err();
         assert_eq!(wait, Duration::from_millis(500));
         assert_eq!(limiter.take(ME, start + wait), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_no_more_than_a_burst() {
+        let limiter = Limiter::new(RateLimit::per_second(1).burst(2));
+        let now = Instant::now();
+        limiter.give_back(ME);
+        assert_eq!(passed(&limiter, ME, now, 9), 2);
+        limiter.give_back(ME);
+        assert_eq!(passed(&limiter, ME, now, 9), 1);
+        (0..9).for_each(|_| limiter.give_back(ME));
+        assert_eq!(passed(&limiter, ME, now, 9), 2);
     }
 
     #[test]

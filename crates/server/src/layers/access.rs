@@ -33,7 +33,7 @@ pub(super) struct Access {
     status: u16,
     size: u64,
     /// Kept as long as the request is under way.
-    _flight: Option<Arc<Flight>>,
+    flight: Option<Arc<Flight>>,
 }
 
 impl Access {
@@ -54,13 +54,14 @@ impl Access {
             remote_ip,
             status: CLIENT_GONE,
             size: 0,
-            _flight: request.extensions_mut().remove(),
+            flight: request.extensions_mut().remove(),
         }
     }
 
     /// The response, which goes on with the record until its end.
     pub(super) fn answered(mut self, response: Response) -> Response {
         self.status = response.status().as_u16();
+        self.flight.iter().for_each(|flight| flight.offered());
         response.map(|body| Body::new(Recorded { body, access: self }))
     }
 }
@@ -101,7 +102,9 @@ impl HttpBody for Recorded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.access.flight.iter().for_each(|flight| flight.asked());
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.access.flight.iter().for_each(|flight| flight.offered());
         if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
             self.access.size += data.len() as u64;
         }

@@ -12,7 +12,7 @@ use axum::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
 };
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::response::{IntoResponse, Response};
 
 use crate::error::ApiError;
@@ -51,10 +51,10 @@ impl Origins {
     /// The origin that the answer is to be shown to, if it is another one than the server's.
     ///
     /// # Errors
-    /// 403 if the request is one that a page makes which may not.
+    /// 403 if the request is one that a page makes which may not; 400 if it does not tell which host it asks.
     pub(super) fn judge(&self, request: &Request) -> Result<Option<HeaderValue>, ApiError> {
         let headers = request.headers();
-        let host = asked_host(request);
+        let host = asked_host(request)?;
         if let (Some(names), Some(host)) = (&self.names, &host)
             && !names.have(host.host())
         {
@@ -94,9 +94,23 @@ fn refused(message: &'static str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "cross_origin", message)
 }
 
-/// The host that was asked: HTTP/2 has it in the address.
-fn asked_host(request: &Request) -> Option<Authority> {
-    request.uri().authority().cloned().or_else(|| authority(request.headers().get(HOST)?))
+/// The host that was asked: HTTP/2 has it in the address. Older clients than those of HTTP/1.1 need not name it.
+///
+/// # Errors
+/// 400 if it is not named where it must be, or more than once: whoever stands in between may go by another one.
+fn asked_host(request: &Request) -> Result<Option<Authority>, ApiError> {
+    let refused = |message| ApiError::bad("invalid_host", message);
+    let mut named = request.headers().get_all(HOST).iter();
+    let (first, second) = (named.next(), named.next());
+    if second.is_some() {
+        return Err(refused("there is more than one header Host"));
+    }
+    let given = first.map(|host| authority(host).ok_or_else(|| refused("the header Host names no host")));
+    match (given.transpose()?, request.uri().authority()) {
+        (_, Some(address)) => Ok(Some(address.clone())),
+        (None, None) if request.version() > Version::HTTP_10 => Err(refused("there is no header Host")),
+        (host, None) => Ok(host),
+    }
 }
 
 fn authority(value: &HeaderValue) -> Option<Authority> {
@@ -172,7 +186,17 @@ mod tests {
         {
             assert!(asked("GET", &[("host", host)]).is_ok(), "{host}");
         }
-        assert!(asked("GET", &[]).is_ok());
+    }
+
+    #[test]
+    fn a_request_tells_which_host_it_asks_and_only_one() {
+        let own = ("host", "localhost:8080");
+        for headers in
+            [&[][..], &[own, own], &[("host", "")], &[("host", "a b")], &[("host", "localhost:8080:1")]]
+        {
+            let refused = asked("GET", headers).unwrap_err();
+            assert_eq!(refused.into_response().status(), StatusCode::BAD_REQUEST, "{headers:?}");
+        }
     }
 
     #[test]

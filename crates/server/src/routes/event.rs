@@ -48,10 +48,12 @@ pub(crate) async fn stream(
     caller: Caller,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let events = caller.manager.events(filter(&query)?);
-    let events = stream::unfold(events, |mut events: Events| async {
+    let filter = filter(&query)?;
+    let share = app.watched().take(caller.manager.namespace())?;
+    let state = (caller.manager.events(filter), share);
+    let events = stream::unfold(state, |(mut events, share): (Events, _)| async {
         let event = event(&events.next().await?).ok()?;
-        Some((event, events))
+        Some((event, (events, share)))
     });
     Ok(sse::answer(events, app.shutdown().clone()))
 }

@@ -1,12 +1,18 @@
 //! `/health`: for whatever watches over the process.
+//!
+//! Load balancers ask every second, each of them. So there is one look at the database at a time, however many ask. Whether it answers
+//! and is migrated is looked at once a second, by two small statements. What [`Manager::check_ready`] looks at besides, five statements, is
+//! looked at every ten seconds while it is well, and every second while it keeps the process from its work; nobody waits
+//! longer than a second for that. What costs more, and what strangers may not know, is for `pgmill doctor`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use pgmill::{Manager, MigrateError, Migrator};
+use pgmill::{CheckOptions, Checkup, Manager, MigrateError, Migrator, Verdict};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -21,6 +27,10 @@ use crate::resource::{Routes, at};
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long what is well of the other checks is good for.
+const CALM: Duration = Duration::from_secs(10);
+/// How long is waited for them: meanwhile what was found before holds.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) fn routes() -> Routes {
     Routes::new([at("/health/live").get(live), at("/health/ready").get(ready)])
@@ -37,6 +47,10 @@ struct Known {
     /// A look at the database that is under way. There is one at a time, however long it takes: were it given up, its
     /// connection would go back among the others, and hold up whoever gets it next.
     look: Option<JoinHandle<Looked>>,
+    /// What the other checks came to last, and when.
+    checkup: Option<(Instant, Checkup)>,
+    /// Those that are under way, and when they ended.
+    checking: Option<JoinHandle<(Instant, Checkup)>>,
 }
 
 /// The migrations that the database lacks.
@@ -56,6 +70,10 @@ pub(crate) struct Checks {
     database: Check,
     migrations: Check,
     listener: Check,
+    /// `version`, `writable`, `connections`, `privileges`, `partitions`, `maintenance` and `xmin`, each `ok`, `warn`, `fail` or `unknown`. With
+    /// a `fail` the server cannot do its work; with a `warn` it can.
+    #[serde(flatten)]
+    more: BTreeMap<&'static str, Check>,
 }
 
 /// One thing that may be wrong. Meant for strangers too: without names of hosts, and without SQL.
@@ -105,6 +123,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 const OK: &str = "ok";
 const UNAVAILABLE: &str = "unavailable";
 const UNKNOWN: &str = "unknown";
+const FAIL: &str = "fail";
 
 impl Health {
     /// Those who ask at the same time wait for the same look.
@@ -116,7 +135,12 @@ impl Health {
             return checks.clone();
         }
         let looked = known.look(manager).await;
-        let checks = Checks::new(looked, manager.wants_to_listen() && !manager.is_listening());
+        // Without an answer they would only wait for it, too.
+        let checkup = match &looked {
+            Some(Ok(_)) => known.check_up(manager).await,
+            _ => None,
+        };
+        let checks = Checks::new(looked, manager.wants_to_listen() && !manager.is_listening(), checkup);
         known.last = Some((Instant::now(), checks.clone()));
         checks
     }
@@ -135,10 +159,33 @@ impl Known {
         self.look = None;
         looked.ok()
     }
+
+    /// What the other checks came to: before, if that is still good, or if there is no answer in time.
+    async fn check_up(&mut self, manager: &Manager) -> Option<&Checkup> {
+        let good_for = |checkup: &Checkup| if checkup.verdict == Verdict::Fail { FRESH } else { CALM };
+        let is_good = |(made, checkup): &(Instant, Checkup)| made.elapsed() < good_for(checkup);
+        // Twice, for those that are under way may have ended long ago, with nobody there to ask.
+        for _ in 0..2 {
+            if self.checkup.as_ref().is_some_and(is_good) {
+                break;
+            }
+            let manager = manager.clone();
+            let checking = self.checking.get_or_insert_with(|| {
+                tokio::spawn(async move {
+                    let checkup = manager.check_ready(&CheckOptions::new()).await;
+                    (Instant::now(), checkup)
+                })
+            });
+            let Ok(ended) = timeout(SHORT_PATIENCE, checking).await else { break };
+            self.checking = None;
+            self.checkup = ended.ok();
+        }
+        self.checkup.as_ref().map(|(_, checkup)| checkup)
+    }
 }
 
 impl Checks {
-    fn new(looked: Option<Looked>, deaf: bool) -> Self {
+    fn new(looked: Option<Looked>, deaf: bool, checkup: Option<&Checkup>) -> Self {
         let unavailable = |detail: &str| (Check::failed(UNAVAILABLE, detail), Check::unknown());
         let (database, migrations) = match looked {
             None => unavailable("it does not answer in time"),
@@ -158,12 +205,17 @@ impl Checks {
             false => Check::ok(),
             true => Check::failed("polling", "not told of tasks: they are looked for every second"),
         };
-        Self { server: Check::ok(), database, migrations, listener }
+        // Whether there is a connection is told as `database`.
+        let more = checkup.map_or(&[][..], |checkup| &checkup.checks).iter();
+        let more = more.filter(|check| check.name != "connection");
+        let more = more.map(|check| (check.name, Check::of(check))).collect();
+        Self { server: Check::ok(), database, migrations, listener, more }
     }
 
     /// Without the listener work goes on, if later.
     fn are_ok(&self) -> bool {
         [&self.server, &self.database, &self.migrations].iter().all(|check| check.status == OK)
+            && self.more.values().all(|check| check.status != FAIL)
     }
 }
 
@@ -175,6 +227,16 @@ impl Check {
     /// What cannot be told without a database.
     fn unknown() -> Self {
         Self { status: UNKNOWN, detail: None }
+    }
+
+    /// What was seen, without what is not for strangers.
+    fn of(check: &pgmill::Check) -> Self {
+        match check.verdict {
+            Verdict::Ok => Self::ok(),
+            Verdict::Skipped => Self::failed(UNKNOWN, &*check.seen),
+            Verdict::Fail => Self::failed(FAIL, &*check.seen),
+            verdict => Self::failed(verdict.as_str(), &*check.seen),
+        }
     }
 
     fn failed(status: &'static str, detail: impl Into<String>) -> Self {

@@ -49,10 +49,11 @@ pub(crate) async fn list(
 
 /// Ticks as they come. Each goes to one of all who take them.
 fn stream(app: &App, caller: &Caller) -> Result<Response, ApiError> {
-    let ticks = app.tick_streams().open(&caller.manager)?;
-    let events = stream::unfold(ticks, |mut ticks| async {
+    let share = app.watched().take(caller.manager.namespace())?;
+    let state = (app.tick_streams().open(&caller.manager)?, share);
+    let events = stream::unfold(state, |(mut ticks, share)| async {
         let event = sse::Event::new("ticker", &ticks.next().await?).ok()?;
-        Some((event, ticks))
+        Some((event, (ticks, share)))
     });
     Ok(sse::answer(events, app.shutdown().clone()))
 }

@@ -1,19 +1,13 @@
 //! What happens on a connection, and whether it has taken too long.
 
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::options::ServeOptions;
 
-/// How long to read what still comes when all is sent, and how often before others get their turn.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_READS: usize = 16;
 /// No such time.
 const NEVER: u64 = u64::MAX;
 
@@ -31,6 +25,8 @@ pub(super) struct Activity {
     stalled_since: AtomicU64,
     /// Whether what comes in between requests is taken for the head of one.
     heads: AtomicBool,
+    /// Since when the client takes nothing of an answer, for each answer of a connection that has several under way.
+    unread_since: Mutex<Vec<Arc<AtomicU64>>>,
 }
 
 /// Whether the head of a request is told by bytes that come while there is none.
@@ -52,7 +48,12 @@ pub(super) enum Late {
 
 /// A request whose answer is not sent to the end: ends when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Flight(Arc<Activity>);
+pub(crate) struct Flight {
+    activity: Arc<Activity>,
+    /// Over HTTP/2 the client tells for each answer how much of it it takes, and may take none while the connection itself
+    /// does not stand still.
+    unread_since: Option<Arc<AtomicU64>>,
+}
 
 impl Activity {
     /// Of a connection that is being opened now. The head of its first request is waited for from now on.
@@ -64,6 +65,7 @@ impl Activity {
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(NEVER),
             heads: AtomicBool::new(heads == Heads::Seen),
+            unread_since: Mutex::default(),
         })
     }
 
@@ -80,16 +82,23 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> Flight {
         self.requests.fetch_add(1, Ordering::AcqRel);
         self.head_since.store(NEVER, Ordering::Release);
-        Flight(Arc::clone(self))
+        let several = !self.heads.load(Ordering::Acquire);
+        let unread_since = several.then(|| Arc::new(AtomicU64::new(NEVER)));
+        self.unread().extend(unread_since.clone());
+        Flight { activity: Arc::clone(self), unread_since }
     }
 
-    fn received(&self) {
+    fn unread(&self) -> MutexGuard<'_, Vec<Arc<AtomicU64>>> {
+        self.unread_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn received(&self) {
         if self.heads.load(Ordering::Acquire) && self.requests.load(Ordering::Acquire) == 0 {
             let _ = self.head_since.compare_exchange(NEVER, self.now(), Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 
-    fn sent(&self, sent: bool) {
+    pub(super) fn sent(&self, sent: bool) {
         if sent {
             self.stalled_since.store(NEVER, Ordering::Release);
         } else {
@@ -110,7 +119,8 @@ impl Activity {
                 let mark = mark.load(Ordering::Acquire);
                 (mark != NEVER).then(|| self.opened + Duration::from_millis(mark) + limit)
             };
-            let stalled = since(&self.stalled_since, options.write_time);
+            let unread = self.unread().iter().filter_map(|mark| since(mark, options.write_time)).min();
+            let stalled = since(&self.stalled_since, options.write_time).into_iter().chain(unread).min();
             let (head, idle) = match self.requests.load(Ordering::Acquire) {
                 0 => {
                     (since(&self.head_since, options.header_time), since(&self.idle_since, options.idle_time))
@@ -129,94 +139,29 @@ impl Activity {
     }
 }
 
+impl Flight {
+    /// The next part of the answer is asked for: what came before it has room on its way to the client.
+    pub(crate) fn asked(&self) {
+        if let Some(mark) = &self.unread_since {
+            mark.store(NEVER, Ordering::Release);
+        }
+    }
+
+    /// A part of the answer is handed on, be it the head alone.
+    pub(crate) fn offered(&self) {
+        if let Some(mark) = &self.unread_since {
+            mark.store(self.activity.now(), Ordering::Release);
+        }
+    }
+}
+
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.now(), Ordering::Release);
-        self.0.requests.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// A stream that tells what happens on it.
-#[derive(Debug)]
-pub(super) struct Watched<S> {
-    stream: S,
-    activity: Arc<Activity>,
-    /// Until when what still comes is read, once all is sent.
-    lingering: Option<Pin<Box<Sleep>>>,
-}
-
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, lingering: None }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.activity.received();
+        let Self { activity, unread_since } = self;
+        if let Some(own) = unread_since {
+            activity.unread().retain(|mark| !Arc::ptr_eq(mark, own));
         }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, data);
-        self.activity.sent(written.is_ready());
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, data);
-        self.activity.sent(written.is_ready());
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    /// Says that all is sent, and reads on for a moment. Closed with something unread, as after a body that was too long,
-    /// the answer might be lost on its way.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let Self { stream, lingering, .. } = &mut *self;
-        let lingering = match lingering {
-            Some(lingering) => lingering,
-            None => {
-                ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
-                lingering.insert(Box::pin(sleep(LINGER)))
-            }
-        };
-        let mut unread = [0; 4096];
-        for _ in 0..LINGER_READS {
-            let mut buffer = ReadBuf::new(&mut unread);
-            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => return lingering.as_mut().poll(cx).map(Ok),
-            }
-        }
-        // Others want to run too.
-        cx.waker().wake_by_ref();
-        lingering.as_mut().poll(cx).map(Ok)
+        activity.idle_since.store(activity.now(), Ordering::Release);
+        activity.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }

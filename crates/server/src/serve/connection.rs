@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,17 +16,20 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, Ready};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, Heads, Late, Watched};
+use super::activity::{Activity, Heads, Late};
 use super::options::ServeOptions;
+use super::watched::Watched;
 
 /// How often to ask over HTTP/2 whether the client is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
+/// How long a client that has sent all it will may still be answered, where hyper does not see that it is gone.
+const DEPARTURE: Duration = Duration::from_secs(1);
 /// How many requests a connection of HTTP/2 may have under way.
 const STREAMS: u32 = 128;
 
@@ -41,13 +45,41 @@ pub(super) struct Common {
 pub(super) async fn serve(common: Arc<Common>, stream: TcpStream, peer: SocketAddr) {
     // Answers are written whole: there is nothing to wait for.
     let _ = stream.set_nodelay(true);
+    let stream = Arc::new(stream);
+    tokio::select! {
+        () = exchange(&common, &stream, peer) => {}
+        () = departure(&stream) => tracing::debug!("a client went away, and left requests behind"),
+    }
+}
+
+/// Returns when a client has sent its end, and still has not been answered, or found to be gone, some time later. hyper looks
+/// for the end no longer once it has bytes of a request that follows the one under way: a client that sends one and goes
+/// away would leave a long-poll behind, which then takes a task for nobody.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+async fn departure(stream: &TcpStream) {
+    // Of what is told apart there, this is ready at the end of what comes, and not when there is something to read.
+    let end = stream.ready(Interest::PRIORITY).await;
+    if end.is_ok_and(Ready::is_read_closed) {
+        sleep(DEPARTURE).await;
+    } else {
+        // Urgent data, which nobody sends, or a socket that cannot be asked.
+        pending::<()>().await;
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+async fn departure(_: &TcpStream) {
+    pending::<()>().await;
+}
+
+async fn exchange(common: &Common, stream: &Arc<TcpStream>, peer: SocketAddr) {
     let Some(acceptor) = &common.acceptor else {
         let activity = Activity::new(Heads::Seen);
-        let stream = Watched::new(stream, Arc::clone(&activity));
-        return http1(&common, stream, peer, &activity).await;
+        let stream = Watched::new(Arc::clone(stream), Arc::clone(&activity));
+        return http1(common, stream, peer, &activity).await;
     };
     let activity = Activity::new(Heads::Hidden);
-    let stream = Watched::new(stream, Arc::clone(&activity));
+    let stream = Watched::new(Arc::clone(stream), Arc::clone(&activity));
     let shaken = tokio::select! {
         shaken = acceptor.accept(stream) => shaken,
         _ = activity.late(&common.options) => return,
@@ -55,11 +87,11 @@ pub(super) async fn serve(common: Arc<Common>, stream: TcpStream, peer: SocketAd
     };
     match shaken {
         Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-            http2(&common, stream, peer, &activity).await;
+            http2(common, stream, peer, &activity).await;
         }
         Ok(stream) => {
             activity.see_heads();
-            http1(&common, stream, peer, &activity).await;
+            http1(common, stream, peer, &activity).await;
         }
         Err(error) => tracing::debug!("a TLS handshake failed: {error}"),
     }

@@ -15,6 +15,7 @@ mod crowd;
 mod error;
 mod options;
 mod tls;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -4,6 +4,8 @@
 
 mod audit;
 mod bodies;
+mod bombs;
+mod bounds;
 mod concurrency;
 mod differential;
 mod docs;
@@ -14,6 +16,7 @@ mod guarded;
 mod guide;
 mod hostile;
 mod http;
+mod injection;
 mod interventions;
 mod longpoll;
 mod metrics;
@@ -25,7 +28,9 @@ mod reference;
 mod release;
 mod retain;
 mod rights;
+mod serve_frames;
 mod serve_health;
+mod serve_hostile;
 mod serve_limits;
 mod serve_safety;
 mod serve_scene;

@@ -85,3 +85,66 @@ async fn while_postgresql_is_away_answers_say_so_and_nothing_about_where_it_is()
     wait_until("ready to say so", PATIENCE, async || get("/health/ready").await.status == 200).await;
     assert_eq!(get("/api/queue").await.status, 200);
 }
+
+#[tokio::test]
+async fn ready_tells_of_what_keeps_it_from_its_work_and_of_what_soon_will() {
+    let fixture = Fixture::new().await;
+    let client = fixture.database.connect().await;
+    let checks = async || fixture.get("/api/health/ready").await.json()["checks"].clone();
+    wait_until("all to be looked at", PATIENCE, async || checks().await["xmin"].is_object()).await;
+    let well = checks().await;
+    for name in ["version", "writable", "connections", "privileges", "partitions", "maintenance", "xmin"] {
+        assert_eq!(well[name], json!({ "status": "ok" }), "{well}");
+    }
+
+    // A warning is told, and takes nothing away.
+    let late = "UPDATE pgmill.ticker SET next_at = now() - interval '1 hour' WHERE ticker = 'sweep'";
+    client.batch_execute(late).await.unwrap();
+    wait_until("the warning", PATIENCE, async || checks().await["maintenance"]["status"] == "warn").await;
+    let warned = fixture.get("/api/health/ready").await;
+    assert_eq!((warned.status, &warned.json()["status"]), (200, &json!("ok")), "{}", warned.body);
+    assert_eq!(warned.json()["checks"]["maintenance"]["detail"], "1 of 5 jobs are late");
+
+    let drop_day = "DO $$ BEGIN EXECUTE 'DROP TABLE pgmill.task_gone_'
+        || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD'); END $$";
+    client.batch_execute(drop_day).await.unwrap();
+    wait_until("the failure", PATIENCE, async || fixture.get("/api/health/ready").await.status == 503).await;
+    let failed = fixture.get("/api/health/ready").await;
+    assert_eq!(failed.json()["status"], "unavailable");
+    assert_eq!(failed.json()["checks"]["partitions"]["status"], "fail", "{}", failed.body);
+    assert_eq!(failed.json()["checks"]["database"]["status"], "ok", "{}", failed.body);
+    fixture.manager.ensure_partitions().await.unwrap();
+    wait_until("it to be mended", PATIENCE, async || fixture.get("/api/health/ready").await.status == 200)
+        .await;
+}
+
+#[tokio::test]
+async fn ready_costs_the_database_no_more_when_many_ask() {
+    let fixture = Fixture::new().await;
+    let client = fixture.database.connect().await;
+    // Whoever looks at the jobs waits, and those who ask meanwhile neither wait for that nor look, too.
+    client.batch_execute("BEGIN; LOCK TABLE pgmill.ticker").await.unwrap();
+    let asking: Vec<_> = (0..20)
+        .map(|_| {
+            let http = fixture.http;
+            tokio::spawn(async move { http.send("GET", "/api/health/ready", &[], "").await })
+        })
+        .collect();
+    for asked in asking {
+        let told = asked.await.unwrap();
+        assert_eq!(
+            (told.status, told.json()["checks"]["maintenance"].is_null()),
+            (200, true),
+            "{}",
+            told.body
+        );
+    }
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting: i64 = client.query_one(waiting, &[]).await.unwrap().get(0);
+    assert_eq!(waiting, 1);
+    client.batch_execute("ROLLBACK").await.unwrap();
+    wait_until("the checks", PATIENCE, async || {
+        fixture.get("/api/health/ready").await.json()["checks"]["maintenance"]["status"] == "ok"
+    })
+    .await;
+}

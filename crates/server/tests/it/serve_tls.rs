@@ -23,12 +23,12 @@ use tokio_rustls::client::TlsStream;
 use crate::serve_scene::{PATIENCE, SOON, Scene};
 
 /// A folder with the files of a certificate.
-struct Files {
+pub(crate) struct Files {
     folder: TempDir,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let files = Self { folder: tempfile::tempdir().unwrap() };
         files.renew();
         files
@@ -42,7 +42,7 @@ impl Files {
         self.folder.path().join("server.key")
     }
 
-    fn tls(&self) -> TlsFiles {
+    pub(crate) fn tls(&self) -> TlsFiles {
         TlsFiles::new(self.cert(), self.key()).look_every(SOON)
     }
 
@@ -55,7 +55,11 @@ impl Files {
     }
 
     /// A connection by a client that trusts the certificate of the files, and no other.
-    async fn connect(&self, scene: &Scene, protocol: &str) -> Result<TlsStream<TcpStream>, std::io::Error> {
+    pub(crate) async fn connect(
+        &self,
+        scene: &Scene,
+        protocol: &str,
+    ) -> Result<TlsStream<TcpStream>, std::io::Error> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.cert()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());

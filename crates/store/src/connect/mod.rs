@@ -16,6 +16,8 @@ mod diagnosis;
 mod dial;
 mod driver;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod options;
 mod parameters;
 mod passfile;

@@ -49,7 +49,7 @@ fn open_to_others(_: &fs::Metadata) -> bool {
     false
 }
 
-fn find(text: &str, host: &Host, database: &str, user: &str) -> Option<String> {
+pub(super) fn find(text: &str, host: &Host, database: &str, user: &str) -> Option<String> {
     let name = match &host.place {
         Place::Tcp { name, .. } => name.clone(),
         // The default socket directories count as localhost.

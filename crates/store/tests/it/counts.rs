@@ -15,7 +15,7 @@ const STORED: &str = "
     SELECT q.queue, s.status, count(*)::bigint
     FROM (
         SELECT queue_id,
-            CASE WHEN lease_until IS NOT NULL THEN 2 WHEN attempt = spared THEN 0 ELSE 1 END AS status
+            CASE WHEN lease_until IS NOT NULL THEN 2 WHEN attempt = coalesce(spared, 0) THEN 0 ELSE 1 END AS status
         FROM pgmill.task
         UNION ALL
         SELECT queue_id, status FROM pgmill.task_finished

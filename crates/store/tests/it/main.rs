@@ -18,6 +18,7 @@ mod orphans;
 mod outcomes;
 mod partitions;
 mod plans;
+mod privileges;
 mod prune;
 mod release_done;
 mod resend;

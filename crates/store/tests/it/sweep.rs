@@ -1,9 +1,9 @@
 //! The sweep ends what nobody can retain any more.
 
 use pgmill_schema::{AttemptOutcome, QueueMeta, Status};
-use pgmill_store::{SweepPlace, Swept};
+use pgmill_store::{Ended, Sending, SweepPlace, Swept};
 
-use crate::support::Fixture;
+use crate::support::{Fixture, done};
 
 impl Fixture {
     async fn sweep(&self) -> Swept {
@@ -104,4 +104,21 @@ async fn a_sweep_passes_over_locked_rows() {
     assert_eq!(fixture.sweep().await.expired, 1);
     holder.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(fixture.sweep().await.expired, 1);
+}
+
+#[tokio::test]
+async fn a_release_that_is_sent_again_does_not_take_the_end_by_the_sweep_for_its_own() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.queue(QueueMeta::new("plain").retries(1)).await;
+    fixture.create(&queue, 1).await;
+    let task = fixture.retain_one(&queue).await;
+    fixture.lapse_leases().await;
+    assert_eq!(fixture.sweep().await.failed, 1);
+    let ending = fixture.ending(&task, done());
+    let again = async || fixture.store.release(&[&ending], Sending::Again).await.unwrap().remove(0);
+    let ended = again().await;
+    assert!(matches!(ended, Ended::NotRetained), "{ended:?}");
+    fixture.store.clean_queue(&fixture.namespace, &queue, 1).await.unwrap();
+    let ended = again().await;
+    assert!(matches!(ended, Ended::NoTask), "{ended:?}");
 }

@@ -183,13 +183,24 @@ impl ChaosProxy {
         needle: &str,
         n: usize,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let fired = self.hub.arms().add(point, needle, n);
+        let happened = self.try_arm(point, needle, n);
         let what = format!("the cut {point:?} of {needle:?}");
         async move {
-            if fired.await.is_err() {
+            if !happened.await {
                 panic!("{what} did not happen: the connection ended before, or the proxy was dropped");
             }
         }
+    }
+
+    /// As [`arm_nth`](Self::arm_nth), where connections end for other reasons too: tells whether the cut happened.
+    pub fn try_arm(
+        &self,
+        point: CutPoint,
+        needle: &str,
+        n: usize,
+    ) -> impl Future<Output = bool> + Send + use<> {
+        let fired = self.hub.arms().add(point, needle, n);
+        async move { fired.await.is_ok() }
     }
 }
 

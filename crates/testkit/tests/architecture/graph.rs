@@ -14,7 +14,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pgmill-embedded", &[]),
     ("pgmill-cli", &["pgmill-client", "pgmill-server", "pgmill", "pgmill-embedded"]),
     ("pgmill-testkit", &["pgmill-store", "pgmill", "pgmill-embedded"]),
+    ("pgmill-model", &["pgmill-schema", "pgmill-store"]),
     ("pgmill-bench", &["pgmill", "pgmill-embedded"]),
+    ("pgmill-chaos", &["pgmill", "pgmill-client", "pgmill-embedded", "pgmill-testkit"]),
     (EXAMPLES, &["pgmill", "pgmill-embedded"]),
 ];
 
@@ -25,16 +27,20 @@ const EXAMPLES: &str = "pgmill-examples";
 
 /// Packages that only some of our crates may depend on, even in tests.
 const OWNED: &[(&str, &[&str])] = &[
-    ("tokio-postgres", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench", EXAMPLES]),
+    (
+        "tokio-postgres",
+        &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench", "pgmill-chaos", EXAMPLES],
+    ),
     ("deadpool-postgres", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench"]),
     ("deadpool", &["pgmill-store", "pgmill", "pgmill-testkit", "pgmill-bench"]),
     ("axum", &["pgmill-server", EXAMPLES]),
     ("sqlx", &["pgmill", EXAMPLES]),
     ("reqwest", &["pgmill-client"]),
+    ("stateright", &["pgmill-model"]),
 ];
 
 /// Packages that may be nowhere, and why.
-const BANNED: &[(&str, &str)] = &[
+pub(crate) const BANNED: &[(&str, &str)] = &[
     ("chrono", "times are those of jiff"),
     ("openssl", "TLS is that of rustls with ring"),
     ("openssl-sys", "TLS is that of rustls with ring"),

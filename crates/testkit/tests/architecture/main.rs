@@ -8,6 +8,7 @@ mod licence;
 mod reference;
 mod rust_text;
 mod sources;
+mod versions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,19 @@ fn nothing_banned_is_in_the_graph() {
 #[test]
 fn every_licence_in_the_graph_is_allowed() {
     assert_none(&graph().unlicensed());
+}
+
+#[test]
+fn cargo_deny_holds_the_same_licences_and_bans() {
+    let deny = fs::read_to_string(root().join("deny.toml")).expect("deny.toml");
+    assert_eq!(versions::listed(&deny, "allow = ["), licence::ALLOWED);
+    let banned: Vec<&str> = graph::BANNED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(versions::listed(&deny, "deny = ["), banned);
+}
+
+#[test]
+fn the_oldest_rust_is_the_same_wherever_it_is_told() {
+    assert_none(&versions::differing_rust(&sources()));
 }
 
 #[test]

@@ -3,8 +3,13 @@
 use crate::rust_text::{Kind, Piece, pieces};
 
 /// Where files of SQL may be; the last one is a picture of the schema that nothing runs.
-const SQL_PLACES: &[&str] =
-    &["crates/store/sql/", "crates/store/migrations/", "crates/bench/sql/", "crates/store/schema.sql"];
+const SQL_PLACES: &[&str] = &[
+    "crates/store/sql/",
+    "crates/store/migrations/",
+    "crates/bench/sql/",
+    "crates/chaos/sql/",
+    "crates/store/schema.sql",
+];
 
 /// Where Rust may hold SQL all the same.
 const SQL_EXCEPTIONS: &[(&str, &str)] = &[

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use pgmill::{Manager, QueueName, Retain, RetainError, Task, format_duration, seconds};
+use pgmill::{QueueName, Retain, RetainError, Task, format_duration, seconds};
 use pgmill_schema::openapi::NameGiven;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ const LONGEST_WAIT: Duration = seconds(60);
 
 /// What a request asks for.
 struct Wanted<'a> {
-    manager: &'a Manager,
+    caller: &'a Caller,
     worker: &'a str,
     /// None: any.
     queues: Vec<QueueName>,
@@ -115,7 +115,7 @@ async fn retain(
         // Who asks for a lease knows of leases: from then on the id of the task alone ends nothing.
         retain = retain.lease(lease).fenced();
     }
-    let wanted = Wanted { manager: &caller.manager, worker, queues, retain };
+    let wanted = Wanted { caller, worker, queues, retain };
     let found = match wait(query)? {
         Duration::ZERO => wanted.look().await?,
         wait => {
@@ -136,13 +136,13 @@ async fn retain(
 impl Wanted<'_> {
     async fn look(&self) -> Result<Vec<Task>, RetainError> {
         let queues: Vec<&str> = self.queues.iter().map(QueueName::as_str).collect();
-        self.manager.next_tasks(self.worker, &queues, self.retain.clone()).await
+        self.caller.manager.next_tasks(self.worker, &queues, self.retain.clone()).await
     }
 
     /// Looks whenever a task may have come. If the client goes away, the future is dropped, and with it its place in line
     /// and what was retained for it just then, which is given back.
     async fn look_until(&self, app: &App, deadline: Instant) -> Result<Vec<Task>, ApiError> {
-        let place = app.lobby().enter(self.manager, self.queues.clone())?;
+        let place = app.lobby().enter(&self.caller.manager, self.queues.clone())?;
         let mut found = self.look().await;
         while found.as_ref().is_ok_and(Vec::is_empty) {
             tokio::select! {
@@ -151,6 +151,8 @@ impl Wanted<'_> {
                 () = place.called() => {}
                 () = tokio::time::sleep_until(deadline) => return Ok(Vec::new()),
             }
+            // A token that was revoked meanwhile takes nothing any more; the call goes to the next in line.
+            app.auth().admits_still(self.caller).await?;
             found = self.look().await;
             if found.as_ref().is_ok_and(Vec::is_empty) {
                 place.found_nothing();

@@ -1,0 +1,70 @@
+//! A task that a caller was told is created ends exactly once, or still waits.
+
+use super::Index;
+use crate::evidence::Evidence;
+use crate::history::Answer;
+
+pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for call in &evidence.calls {
+        let Some((_, Answer::Created(ids))) = &call.answer else { continue };
+        if ids.len() != call.tasks.len() {
+            wrong.push(format!(
+                "{} asked for {} tasks and got {}",
+                call.process,
+                call.tasks.len(),
+                ids.len()
+            ));
+        }
+        for (id, wanted) in ids.iter().zip(&call.tasks) {
+            let found = i64::try_from(*id).ok().and_then(|id| index.by_id.get(&id));
+            match found.map_or(&[][..], Vec::as_slice) {
+                [] => wrong.push(format!("task {id} ({}) is lost", wanted.mark)),
+                [one] if one.mark != wanted.mark => {
+                    wrong.push(format!("task {id} is {:?}, and should be {:?}", one.mark, wanted.mark));
+                }
+                [one] if wanted.keyed && one.key.is_none() => {
+                    wrong.push(format!("task {id} ({}) has lost its key", wanted.mark));
+                }
+                [_] => {}
+                several => {
+                    wrong.push(format!("task {id} ({}) is there {} times", wanted.mark, several.len()));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::planted::{clean, only_rule};
+
+    const RULE: &str = "an acknowledged task is there, under its id, once";
+
+    #[test]
+    fn a_lost_task_is_found() {
+        let mut evidence = clean();
+        evidence.tasks.remove(0);
+        only_rule(&evidence, &[RULE]);
+    }
+
+    #[test]
+    fn a_task_that_ended_twice_is_found() {
+        let mut evidence = clean();
+        let again = evidence.tasks[0].clone();
+        evidence.tasks.push(again);
+        let rules =
+            [RULE, "no task is there twice, and none that was refused", "the counters equal the tables"];
+        only_rule(&evidence, &rules);
+    }
+
+    #[test]
+    fn a_task_under_the_id_of_another_is_found() {
+        let mut evidence = clean();
+        let (first, second) = (evidence.tasks[0].mark.clone(), evidence.tasks[1].mark.clone());
+        evidence.tasks[0].mark = second;
+        evidence.tasks[1].mark = first;
+        only_rule(&evidence, &[RULE, "what is done was done by a handler"]);
+    }
+}

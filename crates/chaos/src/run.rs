@@ -1,0 +1,166 @@
+//! A run: faults while everybody works, then time to come to an end, then the check.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use pgmill::minutes;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::RunArgs;
+use crate::check::check;
+use crate::clock;
+use crate::evidence::Evidence;
+use crate::faults::{Injected, inject};
+use crate::folder::Folder;
+use crate::history::{Event, Writer, read};
+use crate::linux::Disk;
+use crate::plan::{Fault, Kind, LANES, plan};
+use crate::report;
+use crate::roles::Role;
+use crate::scene::{Scene, check_programs};
+
+/// How long everybody works before the first fault.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// How long it may take until nothing is left when the faults are over: leases from before the last start of the server do not
+/// lapse for 30 s.
+pub(crate) const DRAIN: Duration = Duration::from_secs(120);
+/// How often a fault is tried that missed what it was to hit.
+const TRIES: usize = 20;
+
+/// What came of the faults of a kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) injected: usize,
+    pub(crate) missed: usize,
+    /// Why those of this kind cannot be injected here.
+    pub(crate) impossible: Option<&'static str>,
+}
+
+pub(crate) type Tallies = BTreeMap<Kind, Tally>;
+
+/// Runs, checks and reports; tells whether nothing was wrong.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
+    check_programs()?;
+    let seed = args.seed.unwrap_or_else(|| clock::now() % 1_000_000);
+    println!("seed {seed}: repeat with --seed {seed} --faults {}", args.faults);
+    let mut folder = Folder::open(args.load.keep.as_deref())?;
+    let disk = folder.disk()?;
+    // On this thread alone: children end with the thread that started them.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ran = runtime.block_on(play(args, seed, &folder, disk));
+    if !matches!(ran, Ok(true)) {
+        println!("the histories are kept in {}", folder.path().display());
+        folder.keep();
+    }
+    ran
+}
+
+async fn play(args: &RunArgs, seed: u64, folder: &Folder, disk: Option<Disk>) -> anyhow::Result<bool> {
+    let history = Writer::open(folder.path(), "driver")?;
+    let scene = Arc::new(Scene::open(folder.script(args.load.rate, false), disk, history.clone()).await?);
+    let (cast, over) = (scene.cast.clone(), CancellationToken::new());
+    let told = over.clone();
+    let supervising = tokio::spawn(async move { cast.supervise(told).await });
+    sleep(WARM_UP).await;
+    let planned = plan(seed, args.faults, &args.load.kinds());
+    let begun = Instant::now();
+    let tallies = all_lanes(&scene, &history, &planned, begun + minutes(args.minutes)).await?;
+    let took = begun.elapsed();
+    anyhow::ensure!(!supervising.is_finished(), "nobody looks after the processes: {:?}", supervising.await);
+
+    let ended = Instant::now();
+    let left = finish(&scene).await?;
+    over.cancel();
+    supervising.await??;
+    let drained = ended.elapsed();
+    let accounts = read(folder.path())?;
+    let jumps = accounts.iter().flat_map(|account| &account.lines);
+    let jumps = jumps.filter(|line| matches!(line.event, Event::Jumped { .. })).count();
+    let client = scene.connect().await?;
+    let evidence = Evidence::gather(accounts, &client).await?;
+    let violations = check(&evidence);
+    report::tallies(&tallies, took);
+    report::evidence(&evidence, jumps, left, drained);
+    report::violations(&violations);
+    let injected: usize = tallies.values().map(|tally| tally.injected).sum();
+    println!("seed {seed}: {injected} faults, {} violations", violations.len());
+    Ok(violations.is_empty())
+}
+
+/// The end of a run: nothing new is created, and what is there comes to its end. Tells how much does not.
+async fn finish(scene: &Scene) -> anyhow::Result<i64> {
+    scene.cast.dismiss(&[Role::Producer, Role::Caller]).await?;
+    let left = scene.drain(DRAIN).await?;
+    let workers = [Role::Worker, Role::Orderly, Role::Remote, Role::Maintainer, Role::Server];
+    scene.cast.dismiss(&workers).await?;
+    Ok(left)
+}
+
+/// Injects the faults of all lanes, side by side.
+async fn all_lanes(
+    scene: &Arc<Scene>,
+    history: &Writer,
+    planned: &[Fault],
+    until: Instant,
+) -> anyhow::Result<Tallies> {
+    let tallies = Arc::new(Mutex::new(Tallies::new()));
+    let lanes = LANES.map(|lane| {
+        let faults: Vec<Fault> = planned.iter().copied().filter(|fault| fault.kind.lane() == lane).collect();
+        let (scene, history, tallies) = (Arc::clone(scene), history.clone(), Arc::clone(&tallies));
+        tokio::spawn(async move {
+            for fault in faults {
+                let (kind, tally) = (fault.kind, one(&scene, &history, &fault, until).await);
+                let tally = tally.with_context(|| format!("fault {} ({kind})", fault.n))?;
+                let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
+                let all = tallies.entry(kind).or_default();
+                all.injected += tally.injected;
+                all.missed += tally.missed;
+                all.impossible = all.impossible.or(tally.impossible);
+            }
+            anyhow::Ok(())
+        })
+    });
+    for lane in lanes {
+        lane.await??;
+    }
+    let tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(tallies)
+}
+
+/// Injects one, again if it missed.
+pub(crate) async fn one(
+    scene: &Scene,
+    history: &Writer,
+    fault: &Fault,
+    until: Instant,
+) -> anyhow::Result<Tally> {
+    let mut tally = Tally::default();
+    for _ in 0..TRIES {
+        if timeout_at(until, sleep(fault.pause)).await.is_err() {
+            return Ok(tally);
+        }
+        let note = |over, note| {
+            history.note(Event::Fault { n: fault.n, kind: fault.kind.name(), over, note });
+        };
+        note(false, String::new());
+        match inject(scene, fault).await? {
+            Injected::Yes(hit) => {
+                note(true, hit);
+                tally.injected = 1;
+                return Ok(tally);
+            }
+            Injected::Missed(why) => {
+                note(true, format!("missed: {why}"));
+                tally.missed += 1;
+            }
+            Injected::Impossible(why) => {
+                tally.impossible = Some(why);
+                return Ok(tally);
+            }
+        }
+    }
+    Ok(tally)
+}

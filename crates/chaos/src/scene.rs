@@ -1,0 +1,160 @@
+//! Where a run takes place: a PostgreSQL of its own, proxies before it, and the processes that use it.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use pgmill::{Backoff, Manager, QueueMeta};
+use pgmill_embedded::{Embedded, StopMode};
+use pgmill_testkit::ChaosProxy;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::{Client, NoTls};
+
+use crate::cast::{Cast, Script};
+use crate::dice::Dice;
+use crate::history::Writer;
+use crate::linux::{Disk, HostClock};
+use crate::roles::{LEASE, NAMESPACE, Role, SHARED};
+
+const LEDGER: &str = include_str!("../sql/ledger.sql");
+const COUNT_LEFT: &str = include_str!("../sql/count_left.sql");
+/// How many connections PostgreSQL takes: few, so that they are soon taken.
+const CONNECTIONS: &str = "64";
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How many processes of each role there are, and which proxy they go through.
+const MEMBERS: [(Role, usize, Side); 7] = [
+    (Role::Server, 1, Side::Server),
+    (Role::Worker, 3, Side::Workers),
+    (Role::Orderly, 1, Side::Workers),
+    (Role::Remote, 1, Side::Workers),
+    (Role::Maintainer, 1, Side::Workers),
+    (Role::Producer, 2, Side::Producers),
+    (Role::Caller, 1, Side::Producers),
+];
+
+/// Which processes a proxy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Workers,
+    Producers,
+    Server,
+}
+
+pub(crate) struct Scene {
+    pub(crate) cast: Cast,
+    pub(crate) postgres: Arc<Embedded>,
+    pub(crate) disk: Option<Disk>,
+    pub(crate) clock: Option<HostClock>,
+    proxies: [ChaosProxy; 3],
+}
+
+impl Scene {
+    pub(crate) async fn open(script: Script, disk: Option<Disk>, history: Writer) -> anyhow::Result<Self> {
+        let builder = Embedded::builder()
+            .setting("max_connections", CONNECTIONS)
+            .setting("shared_buffers", "128MB")
+            // Small, so that crashes come while much is to be recovered, and a full disk meets the log too.
+            .setting("max_wal_size", "256MB");
+        let builder = match &disk {
+            Some(disk) => builder.data_dir(disk.folder().join("postgres")),
+            None => builder.ephemeral(),
+        };
+        let postgres = spawn_blocking(move || builder.start()).await?.context("no PostgreSQL")?;
+        let url = postgres.url();
+        prepare(&url).await.context("the database cannot be prepared")?;
+        let [workers, producers, server] = [(); 3].map(|()| ChaosProxy::start(&url));
+        let proxies = [workers.await, producers.await, server.await];
+        let scene = Self {
+            clock: HostClock::find(&script.folder),
+            cast: Cast::new(script, history),
+            postgres: Arc::new(postgres),
+            disk,
+            proxies,
+        };
+        for (role, count, side) in MEMBERS {
+            let url = scene.proxy(side).url_for(&url) + "&pool_max_conns=6";
+            for number in 0..count {
+                let on_other_host = role == Role::Worker && number == 0;
+                let environment = scene.clock.as_ref().filter(|_| on_other_host).map(HostClock::environment);
+                scene.cast.add((role, number), &url, environment.into_iter().flatten().collect());
+            }
+        }
+        Ok(scene)
+    }
+
+    pub(crate) fn proxy(&self, side: Side) -> &ChaosProxy {
+        &self.proxies[side as usize]
+    }
+
+    /// A session that no proxy is before, and that faults leave alone.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
+        connect(&self.postgres.url()).await
+    }
+
+    /// Stops PostgreSQL as in a crash.
+    pub(crate) async fn crash(&self) -> anyhow::Result<()> {
+        let postgres = Arc::clone(&self.postgres);
+        Ok(spawn_blocking(move || postgres.halt(StopMode::Immediate)).await??)
+    }
+
+    /// Starts it again, if it does not run.
+    pub(crate) async fn resume(&self) -> anyhow::Result<()> {
+        let postgres = Arc::clone(&self.postgres);
+        Ok(spawn_blocking(move || postgres.resume()).await??)
+    }
+
+    /// Waits until nothing is left to do; tells how much is, if that takes too long.
+    pub(crate) async fn drain(&self, limit: Duration) -> anyhow::Result<i64> {
+        let begun = Instant::now();
+        loop {
+            let left: i64 = match self.connect().await {
+                Ok(client) => client.query_one(COUNT_LEFT, &[]).await?.try_get(0)?,
+                Err(_) if begun.elapsed() < limit => -1,
+                Err(error) => return Err(error),
+            };
+            if left == 0 || begun.elapsed() > limit {
+                return Ok(left);
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// The queues, and the ledger of all that happens to their tasks.
+async fn prepare(url: &str) -> anyhow::Result<()> {
+    let manager = Manager::connect(url).namespace(NAMESPACE).await?;
+    for queue in SHARED.into_iter().chain([crate::check::ORDERED]) {
+        let meta = QueueMeta::new(queue).no_ttl().retries(5).lease(LEASE);
+        let meta = meta.retry_delay(Duration::from_millis(100)).backoff(Backoff::Constant);
+        manager.register_queue(meta).await?;
+    }
+    manager.close().await;
+    Ok(connect(url).await?.batch_execute(LEDGER).await?)
+}
+
+async fn connect(url: &str) -> anyhow::Result<Client> {
+    let mut config: tokio_postgres::Config = url.parse()?;
+    config.application_name("chaos").connect_timeout(CONNECT);
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(client)
+}
+
+/// An address to listen at, below the ports that systems give to outgoing connections: it must be free each time that the
+/// server is started again.
+pub(crate) fn free_address() -> String {
+    let mut dice = Dice::new(crate::clock::now());
+    let free = |port: &u64| TcpListener::bind(format!("127.0.0.1:{port}")).is_ok();
+    let port = (0..100).map(|_| dice.between(20_000, 32_000)).find(free);
+    format!("127.0.0.1:{}", port.unwrap_or(20_000))
+}
+
+/// What the processes need, beside this program.
+pub(crate) fn check_programs() -> anyhow::Result<()> {
+    let program = std::env::current_exe()?.with_file_name("pgmill");
+    ensure!(program.is_file(), "{} is not there: build it with cargo build -p pgmill-cli", program.display());
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What holds of whatever comes in, for the targets of `fuzz/` and for the tests.
+
+use axum::body::Bytes;
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
+use futures_util::FutureExt;
+use pgmill::{QueueMeta, TaskMeta, TickerMeta, TokenMeta};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::auth::take_token;
+use crate::indent::{compacted, indented};
+use crate::input::{Page, Query, accepts_only, fuzzing, object};
+
+/// A query string. Whatever is read of it has the type that it is asked for, and every text can be sent as a parameter.
+///
+/// # Panics
+/// If something does not hold.
+pub fn queries(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let query = Query::parse(&text);
+    for name in ["limit", "offset", "wait", "queue", ""] {
+        let all: Vec<&str> = query.all(name).collect();
+        assert_eq!(query.first(name), all.first().copied());
+        let _ = (query.uint(name), query.duration(name));
+    }
+    if let Ok(page) = Page::of(&query) {
+        assert!(page.0.validate().is_ok());
+    }
+    let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let sent = Query::parse(&format!("a&b=%&text={escaped}&text=second"));
+    assert_eq!(sent.first("text"), Some(&*text));
+}
+
+/// A content type, and below it, after a line feed, a body.
+///
+/// # Panics
+/// If something does not hold.
+pub fn bodies(input: &[u8]) {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (kind, body) = (&input[..end], input.get(end + 1..).unwrap_or_default());
+    read::<QueueMeta>(body);
+    read::<TaskMeta>(body);
+    read::<TickerMeta>(body);
+    read::<TokenMeta>(body);
+    let Ok(header) = HeaderValue::from_bytes(kind) else { return };
+    let headers: HeaderMap =
+        [(CONTENT_TYPE, header.clone()), (ACCEPT, header.clone()), (AUTHORIZATION, header)]
+            .into_iter()
+            .collect();
+    let _ = accepts_only(&headers, "text/event-stream");
+    let mut taken = headers.clone();
+    take_token(&mut taken);
+    assert!(!taken.contains_key(AUTHORIZATION), "nothing behind this can log it");
+    let Ok((_, header)) = fuzzing::media_type(&headers) else { return };
+    let form =
+        fuzzing::form(header, Bytes::copy_from_slice(body)).now_or_never().expect("nothing is waited for");
+    if let Ok(form) = form {
+        let _ = QueueMeta::deserialize(form);
+    }
+}
+
+/// What is read of a JSON body is what serde reads of it, but for the names of keys, and what follows it.
+fn read<T: for<'de> Deserialize<'de> + Serialize>(body: &[u8]) {
+    let Ok(read) = fuzzing::from_slice::<T>(body) else { return };
+    let written = serde_json::to_vec(&read).expect("what was read can be written");
+    let again: T = fuzzing::from_slice(&written).expect("what was written can be read");
+    assert_eq!(serde_json::to_vec(&again).ok(), Some(written));
+}
+
+/// JSON as it is sent. Laid out for people, or on one line, it means the same, and is never much longer.
+///
+/// # Panics
+/// If something does not hold.
+pub fn answers(input: &[u8]) {
+    let _ = object(input).map(|mut object| object.take("queue"));
+    if serde_json::from_slice::<IgnoredAny>(input).is_err() {
+        return;
+    }
+    let (people, line) = (indented(input), compacted(input));
+    assert!(people.len() <= 4 * input.len() + (128 << 10) && line.len() <= input.len());
+    assert!(!line.contains(&b'\n'));
+    for text in [&people, &line] {
+        // Not all that is valid is read into values: beyond 127 levels, or where a number is too large.
+        let same = match serde_json::from_slice::<Value>(input) {
+            Ok(value) => serde_json::from_slice::<Value>(text).is_ok_and(|read| read == value),
+            Err(_) => serde_json::from_slice::<IgnoredAny>(text).is_ok(),
+        };
+        assert!(same, "{}", String::from_utf8_lossy(text));
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../fuzz/kept.rs"]
+mod kept;
+
+#[test]
+fn queries_hold() {
+    kept::hold("queries", queries);
+}
+
+#[test]
+fn bodies_hold() {
+    kept::hold("bodies", bodies);
+}
+
+#[test]
+fn answers_hold() {
+    kept::hold("answers", answers);
+}
