@@ -91,7 +91,7 @@ impl MigrateError {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Blocked { .. } => true,
-            Self::TooOld { .. } | Self::Forbidden(_) => false,
+            Self::TooOld { .. } | Self::Encoding(_) | Self::Forbidden(_) => false,
         }
     }
 }
