@@ -57,7 +57,7 @@ BEGIN
         CROSS JOIN generate_series(0, 9) AS p(priority)
         CROSS JOIN LATERAL (
             SELECT t.run_at, t.lease_until,
-                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
                     AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
             FROM pgmill.task t
             WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()

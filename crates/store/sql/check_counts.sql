@@ -10,7 +10,7 @@ FROM (
     UNION ALL
     SELECT queue_id, status, 0, count(*) FROM pgmill.task_finished GROUP BY queue_id, status
     UNION ALL
-    SELECT t.queue_id, CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt > t.spared THEN 1 ELSE 0 END, 0, count(*)
+    SELECT t.queue_id, CASE WHEN t.lease_until IS NOT NULL THEN 2 WHEN t.attempt > coalesce(t.spared, 0) THEN 1 ELSE 0 END, 0, count(*)
     FROM pgmill.task t
     GROUP BY 1, 2
 ) c
