@@ -19,14 +19,14 @@ const MOMENT: Duration = Duration::from_millis(100);
 /// How long the server may take to be asked.
 const ASKING: Duration = Duration::from_secs(5);
 
-/// Knows how to reach the server. On a pool of somebody else's making it does not, and the server is not asked: the statement goes
-/// on until it ends or times out, but the pool may open another connection at once.
+/// Knows how to reach the server. On a pool of somebody else's making it does not, and a pooler is not asked, for PgBouncer 1.18 and
+/// 1.19 may crash when they are: the statement goes on until it ends or times out, but the pool may open another connection at once.
 #[derive(Clone, Default)]
 pub(crate) struct Canceller(Option<Arc<ConnectOptions>>);
 
 impl Canceller {
     pub(crate) fn of(options: &ConnectOptions) -> Self {
-        Self(Some(Arc::new(options.clone())))
+        Self((!options.is_pooler()).then(|| Arc::new(options.clone())))
     }
 
     /// To be kept while a look-up runs on this connection.

@@ -150,7 +150,14 @@ async fn a_look_up_that_is_dropped_leaves_no_statement_behind_and_no_connection_
         }
         let next = tokio::time::timeout(limit, fixture.store.get_queue(&fixture.namespace, &queue)).await;
         assert!(next.expect("the connection to be free").unwrap().is_some());
-        wait_until("the statement to be given up", limit, async || running().await == 0).await;
+        if !pooler
+            && !skipped(
+                has_pooler(),
+                "a pooler is not asked to give up a statement; the rest of the test has run",
+            )
+        {
+            wait_until("the statement to be given up", limit, async || running().await == 0).await;
+        }
     }
 }
 
