@@ -117,7 +117,7 @@ BEGIN
         CROSS JOIN generate_series(0, 9) AS p(priority)
         CROSS JOIN LATERAL (
             SELECT t.run_at, t.lease_until,
-                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - t.spared < t.retries
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
                     AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
             FROM pgmill.task t
             WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
@@ -2473,7 +2473,7 @@ CREATE TABLE pgmill.task (
     key text,
     result json,
     traceparent text,
-    CONSTRAINT task_attempts CHECK ((((COALESCE(spared, 0) >= 0) AND (COALESCE(spared, 0) <= attempt)) AND ((attempt - COALESCE(spared, 0)) <= retries))),
+    CONSTRAINT task_attempts CHECK (((COALESCE(spared, 0) >= 0) AND (attempt >= COALESCE(spared, 0)) AND ((attempt - COALESCE(spared, 0)) <= retries))),
     CONSTRAINT task_lease CHECK (((lease_until IS NULL) OR ((attempt > 0) AND (started_at IS NOT NULL) AND (holder IS NOT NULL) AND (worker IS NOT NULL)))),
     CONSTRAINT task_priority CHECK (((priority >= 0) AND (priority <= 9)))
 )

@@ -50,7 +50,8 @@ CREATE TABLE pgmill.task (
     traceparent text,
     CONSTRAINT task_pkey PRIMARY KEY (id),
     CONSTRAINT task_priority CHECK (priority BETWEEN 0 AND 9),
-    CONSTRAINT task_attempts CHECK (coalesce(spared, 0) BETWEEN 0 AND attempt AND attempt - coalesce(spared, 0) <= retries),
+    CONSTRAINT task_attempts CHECK (coalesce(spared, 0) >= 0 AND attempt >= coalesce(spared, 0)
+        AND attempt - coalesce(spared, 0) <= retries),
     CONSTRAINT task_lease CHECK (lease_until IS NULL
         OR (attempt > 0 AND started_at IS NOT NULL AND holder IS NOT NULL AND worker IS NOT NULL))
 ) WITH (
