@@ -100,7 +100,7 @@ async fn every_workload_is_one_json_line_a_result() {
     let counts: Vec<(&str, usize)> =
         seen.iter().map(|(name, results)| (name.as_str(), results.len())).collect();
     let expected = [
-        ("drain", 6),
+        ("drain", 7),
         ("enqueue_bulk", 2),
         ("enqueue_single", 3),
         ("idle", 3),
@@ -162,7 +162,7 @@ async fn workloads_with_very_many_tasks_hold_them_against_few_and_lose_none() {
         assert!(result["ratio"].is_number() && result["bar"] == "at least 0.91x", "{result}");
     }
     for (workload, what) in [("backlog", "waiting"), ("finished", "finished")] {
-        let result = of(workload, &format!("list_tasks of a queue from the middle, 2000 {what}"));
+        let result = of(workload, &format!("list_tasks of a queue after one in the middle, 2000 {what}"));
         assert!(result["p99_ms"].is_number() && result["bar"].is_string(), "{result}");
     }
     let curve = &of("growth", "retain, 1000 to 2000 tasks waiting")["series"][0];
