@@ -87,6 +87,12 @@ async fn play(args: &RunArgs, seed: u64, folder: &Folder, disk: Option<Disk>) ->
     report::violations(&violations);
     let injected: usize = tallies.values().map(|tally| tally.injected).sum();
     println!("seed {seed}: {injected} faults, {} violations", violations.len());
+    // Where nothing happens, no rule is broken.
+    anyhow::ensure!(injected > 0, "no fault was injected");
+    anyhow::ensure!(
+        !evidence.tasks.is_empty() && !evidence.runs.is_empty(),
+        "no task was created, or none was run"
+    );
     Ok(violations.is_empty())
 }
 
