@@ -1,5 +1,6 @@
 //! Which faults a run injects: a function of its seed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -20,12 +21,16 @@ pub(crate) enum Kind {
     KillServer,
     /// kill -9 of the process that runs maintenance
     KillMaintainer,
+    /// kill -9 of the worker pools, or the server, as soon as one of them was answered a retain: before it releases anything
+    KillAfterRetain,
     /// SIGSTOP of a worker for longer than its leases, then SIGCONT
     StopWorker,
     /// SIGSTOP of the server, then SIGCONT
     StopServer,
     /// the clock of a worker's host jumps, by seconds or days, back or forth
     ClockJump,
+    /// a process uses up its own pool of connections, as handlers do that keep theirs
+    ExhaustPool,
     /// all connections of some processes are cut
     CutAll,
     /// a connection is cut at some point of an enqueue
@@ -36,6 +41,18 @@ pub(crate) enum Kind {
     CutRelease,
     /// a connection is cut at some point of an extension of leases
     CutExtend,
+    /// a connection stands still at some point of an enqueue
+    DelayEnqueue,
+    /// a connection stands still at some point of a retain
+    DelayRetain,
+    /// a connection stands still at some point of a release
+    DelayRelease,
+    /// a connection falls silent at some point of an enqueue
+    SwallowEnqueue,
+    /// a connection falls silent at some point of a retain
+    SwallowRetain,
+    /// a connection falls silent at some point of a release
+    SwallowRelease,
     /// what is sent arrives late
     Delay,
     /// what is sent is lost, and nobody is told
@@ -56,7 +73,7 @@ pub(crate) enum Kind {
     HoldTransaction,
     /// PostgreSQL is stopped as in a crash, and started again
     Crash,
-    /// the same, as soon as a retain was answered, or its answer was lost: before its commit is on disk
+    /// the same, as soon as a retain was answered, or its answer was lost: before its commit is on disk, as far as that goes
     CrashAfterRetain,
     /// the disk of PostgreSQL is full
     DiskFull,
@@ -74,7 +91,7 @@ pub(crate) enum Lane {
 pub(crate) const LANES: [Lane; 4] = [Lane::Processes, Lane::Network, Lane::Sessions, Lane::Server];
 
 /// Of 100 faults, how many go to each lane: as many as it gets done in the same time.
-const SHARES: [u64; 4] = [38, 38, 18, 6];
+const SHARES: [u64; 4] = [40, 34, 20, 6];
 
 impl Kind {
     pub(crate) fn all() -> Vec<Self> {
@@ -88,6 +105,7 @@ impl Kind {
             | Self::KillProducer
             | Self::KillServer
             | Self::KillMaintainer
+            | Self::KillAfterRetain
             | Self::StopWorker
             | Self::StopServer
             | Self::ClockJump => Lane::Processes,
@@ -96,6 +114,12 @@ impl Kind {
             | Self::CutRetain
             | Self::CutRelease
             | Self::CutExtend
+            | Self::DelayEnqueue
+            | Self::DelayRetain
+            | Self::DelayRelease
+            | Self::SwallowEnqueue
+            | Self::SwallowRetain
+            | Self::SwallowRelease
             | Self::Delay
             | Self::Swallow
             | Self::Refuse => Lane::Network,
@@ -104,7 +128,8 @@ impl Kind {
             | Self::LockRows
             | Self::LockTable
             | Self::Conflicts
-            | Self::HoldTransaction => Lane::Sessions,
+            | Self::HoldTransaction
+            | Self::ExhaustPool => Lane::Sessions,
             Self::Crash | Self::CrashAfterRetain | Self::DiskFull => Lane::Server,
         }
     }
@@ -115,7 +140,10 @@ impl Kind {
             Self::StopWorker => (2_400, 3_600),
             Self::StopServer => (500, 2_500),
             Self::Delay | Self::Refuse | Self::LockRows | Self::Conflicts | Self::Exhaust => (300, 1_200),
+            Self::DelayEnqueue | Self::DelayRetain | Self::DelayRelease => (50, 1_500),
+            Self::SwallowEnqueue | Self::SwallowRetain | Self::SwallowRelease => (200, 2_800),
             Self::Swallow => (400, 2_800),
+            Self::ExhaustPool => (300, 2_500),
             Self::LockTable => (100, 1_000),
             Self::HoldTransaction => (1_000, 3_000),
             Self::Crash | Self::CrashAfterRetain => (0, 600),
@@ -147,6 +175,8 @@ pub(crate) struct Fault {
     /// Its number in the run, from 1.
     pub(crate) n: usize,
     pub(crate) kind: Kind,
+    /// How many of its kind come before: what is hit in turn is hit by this.
+    pub(crate) turn: usize,
     /// How long after the one before it, in its lane.
     pub(crate) pause: Duration,
     pub(crate) length: Duration,
@@ -181,7 +211,27 @@ pub(crate) fn plan(seed: u64, faults: usize, kinds: &[Kind]) -> Vec<Fault> {
             *planned = fault(planned.n, *kind, &mut dice);
         }
     }
+    let mut turns: BTreeMap<Kind, usize> = BTreeMap::new();
+    for fault in &mut planned {
+        let turn = turns.entry(fault.kind).or_default();
+        fault.turn = *turn;
+        *turn += 1;
+    }
     planned
+}
+
+impl Fault {
+    /// What is injected in its place where it cannot be, or meets nothing however often it is tried: one of these kinds, of
+    /// its lane, that was not tried yet.
+    pub(crate) fn stand_in(&self, kinds: &[Kind], tried: &[Kind]) -> Option<Self> {
+        let left: Vec<Kind> = kinds
+            .iter()
+            .copied()
+            .filter(|kind| kind.lane() == self.kind.lane() && !tried.contains(kind))
+            .collect();
+        let mut dice = Dice::for_part(self.seed, "stand-in");
+        (!left.is_empty()).then(|| fault(self.n, dice.one_of(&left), &mut dice))
+    }
 }
 
 pub(crate) fn fault(n: usize, kind: Kind, dice: &mut Dice) -> Fault {
@@ -191,6 +241,7 @@ pub(crate) fn fault(n: usize, kind: Kind, dice: &mut Dice) -> Fault {
     Fault {
         n,
         kind,
+        turn: n,
         pause: Duration::from_millis(dice.between(pause.0, pause.1)),
         length: Duration::from_millis(dice.between(from, to)),
         seed: dice.between(0, u64::MAX),
@@ -219,6 +270,25 @@ mod tests {
         }
         let short = plan(6, Kind::all().len(), &Kind::all());
         assert!(Kind::all().iter().all(|kind| short.iter().any(|fault| fault.kind == *kind)));
+    }
+
+    #[test]
+    fn faults_of_a_kind_are_numbered_so_that_each_point_has_its_turn() {
+        let planned = plan(6, 1_000, &Kind::all());
+        let turns = planned.iter().filter(|fault| fault.kind == Kind::SwallowRelease).map(|fault| fault.turn);
+        let turns: Vec<usize> = turns.collect();
+        assert!(turns.len() > 5, "{turns:?}");
+        assert_eq!(turns, (0..turns.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_cannot_be_injected_is_replaced_by_another_kind_of_its_lane_the_same_each_time() {
+        let planned = fault(7, Kind::DiskFull, &mut Dice::new(6));
+        let kinds = [Kind::Delay, Kind::Crash, Kind::DiskFull];
+        let stand_in = planned.stand_in(&kinds, &[Kind::DiskFull]);
+        assert_eq!(stand_in.map(|fault| (fault.n, fault.kind)), Some((7, Kind::Crash)));
+        assert_eq!(stand_in, planned.stand_in(&kinds, &[Kind::DiskFull]));
+        assert_eq!(planned.stand_in(&kinds, &[Kind::DiskFull, Kind::Crash]), None);
     }
 
     #[test]

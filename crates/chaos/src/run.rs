@@ -65,9 +65,10 @@ async fn play(args: &RunArgs, seed: u64, folder: &Folder, disk: Option<Disk>) ->
     let told = over.clone();
     let supervising = tokio::spawn(async move { cast.supervise(told).await });
     sleep(WARM_UP).await;
-    let planned = plan(seed, args.faults, &args.load.kinds());
+    let kinds = args.load.kinds();
+    let planned = plan(seed, args.faults, &kinds);
     let begun = Instant::now();
-    let tallies = all_lanes(&scene, &history, &planned, begun + minutes(args.minutes)).await?;
+    let tallies = all_lanes(&scene, &history, &planned, &kinds, begun + minutes(args.minutes)).await?;
     let took = begun.elapsed();
     anyhow::ensure!(!supervising.is_finished(), "nobody looks after the processes: {:?}", supervising.await);
 
@@ -110,21 +111,25 @@ async fn all_lanes(
     scene: &Arc<Scene>,
     history: &Writer,
     planned: &[Fault],
+    kinds: &[Kind],
     until: Instant,
 ) -> anyhow::Result<Tallies> {
     let tallies = Arc::new(Mutex::new(Tallies::new()));
     let lanes = LANES.map(|lane| {
         let faults: Vec<Fault> = planned.iter().copied().filter(|fault| fault.kind.lane() == lane).collect();
         let (scene, history, tallies) = (Arc::clone(scene), history.clone(), Arc::clone(&tallies));
+        let kinds = kinds.to_vec();
         tokio::spawn(async move {
             for fault in faults {
-                let (kind, tally) = (fault.kind, one(&scene, &history, &fault, until).await);
-                let tally = tally.with_context(|| format!("fault {} ({kind})", fault.n))?;
-                let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
-                let all = tallies.entry(kind).or_default();
-                all.injected += tally.injected;
-                all.missed += tally.missed;
-                all.impossible = all.impossible.or(tally.impossible);
+                let (mut tried, mut next) = (Vec::new(), Some(fault));
+                while let Some(fault) = next {
+                    let (kind, tally) = (fault.kind, one(&scene, &history, &fault, until).await);
+                    let tally = tally.with_context(|| format!("fault {} ({kind})", fault.n))?;
+                    add(&tallies, kind, tally);
+                    tried.push(kind);
+                    let is_over = tally.injected > 0 || Instant::now() >= until;
+                    next = if is_over { None } else { fault.stand_in(&kinds, &tried) };
+                }
             }
             anyhow::Ok(())
         })
@@ -136,6 +141,14 @@ async fn all_lanes(
     Ok(tallies)
 }
 
+fn add(tallies: &Mutex<Tallies>, kind: Kind, tally: Tally) {
+    let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = tallies.entry(kind).or_default();
+    all.injected += tally.injected;
+    all.missed += tally.missed;
+    all.impossible = all.impossible.or(tally.impossible);
+}
+
 /// Injects one, again if it missed.
 pub(crate) async fn one(
     scene: &Scene,
@@ -144,7 +157,7 @@ pub(crate) async fn one(
     until: Instant,
 ) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
-    for _ in 0..TRIES {
+    for before in 0..TRIES {
         if timeout_at(until, sleep(fault.pause)).await.is_err() {
             return Ok(tally);
         }
@@ -152,7 +165,7 @@ pub(crate) async fn one(
             history.note(Event::Fault { n: fault.n, kind: fault.kind.name(), over, note });
         };
         note(false, String::new());
-        match inject(scene, fault).await? {
+        match inject(scene, fault, before).await? {
             Injected::Yes(hit) => {
                 note(true, hit);
                 tally.injected = 1;

@@ -1,6 +1,7 @@
 //! Where a run takes place: a PostgreSQL of its own, proxies before it, and the processes that use it.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub(crate) enum Side {
 
 pub(crate) struct Scene {
     pub(crate) cast: Cast,
+    /// Where the histories are, and what the driver and the processes leave each other.
+    pub(crate) folder: PathBuf,
     pub(crate) postgres: Arc<Embedded>,
     pub(crate) disk: Option<Disk>,
     pub(crate) clock: Option<HostClock>,
@@ -68,6 +71,7 @@ impl Scene {
         let [workers, producers, server] = [(); 3].map(|()| ChaosProxy::start(&url));
         let proxies = [workers.await, producers.await, server.await];
         let scene = Self {
+            folder: script.folder.clone(),
             clock: HostClock::find(&script.folder),
             cast: Cast::new(script, history),
             postgres: Arc::new(postgres),

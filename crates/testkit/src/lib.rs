@@ -27,7 +27,7 @@ pub use outcome::{HandlerOutcome, Performed};
 #[doc(no_inline)]
 pub use pgmill::Clock;
 pub use pgmill_embedded::StopMode;
-pub use proxy::{ChaosProxy, CutPoint, Direction};
+pub use proxy::{Ambush, ChaosProxy, CutPoint, Direction, Mishap};
 pub use server::TestServer;
 pub use status::{wait_for_all, wait_for_status};
 pub use task_match::TaskMatch;

@@ -12,6 +12,8 @@ mod drain;
 mod enqueued;
 #[path = "it/inline.rs"]
 mod inline;
+#[path = "it/mishap.rs"]
+mod mishap;
 #[path = "it/proxy.rs"]
 mod proxy;
 #[path = "it/scene.rs"]

@@ -1,14 +1,16 @@
 //! Processes that are killed, that stand still, and whose clock jumps.
 
 use nix::sys::signal::Signal;
+use pgmill_testkit::{CutPoint, Mishap};
 use tokio::time::sleep;
 
 use super::Injected;
+use super::points::{PATIENCE, RETAIN};
 use crate::cast::Member;
 use crate::dice::Dice;
 use crate::plan::{Fault, Kind};
 use crate::roles::Role;
-use crate::scene::Scene;
+use crate::scene::{Scene, Side};
 
 /// By how many seconds a clock goes wrong.
 const JUMPS: [i64; 8] = [-86_400, -3_600, -60, -3, 3, 60, 3_600, 86_400];
@@ -21,6 +23,7 @@ pub(super) async fn inject(scene: &Scene, fault: &Fault, dice: &mut Dice) -> any
         Kind::KillProducer => &[Role::Producer, Role::Producer, Role::Caller],
         Kind::KillServer | Kind::StopServer => &[Role::Server],
         Kind::KillMaintainer => &[Role::Maintainer],
+        Kind::KillAfterRetain => return Ok(kill_after_retain(scene, dice).await),
         _ => return jump(scene, dice),
     };
     let member = one_of(scene, roles, dice);
@@ -37,10 +40,29 @@ pub(super) async fn inject(scene: &Scene, fault: &Fault, dice: &mut Dice) -> any
     Ok(Injected::Yes(hit))
 }
 
-fn one_of(scene: &Scene, roles: &[Role], dice: &mut Dice) -> Member {
+pub(super) fn one_of(scene: &Scene, roles: &[Role], dice: &mut Dice) -> Member {
     let role = dice.one_of(roles);
     let number = dice.between(0, scene.cast.count(role).max(1) as u64);
     (role, usize::try_from(number).unwrap_or(0))
+}
+
+/// Kills whoever may have got the answer of a retain. All who share a proxy, for it does not know them apart.
+async fn kill_after_retain(scene: &Scene, dice: &mut Dice) -> Injected {
+    let (side, roles): (_, &[Role]) = match dice.between(0, 3) {
+        0 => (Side::Server, &[Role::Server]),
+        _ => (Side::Workers, &[Role::Worker, Role::Orderly]),
+    };
+    let ambush = scene.proxy(side).ambush(CutPoint::AfterAnswer, Mishap::Cut, RETAIN, 1);
+    if !ambush.within(PATIENCE).await {
+        return Injected::Missed(format!("{side:?}: no retain was answered"));
+    }
+    let members =
+        roles.iter().flat_map(|role| (0..scene.cast.count(*role)).map(move |number| (*role, number)));
+    let killed = members.filter(|member| scene.cast.signal(*member, Signal::SIGKILL)).count();
+    if killed == 0 {
+        return Injected::Missed(format!("{side:?}: no process was there"));
+    }
+    Injected::Yes(format!("{side:?}, {killed} processes"))
 }
 
 fn jump(scene: &Scene, dice: &mut Dice) -> anyhow::Result<Injected> {

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use pgmill_testkit::CutPoint;
+use pgmill_testkit::{CutPoint, Mishap};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Injected;
+use super::points::{PATIENCE, RETAIN};
 use crate::dice::Dice;
 use crate::plan::{Fault, Kind};
 use crate::scene::{Scene, Side};
 
 const SWITCH_WAL: &str = include_str!("../../sql/switch_wal.sql");
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What is known of a retain that a crash may undo: that it was answered, or nothing.
+const POINTS: [CutPoint; 4] =
+    [CutPoint::AfterAnswer, CutPoint::BeforeAnswer, CutPoint::AfterAnswer, CutPoint::MidAnswer];
 /// How long PostgreSQL may take to come to itself when there is room again.
 const RECOVERY: Duration = Duration::from_secs(30);
 
@@ -19,13 +22,10 @@ pub(super) async fn inject(scene: &Scene, fault: &Fault, dice: &mut Dice) -> any
     match fault.kind {
         Kind::DiskFull => fill_disk(scene, fault.length, dice.percent(50)).await,
         Kind::CrashAfterRetain => {
-            let (side, point) = (
-                dice.one_of(&[Side::Workers, Side::Server]),
-                dice.one_of(&[CutPoint::BeforeAnswer, CutPoint::MidAnswer]),
-            );
+            let side = dice.one_of(&[Side::Workers, Side::Server]);
+            let point = POINTS[fault.turn % POINTS.len()];
             let hit = format!("{side:?}, {point:?}");
-            let retained = scene.proxy(side).try_arm(point, "pgmill.retain_", 1);
-            if !timeout(PATIENCE, retained).await.unwrap_or(false) {
+            if !scene.proxy(side).ambush(point, Mishap::Cut, RETAIN, 1).within(PATIENCE).await {
                 return Ok(Injected::Missed(hit));
             }
             crash(scene, fault.length).await?;

@@ -1,5 +1,6 @@
 //! The processes of a run, beside the driver: this program again, told what to be, and the program `pgmill`.
 
+mod hoard;
 mod maintainer;
 mod producer;
 mod remote;
@@ -18,6 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::history::{Event, Fence, Ran, Writer};
+
+pub(crate) use hoard::Hoard;
 
 pub(crate) const NAMESPACE: &str = "chaos";
 /// The leases of all tasks: short, so that they lapse often.
@@ -161,7 +164,9 @@ async fn manager(args: &RoleArgs) -> Result<Manager, OpenError> {
     // While claims are slow, floors let a task be found some seconds after those behind it.
     let batching = BatchOptions::default().settle(seconds(3)).floors(args.role != Role::Orderly);
     let manager = Manager::connect(&args.url).namespace(NAMESPACE).migrate(false);
-    manager.deadline(seconds(2)).batching(batching).await
+    let manager = manager.deadline(seconds(2)).batching(batching).await?;
+    tokio::spawn(hoard::watch(args.clone(), manager.clone()));
+    Ok(manager)
 }
 
 fn client(args: &RoleArgs) -> Result<Client, pgmill_client::Error> {

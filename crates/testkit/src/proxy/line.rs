@@ -6,18 +6,18 @@
 use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use super::cut::CutPoint;
+use super::cut::{CutPoint, Mishap};
 use super::gate::Way;
 use super::hub::Hub;
-use super::session::{Session, Verdict};
+use super::session::{Met, Session, Verdict};
 
 /// What was read, and when; no bytes at all are the end.
 struct Piece {
@@ -30,7 +30,11 @@ struct Piece {
 pub(super) struct Line {
     client: std::net::TcpStream,
     server: std::net::TcpStream,
-    cut: AtomicBool,
+    cut: watch::Sender<bool>,
+    /// Whether it has fallen silent, at a point of a request.
+    silent: AtomicBool,
+    /// Until when it stands still, from a point of a request on.
+    still: Mutex<Option<Instant>>,
     /// Bytes that were read and not yet delivered, per way.
     waiting: [AtomicUsize; 2],
     session: Mutex<Session>,
@@ -43,7 +47,9 @@ impl Line {
         let line = Self {
             client: client.try_clone()?,
             server: server.try_clone()?,
-            cut: AtomicBool::new(false),
+            cut: watch::Sender::new(false),
+            silent: AtomicBool::new(false),
+            still: Mutex::default(),
             waiting: Default::default(),
             session: Mutex::default(),
         };
@@ -52,7 +58,7 @@ impl Line {
 
     /// Breaks the connection. The server is sent nothing more; `finish` lets it read what it was sent.
     fn close(&self, finish: bool) {
-        self.cut.store(true, Ordering::SeqCst);
+        self.cut.send_replace(true);
         // Whoever has closed its end already cannot be told again.
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(if finish { Shutdown::Write } else { Shutdown::Both });
@@ -67,16 +73,35 @@ impl Line {
     }
 
     fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::SeqCst)
+        *self.cut.borrow()
     }
 
     fn verdict(&self, way: Way, bytes: &[u8], hub: &Hub) -> Verdict {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.session();
         match (way, bytes.is_empty()) {
             (Way::ToServer, false) => session.request(bytes, hub.arms()),
             (Way::ToServer, true) => Verdict::default(),
             (Way::ToClient, false) => session.answer(bytes),
-            (Way::ToClient, true) => Verdict { forward: session.end(), cut: None },
+            (Way::ToClient, true) => Verdict { forward: session.end(), met: None },
+        }
+    }
+
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn still(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.still.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it does not stand still any more.
+    async fn stand(&self) {
+        loop {
+            let until = *self.still();
+            match until.filter(|until| *until > Instant::now()) {
+                Some(until) => sleep_until(until).await,
+                None => return,
+            }
         }
     }
 
@@ -124,13 +149,15 @@ impl Line {
         let mut deaf = false;
         while let Some(Piece { arrived, bytes }) = queue.recv().await {
             hub.gate(way).pass(arrived).await;
+            self.stand().await;
             self.waiting[way as usize].fetch_sub(bytes.len(), Ordering::SeqCst);
             // Nothing that comes after a gap is ever delivered, as in TCP; nor is the news of the end.
-            deaf |= hub.gate(way).swallows();
+            deaf |= hub.gate(way).swallows() || self.silent.load(Ordering::SeqCst);
             if deaf {
                 hub.swallowed(way, bytes.len());
-                if bytes.is_empty() && !self.is_cut() {
-                    return std::future::pending().await;
+                if bytes.is_empty() {
+                    // The sender of this outlives the wait.
+                    let _ = self.cut.subscribe().wait_for(|cut| *cut).await;
                 }
             } else if !self.is_cut() {
                 self.forward(way, &bytes, &mut to, hub).await;
@@ -142,15 +169,52 @@ impl Line {
     }
 
     async fn forward(&self, way: Way, bytes: &[u8], to: &mut OwnedWriteHalf, hub: &Hub) {
-        let Verdict { forward, cut } = self.verdict(way, bytes, hub);
-        // The other side may be gone; what comes from this one is read to its end all the same.
+        let Verdict { mut forward, mut met } = self.verdict(way, bytes, hub);
+        while let Some(Met { arm, rest }) = met {
+            // Before the server is sent what it answers, so that the answer meets it too.
+            let until = self.prepare(arm.mishap);
+            // The other side may be gone; what comes from this one is read to its end all the same.
+            let _ = to.write_all(&forward).await;
+            let mishap = arm.mishap;
+            if mishap == Mishap::Cut {
+                self.close(arm.point == CutPoint::AfterRequest);
+                hub.forget(self);
+            }
+            arm.tell();
+            match mishap {
+                Mishap::Cut => return,
+                Mishap::Delay(_) => {}
+                Mishap::Swallow(length) => {
+                    hub.swallowed(way, rest.len());
+                    sleep(length).await;
+                    self.close(false);
+                    hub.forget(self);
+                    return;
+                }
+            }
+            self.waiting[way as usize].fetch_add(rest.len(), Ordering::SeqCst);
+            sleep_until(until).await;
+            self.waiting[way as usize].fetch_sub(rest.len(), Ordering::SeqCst);
+            let next = self.session().resume(way, hub.arms());
+            (forward, met) = ([rest, next.forward].concat(), next.met);
+        }
         let _ = to.write_all(&forward).await;
-        if let Some(arm) = cut {
-            self.close(arm.point == CutPoint::AfterRequest);
-            hub.forget(self);
-            arm.fire();
-        } else if bytes.is_empty() {
+        if bytes.is_empty() {
             let _ = to.shutdown().await;
         }
+    }
+
+    /// Has the other way stand still, or lose what comes.
+    fn prepare(&self, mishap: Mishap) -> Instant {
+        let mut until = Instant::now();
+        match mishap {
+            Mishap::Cut => {}
+            Mishap::Swallow(_) => self.silent.store(true, Ordering::SeqCst),
+            Mishap::Delay(length) => {
+                until += length;
+                *self.still() = Some(until);
+            }
+        }
+        until
     }
 }

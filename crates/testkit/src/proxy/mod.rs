@@ -2,8 +2,9 @@
 //!
 //! - `hub` accepts connections and keeps what they share; `line` carries the bytes of one.
 //! - `gate` decides when bytes may go on; `session`, with `frame`, knows which request they belong to.
-//! - `cut` is where a connection is to break.
+//! - `cut` is where a connection is to break, or to suffer something else; `ambush` takes that back in time.
 
+mod ambush;
 mod cut;
 mod frame;
 mod gate;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-pub use cut::CutPoint;
+pub use ambush::Ambush;
+pub use cut::{CutPoint, Mishap};
 pub use gate::Direction;
 
 use crate::url::Url;
@@ -183,24 +185,19 @@ impl ChaosProxy {
         needle: &str,
         n: usize,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let happened = self.try_arm(point, needle, n);
+        let armed = self.hub.arms().add(point, Mishap::Cut, needle, n);
         let what = format!("the cut {point:?} of {needle:?}");
         async move {
-            if !happened.await {
+            if armed.happened.await.is_err() {
                 panic!("{what} did not happen: the connection ended before, or the proxy was dropped");
             }
         }
     }
 
-    /// As [`arm_nth`](Self::arm_nth), where connections end for other reasons too: tells whether the cut happened.
-    pub fn try_arm(
-        &self,
-        point: CutPoint,
-        needle: &str,
-        n: usize,
-    ) -> impl Future<Output = bool> + Send + use<> {
-        let fired = self.hub.arms().add(point, needle, n);
-        async move { fired.await.is_ok() }
+    /// As [`arm_nth`](Self::arm_nth), for any [`Mishap`], and where connections end for other reasons too, or where no such
+    /// request may come: tells whether it happened, and takes it back when it is dropped.
+    pub fn ambush(&self, point: CutPoint, mishap: Mishap, needle: &str, n: usize) -> Ambush {
+        Ambush::new(self.hub.arms().add(point, mishap, needle, n), Arc::clone(&self.hub))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::proxy::{INSERT, LIMIT, Scene};
 
 /// The ways to send a statement.
 #[derive(Debug, Clone, Copy)]
-enum Sending {
+pub(crate) enum Sending {
     /// One simple Query.
     Simple,
     /// Prepared before, so that only its name travels.
@@ -17,11 +17,11 @@ enum Sending {
     Unnamed,
 }
 
-const SENDINGS: [Sending; 3] = [Sending::Simple, Sending::Prepared, Sending::Unnamed];
+pub(crate) const SENDINGS: [Sending; 3] = [Sending::Simple, Sending::Prepared, Sending::Unnamed];
 const PREPARED: &str = "insert into public.mark values ($1)";
 
 /// Inserts a row, with the cut armed after all preparation.
-async fn insert(client: &Client, sending: Sending, arm: impl FnOnce()) -> Result<(), Error> {
+pub(crate) async fn insert(client: &Client, sending: Sending, arm: impl FnOnce()) -> Result<(), Error> {
     match sending {
         Sending::Simple => {
             arm();
@@ -81,6 +81,21 @@ async fn when_the_answer_is_cut_the_statement_has_committed() {
             rows += 1;
             assert_eq!(scene.rows().await, rows, "{point:?} {sending:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_has_its_answer_can_say_no_more() {
+    let scene = Scene::set().await;
+    for (rows, sending) in (1..).zip(SENDINGS) {
+        let client = scene.client().await;
+        let mut fired = None;
+        let arm = || fired = Some(scene.proxy.arm(CutPoint::AfterAnswer, "into public.mark"));
+        insert(&client, sending, arm).await.unwrap();
+        fired.unwrap().await;
+        assert_eq!(scene.rows().await, rows, "{sending:?}");
+        client.batch_execute(INSERT).await.unwrap_err();
+        assert_eq!(scene.rows().await, rows, "{sending:?}");
     }
 }
 
