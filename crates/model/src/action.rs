@@ -72,7 +72,7 @@ pub enum Action {
     Sweep,
     /// Maintenance folds the changes of the counters.
     Fold,
-    /// Maintenance removes a finished task.
+    /// An operator, or maintenance, removes a finished task.
     Prune(usize),
     /// An operator cancels a task.
     Cancel(usize),

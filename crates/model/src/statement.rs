@@ -77,7 +77,7 @@ pub enum Statement {
         /// What names this retry.
         flight: i64,
     },
-    /// `prune_finished_v1`, once the task is past its retention.
+    /// `clean_queue_v1`, by an operator, at any time; and `prune_finished_v1`, once the task is past its retention.
     Prune(usize),
     /// `fold_counts_v1`.
     Fold,

@@ -3,20 +3,21 @@
 //! Each task has a queue of its own, so that a retain takes the task that the model says. Times do not pass by themselves:
 //! all of them are hours away, and are moved by the test.
 
+mod observed;
+
 use std::time::Duration;
 
-use pgmill_model::{
-    Answer, Claim, Counts, Death, Ending, Entry, Finished, Holder, Lease, Outcome, Passing, PastAttempt,
-    Pause, Place, Row, Rules, Statement, Status, Tables,
-};
+use pgmill_model::{Answer, Claim, Ending, Holder, Passing, Pause, Rules, Statement, Status, Tables};
 use pgmill_schema::{Json, Namespace, QueueMeta, QueueName, WorkerName};
 use pgmill_store::{
-    Caller, Cancelled, Demand, Ended, Enqueued, Fence, NewTask, Retried, Sending, Store, StoreError,
-    SweepPlace,
+    Caller, Cancelled, Demand, Ended, Enqueued, Fence, NewTask, PruneStep, Retried, Sending, Store,
+    StoreError, SweepPlace,
 };
 use pgmill_testkit::TestDatabase;
 
 use crate::dice::Dice;
+
+pub(crate) use observed::visible;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const TTL: Duration = Duration::from_secs(24 * 3600);
@@ -64,15 +65,9 @@ impl Engine {
     pub(crate) async fn run(&mut self, statement: &Statement) -> Option<Answer> {
         Some(match statement {
             Statement::Enqueue { task, delayed, again } => self.enqueue(*task, *delayed, *again).await,
-            Statement::Retain { task, holder, lost } => self.retain(*task, *holder, lost).await,
-            Statement::Extend(claim) => {
-                let leases = [(self.claim(*claim), None)];
-                match self.store.extend(&self.namespace, &leases).await.unwrap()[0] {
-                    Some(_) => Answer::Done(Status::Retained),
-                    None => Answer::NotRetained,
-                }
+            Statement::Retain { .. } | Statement::Extend(_) | Statement::Release { .. } => {
+                self.run_together(std::slice::from_ref(statement)).await[0]
             }
-            Statement::Release { claim, ending, again } => self.release(*claim, *ending, *again).await,
             Statement::Sweep => {
                 let mut place = Some(SweepPlace::START);
                 while let Some(from) = place {
@@ -98,6 +93,7 @@ impl Engine {
                     other => panic!("{other:?}"),
                 }
             }
+            Statement::Prune(task) if self.dice.one_in(2) => self.prune(*task).await,
             Statement::Prune(task) => {
                 let removed = self.store.clean_queue(&self.namespace, &self.queues[*task], 1).await.unwrap();
                 removed.first().map_or(Answer::Nothing, |task| Answer::Done(status_of(task.status.unwrap())))
@@ -107,6 +103,25 @@ impl Engine {
                 return None;
             }
         })
+    }
+
+    /// Runs statements of one kind, each about another task, as the one statement that a batch is; tells what it answers
+    /// about each. What they are sent with is that of the first.
+    pub(crate) async fn run_together(&mut self, statements: &[Statement]) -> Vec<Answer> {
+        let (mut tasks, mut claims, mut endings) = (Vec::new(), Vec::new(), Vec::new());
+        for statement in statements {
+            match statement {
+                Statement::Retain { task, .. } => tasks.push(*task),
+                Statement::Extend(claim) => claims.push(*claim),
+                Statement::Release { claim, ending, .. } => endings.push((*claim, *ending)),
+                other => panic!("it is not sent together with others: {other:?}"),
+            }
+        }
+        match &statements[0] {
+            Statement::Retain { holder, lost, .. } => self.retain(&tasks, *holder, lost).await,
+            Statement::Release { again, .. } => self.release(&endings, *again).await,
+            _ => self.extend(&claims).await,
+        }
     }
 
     async fn enqueue(&self, task: usize, delayed: bool, again: bool) -> Answer {
@@ -130,53 +145,109 @@ impl Engine {
         }
     }
 
-    async fn retain(&mut self, task: usize, holder: Holder, lost: &[Holder]) -> Answer {
-        let demand = Demand { namespace: self.namespace.clone(), queues: vec![self.queues[task].clone()] };
+    async fn retain(&mut self, tasks: &[usize], holder: Holder, lost: &[Holder]) -> Vec<Answer> {
+        let demand = |task: &usize| Demand {
+            namespace: self.namespace.clone(),
+            queues: vec![self.queues[*task].clone()],
+        };
+        let mut demands: Vec<Demand> = tasks.iter().map(demand).collect();
         let worker = WorkerName::new("worker").unwrap();
         let caller = Caller { demand: 0, want: 1, worker, lease: Some(micros(HOUR)), fenced: false };
+        let callers: Vec<Caller> =
+            (0..demands.len()).map(|demand| Caller { demand, ..caller.clone() }).collect();
         // One queue has a statement of its own; a second demand, which nobody makes, takes the general one.
-        let demands = vec![demand; 1 + self.dice.below(2)];
+        demands.extend(demands.first().cloned().filter(|_| self.dice.one_in(2)));
         // Holders are even.
         let lost: Vec<i64> = lost.iter().map(|holder| holder * 2).collect();
-        let retained = self.store.retain(&demands, &[caller], &[], holder * 2, &lost).await.unwrap();
-        let Some(retained) = retained.first() else { return Answer::Nothing };
-        let claim = retained.task.claim().unwrap();
-        assert_eq!((claim.id(), claim.holder()), (self.ids[task], holder * 2));
-        Answer::Retained(Claim { task, attempt: u8::try_from(claim.attempt()).unwrap(), holder })
+        let retained = self.store.retain(&demands, &callers, &[], holder * 2, &lost).await.unwrap();
+        let claims: Vec<_> = retained.iter().map(|retained| retained.task.claim().unwrap()).collect();
+        assert!(claims.iter().all(|claim| claim.holder() == holder * 2));
+        let answers = tasks.iter().map(|task| {
+            let claim = claims.iter().find(|claim| claim.id() == self.ids[*task]);
+            claim.map_or(Answer::Nothing, |claim| {
+                let attempt = u8::try_from(claim.attempt()).unwrap();
+                Answer::Retained(Claim { task: *task, attempt, holder })
+            })
+        });
+        let answers: Vec<Answer> = answers.collect();
+        let dealt = answers.iter().filter(|answer| **answer != Answer::Nothing).count();
+        assert_eq!(dealt, claims.len(), "a task that was not asked for");
+        answers
+    }
+
+    async fn extend(&self, claims: &[Claim]) -> Vec<Answer> {
+        let leases: Vec<_> = claims.iter().map(|claim| (self.claim(*claim), None)).collect();
+        let extended = self.store.extend(&self.namespace, &leases).await.unwrap();
+        let answer = |until: &Option<_>| match until {
+            Some(_) => Answer::Done(Status::Retained),
+            None => Answer::NotRetained,
+        };
+        extended.iter().map(answer).collect()
     }
 
     fn claim(&self, claim: Claim) -> pgmill_schema::Claim {
         pgmill_schema::Claim::new(self.ids[claim.task], i32::from(claim.attempt), claim.holder * 2)
     }
 
-    async fn release(&mut self, claim: Claim, ending: Ending, again: bool) -> Answer {
-        let outcome = match ending {
-            Ending::Done => pgmill_schema::Outcome::done_empty(),
-            Ending::Retry(pause) => pgmill_schema::Outcome::retry_in(length(pause), "no").unwrap(),
-            Ending::Fail => pgmill_schema::Outcome::failed("no").unwrap(),
-            Ending::GiveBack => pgmill_schema::Outcome::GiveBack,
-            Ending::Snooze(pause) => pgmill_schema::Outcome::Snooze(length(pause)),
-            Ending::Cancel => pgmill_schema::Outcome::cancelled("no").unwrap(),
+    async fn release(&mut self, endings: &[(Claim, Ending)], again: bool) -> Vec<Answer> {
+        let ending_of = |(claim, ending): &(Claim, Ending)| {
+            let outcome = match ending {
+                Ending::Done => pgmill_schema::Outcome::done_empty(),
+                Ending::Retry(pause) => pgmill_schema::Outcome::retry_in(length(*pause), "no").unwrap(),
+                Ending::Fail => pgmill_schema::Outcome::failed("no").unwrap(),
+                Ending::GiveBack => pgmill_schema::Outcome::GiveBack,
+                Ending::Snooze(pause) => pgmill_schema::Outcome::Snooze(length(*pause)),
+                Ending::Cancel => pgmill_schema::Outcome::cancelled("no").unwrap(),
+            };
+            let fence = Fence::Claim(self.claim(*claim));
+            pgmill_store::Ending { namespace: self.namespace.clone(), fence, outcome, task: None }
         };
-        let fence = Fence::Claim(self.claim(claim));
-        let ending_of =
-            pgmill_store::Ending { namespace: self.namespace.clone(), fence, outcome, task: None };
+        let sent: Vec<_> = endings.iter().map(ending_of).collect();
+        let mut answers = vec![None; sent.len()];
         // Those that are done have a statement of their own, and the general one for what that declines.
-        if ending == Ending::Done && !again && self.dice.one_in(2) {
-            let (_, released) = self.store.release_done(&[&ending_of]).await.unwrap();
-            if released[0] {
-                return Answer::Done(Status::Released);
+        let all_done = endings.iter().all(|(_, ending)| *ending == Ending::Done);
+        if all_done && !again && self.dice.one_in(2) {
+            let (_, released) = self.store.release_done(&sent).await.unwrap();
+            for (answer, released) in answers.iter_mut().zip(released) {
+                *answer = released.then_some(Answer::Done(Status::Released));
             }
         }
-        let sending = if again { Sending::Again } else { Sending::First };
-        match self.store.release(&[ending_of], sending).await.unwrap().remove(0) {
-            Ended::Released { task, .. } => Answer::Done(status_of(task.status.unwrap())),
-            Ended::Settled(status) => Answer::Settled(Some(status_of(status))),
-            Ended::NoTask => Answer::NoTask,
-            Ended::NotRetained => Answer::NotRetained,
-            Ended::Superseded => Answer::Superseded,
-            other => panic!("{other:?}"),
+        let (mut left, mut places) = (Vec::new(), Vec::new());
+        for (answer, ending) in answers.iter_mut().zip(sent).filter(|(answer, _)| answer.is_none()) {
+            places.push(answer);
+            left.push(ending);
         }
+        let sending = if again { Sending::Again } else { Sending::First };
+        if !left.is_empty() {
+            for (place, ended) in places.into_iter().zip(self.store.release(&left, sending).await.unwrap()) {
+                *place = Some(match ended {
+                    Ended::Released { task, .. } => Answer::Done(status_of(task.status.unwrap())),
+                    Ended::Settled(status) => Answer::Settled(Some(status_of(status))),
+                    Ended::NoTask => Answer::NoTask,
+                    Ended::NotRetained => Answer::NotRetained,
+                    Ended::Superseded => Answer::Superseded,
+                    other => panic!("{other:?}"),
+                });
+            }
+        }
+        answers.into_iter().map(Option::unwrap).collect()
+    }
+
+    /// As maintenance does it, whose statement removes only what is past its retention: that is made short for this once.
+    async fn prune(&self, task: usize) -> Answer {
+        let (client, queue) = (self.store.pool().get().await.unwrap(), self.queues[task].as_str());
+        let finished = client.query_opt(STATUS_OF, &[&self.ids[task]]).await.unwrap();
+        let before = client.query_one(RETENTION, &[&queue]).await.unwrap();
+        let (done, failed): (i64, i64) = (before.get("retention"), before.get("retention_failed"));
+        client.execute(SET_RETENTION, &[&queue, &1_i64, &1_i64]).await.unwrap();
+        let mut pruned = 0;
+        for step in self.store.prune_steps().await.unwrap() {
+            let PruneStep::Delete(past) = step else { panic!("nothing is that old: {step:?}") };
+            pruned += self.store.prune_finished(past, None, 10).await.unwrap().0;
+        }
+        client.execute(SET_RETENTION, &[&queue, &done, &failed]).await.unwrap();
+        assert_eq!(pruned, u64::from(finished.is_some()));
+        finished.map_or(Answer::Nothing, |row| Answer::Done(stored(row.get("status"))))
     }
 
     /// Moves a time into the past.
@@ -197,98 +268,13 @@ impl Engine {
         let sql = format!("UPDATE pgmill.task SET {change} AND id = {}", self.ids[task]);
         client.batch_execute(&sql).await.unwrap();
     }
-
-    /// What the tables have.
-    pub(crate) async fn observe(&self) -> Tables {
-        let client = self.store.pool().get().await.unwrap();
-        let mut tables = Tables::new(self.ids.len());
-        let rows = client.query(LIVE, &[&self.ids]).await.unwrap();
-        for row in &rows {
-            let lease: Option<bool> = row.get("running");
-            let dead: Option<bool> = row.get("dead");
-            tables.entries[self.task(row.get("id"))].place = Place::Live(Row {
-                attempt: small(row.get("attempt")),
-                spared: small(row.get("spared")),
-                retries: small(row.get("retries")),
-                lease: lease.map(|running| if running { Lease::Running } else { Lease::Lapsed }),
-                holder: halved(row.get("holder")),
-                due: row.get("due"),
-                death: match dead {
-                    None => Death::Never,
-                    Some(false) => Death::Ahead,
-                    Some(true) => Death::Past,
-                },
-                spared_by_restart: row.get("spared_by_restart"),
-            });
-        }
-        for row in &client.query(FINISHED, &[&self.ids]).await.unwrap() {
-            let place = &mut tables.entries[self.task(row.get("id"))].place;
-            assert_eq!(*place, Place::Nowhere, "a task is live and finished, or finished twice");
-            *place = Place::Finished(Finished {
-                status: STATUSES[usize::try_from(row.get::<_, i16>("status")).unwrap()],
-                attempt: small(row.get("attempt")),
-                spared: small(row.get("spared")),
-                holder: halved(row.get("holder")),
-            });
-        }
-        for row in &client.query(PAST, &[&self.ids]).await.unwrap() {
-            let past = PastAttempt {
-                attempt: small(row.get("attempt")),
-                holder: halved(row.get("holder")),
-                outcome: OUTCOMES[usize::try_from(row.get::<_, i16>("outcome")).unwrap()],
-            };
-            tables.entries[self.task(row.get("id"))].past.push(past);
-        }
-        for row in &client.query(RECEIPTS, &[&self.ids]).await.unwrap() {
-            let receipt = (small(row.get("attempt")), halved(row.get("holder")));
-            tables.entries[self.task(row.get("id"))].receipts.push(receipt);
-        }
-        for row in &client.query(RESENT, &[]).await.unwrap() {
-            let flight: i64 = row.get("flight");
-            match self.flights.iter().position(|known| *known == flight) {
-                Some(number) => tables.flights.push(i64::try_from(number).unwrap()),
-                None => tables.entries[self.task(flight)].resent = true,
-            }
-        }
-        for (kind, counts) in [(FOLDED, &mut tables.folded), (CHANGES, &mut tables.changes)] {
-            for row in &client.query(kind, &[]).await.unwrap() {
-                let status = usize::try_from(row.get::<_, i16>("status")).unwrap();
-                counts[status] = i8::try_from(row.get::<_, i64>("n")).unwrap();
-            }
-        }
-        tables
-    }
-
-    fn task(&self, id: i64) -> usize {
-        self.ids.iter().position(|known| *known == id).expect("a task of this script")
-    }
 }
 
-/// What can be seen of tables: not which of two receipts came first, and not what became of a task that left nothing
-/// but a receipt.
-pub(crate) fn visible(mut tables: Tables) -> (Vec<Entry>, Vec<i64>, Counts, Counts) {
-    for entry in &mut tables.entries {
-        entry.receipts.sort_unstable();
-        if entry.place == Place::Removed {
-            entry.place = Place::Nowhere;
-        }
-    }
-    (tables.entries, tables.flights, tables.folded, tables.changes)
-}
-
-const LIVE: &str =
-    "SELECT id, attempt, coalesce(spared, 0) AS spared, retries, holder, lease_until >= now() AS running, run_at <= now() AS due,
-    dies_at <= now() AS dead, lease_until IS NOT NULL AND started_at < pg_postmaster_start_time()
-        AND now() < pg_postmaster_start_time() + interval '30 s' AS spared_by_restart
-    FROM pgmill.task WHERE id = ANY ($1)";
-const FINISHED: &str = "SELECT id, status, attempt, coalesce(spared, 0) AS spared, holder FROM pgmill.task_finished WHERE id = ANY ($1)";
-const PAST: &str =
-    "SELECT id, attempt, holder, outcome FROM pgmill.task_attempt WHERE id = ANY ($1) ORDER BY id, attempt";
-const RECEIPTS: &str = "SELECT g.id, g.attempt, g.holder
-    FROM pgmill.task_gone e, unnest(e.ids, e.attempts, e.holders) AS g(id, attempt, holder) WHERE g.id = ANY ($1)";
-const RESENT: &str = "SELECT flight FROM pgmill.enqueue_resent ORDER BY flight";
-const FOLDED: &str = "SELECT status, sum(n)::bigint AS n FROM pgmill.task_count GROUP BY status";
-const CHANGES: &str = "SELECT status, sum(n)::bigint AS n FROM pgmill.task_count_delta GROUP BY status";
+const STATUS_OF: &str = "SELECT status FROM pgmill.task_finished WHERE id = $1";
+const RETENTION: &str =
+    "SELECT retention, retention_failed FROM pgmill.queue WHERE ns = 'model' AND queue = $1";
+const SET_RETENTION: &str =
+    "UPDATE pgmill.queue SET retention = $2, retention_failed = $3 WHERE ns = 'model' AND queue = $1";
 
 const STATUSES: [Status; 7] = [
     Status::New,
@@ -300,15 +286,9 @@ const STATUSES: [Status; 7] = [
     Status::Cancelled,
 ];
 
-const OUTCOMES: [Outcome; 7] = [
-    Outcome::Retry,
-    Outcome::Failed,
-    Outcome::Lapsed,
-    Outcome::GivenBack,
-    Outcome::Snoozed,
-    Outcome::Cancelled,
-    Outcome::Expired,
-];
+fn stored(status: i16) -> Status {
+    STATUSES[usize::try_from(status).unwrap()]
+}
 
 fn status_of(status: pgmill_schema::Status) -> Status {
     match status {
@@ -332,12 +312,4 @@ fn length(pause: Pause) -> Duration {
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap()
-}
-
-fn small(number: i32) -> u8 {
-    u8::try_from(number).unwrap()
-}
-
-fn halved(holder: Option<i64>) -> Option<Holder> {
-    holder.map(|holder| holder / 2)
 }

@@ -21,6 +21,8 @@ struct Script {
 
 enum Step {
     Run(Statement),
+    /// As one: a batch.
+    RunTogether(Vec<Statement>),
     Pass(Passing),
 }
 
@@ -33,13 +35,10 @@ impl Script {
         let task = self.dice.below(TASKS);
         let step = match self.dice.below(24) {
             0 | 1 => self.enqueue(task),
-            2..=7 => {
-                let holder = Holder::try_from(self.holders.len()).unwrap() + 1;
-                let lost = self.holders.iter().copied().filter(|_| self.dice.one_in(6)).collect();
-                self.holders.push(holder);
-                Statement::Retain { task, holder, lost }
-            }
-            8..=13 => return self.release(),
+            2..=5 => self.retain(&[task]).remove(0),
+            6 | 7 => return Step::RunTogether(self.retain(&[0, 1])),
+            8..=11 => return self.release(),
+            12 | 13 => return self.about_all(),
             14 => match self.some_claim() {
                 Some(claim) => Statement::Extend(claim),
                 None => Statement::Sweep,
@@ -64,10 +63,42 @@ impl Script {
         Statement::Enqueue { task, delayed: self.dice.one_in(4), again }
     }
 
+    /// Those that travel together have one holder.
+    fn retain(&mut self, tasks: &[usize]) -> Vec<Statement> {
+        let holder = Holder::try_from(self.holders.len()).unwrap() + 1;
+        let lost: Vec<Holder> = self.holders.iter().copied().filter(|_| self.dice.one_in(6)).collect();
+        self.holders.push(holder);
+        tasks.iter().map(|task| Statement::Retain { task: *task, holder, lost: lost.clone() }).collect()
+    }
+
     fn release(&mut self) -> Step {
         let Some(claim) = self.some_claim() else { return Step::Run(Statement::Sweep) };
+        let again = self.dice.one_in(3);
+        Step::Run(Statement::Release { claim, ending: self.ending(), again })
+    }
+
+    /// A batch of releases, or of extensions: of each task, the last claim that was handed out.
+    fn about_all(&mut self) -> Step {
+        let last = |task| self.claims.iter().rev().find(|claim| claim.task == task).copied();
+        let claims: Vec<Claim> = (0..TASKS).filter_map(last).collect();
+        if claims.len() < 2 {
+            return self.release();
+        }
+        let (extends, again) = (self.dice.one_in(4), self.dice.one_in(3));
+        let all_done = self.dice.one_in(3);
+        let statements = claims.into_iter().map(|claim| {
+            if extends {
+                return Statement::Extend(claim);
+            }
+            let ending = if all_done { Ending::Done } else { self.ending() };
+            Statement::Release { claim, ending, again }
+        });
+        Step::RunTogether(statements.collect())
+    }
+
+    fn ending(&mut self) -> Ending {
         let pause = self.dice.of(&[Pause::None, Pause::Some, Pause::PastDeath]);
-        let ending = self.dice.of(&[
+        self.dice.of(&[
             Ending::Done,
             Ending::Retry(pause),
             Ending::Retry(Pause::None),
@@ -75,8 +106,7 @@ impl Script {
             Ending::GiveBack,
             Ending::Snooze(pause),
             Ending::Cancel,
-        ]);
-        Step::Run(Statement::Release { claim, ending, again: self.dice.one_in(3) })
+        ])
     }
 
     /// One that was handed out, mostly the last; sometimes with a wrong attempt or holder.
@@ -107,21 +137,31 @@ async fn replay(seed: u64) -> usize {
     let mut told = Vec::new();
     let mut wrote = 0;
     for _ in 0..STATEMENTS {
-        match script.next() {
+        let (statements, answers) = match script.next() {
             Step::Run(statement) => {
-                let (expected, changed) = model.run(&statement, &rules);
                 let answer = engine.run(&statement).await;
-                told.push(format!("{statement:?}: {expected:?}"));
-                assert!(answer.is_none_or(|it| it == expected), "seed {seed}: {answer:?} after {told:#?}");
-                wrote += usize::from(changed);
-                if let Answer::Retained(claim) = expected {
-                    script.claims.push(claim);
-                }
+                (vec![statement], vec![answer])
+            }
+            Step::RunTogether(statements) => {
+                told.push("together:".to_owned());
+                let answers = engine.run_together(&statements).await;
+                (statements, answers.into_iter().map(Some).collect())
             }
             Step::Pass(passing) => {
                 model.pass(passing);
                 engine.pass(passing).await;
                 told.push(format!("{passing:?}"));
+                (Vec::new(), Vec::new())
+            }
+        };
+        assert_eq!(statements.len(), answers.len(), "seed {seed}: {answers:?} to {statements:?}");
+        for (statement, answer) in statements.into_iter().zip(answers) {
+            let (expected, changed) = model.run(&statement, &rules);
+            told.push(format!("{statement:?}: {expected:?}"));
+            assert!(answer.is_none_or(|it| it == expected), "seed {seed}: {answer:?} after {told:#?}");
+            wrote += usize::from(changed);
+            if let Answer::Retained(claim) = expected {
+                script.claims.push(claim);
             }
         }
         assert_eq!(visible(engine.observe().await), visible(model.clone()), "seed {seed}: after {told:#?}");

@@ -75,4 +75,5 @@ async fn walk(seed: u64) -> usize {
 async fn whatever_the_model_does_the_engine_does_too() {
     let arrived = run_all("walks", WALKS, walk).await;
     println!("{arrived} statements arrived");
+    assert!(arrived > usize::try_from(WALKS).unwrap() * 5, "hardly any statement arrives: {arrived}");
 }
