@@ -5,6 +5,7 @@ mod attempts;
 mod counts;
 mod fences;
 mod leases;
+mod model;
 mod once;
 mod order;
 mod overlap;
@@ -51,6 +52,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "tasks of a priority are retained in the order of their creation", find: order::find },
     Rule { name: "the counters equal the tables", find: counts::find },
     Rule { name: "nothing is left over", find: stuck::find },
+    Rule { name: model::RULE, find: model::find },
 ];
 
 /// What several rules look up.

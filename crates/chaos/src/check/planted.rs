@@ -68,11 +68,12 @@ pub(super) fn handed_on(evidence: &mut Evidence) {
     evidence.ledger.insert(2, retained);
 }
 
-/// These rules are broken, and no others.
+/// These rules are broken, and no others; but for that of the model, which finds much of what others do.
 #[track_caller]
 pub(super) fn only_rule(evidence: &Evidence, rules: &[&str]) {
     let found = check(evidence);
-    let mut broken: Vec<&str> = found.iter().map(|violation| violation.rule).collect();
+    let mut broken: Vec<&str> =
+        found.iter().map(|violation| violation.rule).filter(|rule| *rule != super::model::RULE).collect();
     broken.dedup();
     assert_eq!(broken, rules, "{found:#?}");
 }

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pgmill-testkit", &["pgmill-store", "pgmill", "pgmill-embedded"]),
     ("pgmill-model", &["pgmill-schema", "pgmill-store"]),
     ("pgmill-bench", &["pgmill", "pgmill-embedded"]),
-    ("pgmill-chaos", &["pgmill", "pgmill-client", "pgmill-embedded", "pgmill-testkit"]),
+    ("pgmill-chaos", &["pgmill", "pgmill-client", "pgmill-embedded", "pgmill-model", "pgmill-testkit"]),
     (EXAMPLES, &["pgmill", "pgmill-embedded"]),
 ];
 
