@@ -5,21 +5,33 @@
 -- function also fails at random while chaos.provocation says so: serialization failures and deadlocks at any statement of
 -- the hot path, inside of whatever transaction it is in.
 --
+-- An entry has all that a rule about leases asks for: when its transaction began, which is what leases are compared with,
+-- since when the server has run, and until when the lease ran before and runs now.
+--
+-- chaos.alive is emptied by each recovery from a crash, as every unlogged table is: that tells a crash from an outage.
+--
 -- Locks: none beside those of the statement. Relies on: no index; entries are read once, at the end.
 CREATE SCHEMA chaos;
+CREATE UNLOGGED TABLE chaos.alive (one boolean NOT NULL);
+INSERT INTO chaos.alive VALUES (true);
 CREATE TABLE chaos.provocation (until timestamptz NOT NULL, share float8 NOT NULL, code text NOT NULL);
 CREATE TABLE chaos.ledger (
     seq            bigint GENERATED ALWAYS AS IDENTITY,
     op             text NOT NULL,
     id             bigint NOT NULL,
+    at             timestamptz NOT NULL DEFAULT now(),
+    server_start   timestamptz NOT NULL DEFAULT pg_postmaster_start_time(),
     attempt_before integer,
     holder_before  bigint,
-    leased_before  boolean,
-    lapsed         boolean,
+    lease_before   timestamptz,
+    started_before timestamptz,
+    spared_before  integer,
     attempt        integer NOT NULL,
     holder         bigint,
+    lease          timestamptz,
     spared         integer NOT NULL,
-    retries        integer NOT NULL
+    retries        integer NOT NULL,
+    dies_at        timestamptz
 ) WITH (autovacuum_enabled = off);
 CREATE FUNCTION chaos.note() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -31,14 +43,15 @@ BEGIN
         RAISE EXCEPTION 'provoked' USING ERRCODE = v_code;
     END IF;
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO chaos.ledger (op, id, attempt, holder, spared, retries)
-        VALUES ('created', NEW.id, NEW.attempt, NEW.holder, coalesce(NEW.spared, 0), NEW.retries);
+        INSERT INTO chaos.ledger (op, id, attempt, holder, lease, spared, retries, dies_at)
+        VALUES ('created', NEW.id, NEW.attempt, NEW.holder, NEW.lease_until, coalesce(NEW.spared, 0), NEW.retries, NEW.dies_at);
         RETURN NULL;
     END IF;
     IF TG_OP = 'DELETE' THEN
-        INSERT INTO chaos.ledger (op, id, attempt_before, holder_before, leased_before, lapsed, attempt, holder, spared, retries)
-        VALUES ('ended', OLD.id, OLD.attempt, OLD.holder, OLD.lease_until IS NOT NULL, coalesce(OLD.lease_until < now(), false),
-            OLD.attempt, OLD.holder, coalesce(OLD.spared, 0), OLD.retries);
+        INSERT INTO chaos.ledger (op, id, attempt_before, holder_before, lease_before, started_before,
+            spared_before, attempt, holder, spared, retries, dies_at)
+        VALUES ('ended', OLD.id, OLD.attempt, OLD.holder, OLD.lease_until, OLD.started_at, coalesce(OLD.spared, 0),
+            OLD.attempt, OLD.holder, coalesce(OLD.spared, 0), OLD.retries, OLD.dies_at);
         RETURN NULL;
     END IF;
     v_op := CASE
@@ -46,9 +59,10 @@ BEGIN
         WHEN OLD.lease_until IS NOT NULL AND NEW.lease_until IS NULL THEN 'returned'
         ELSE 'extended'
     END;
-    INSERT INTO chaos.ledger (op, id, attempt_before, holder_before, leased_before, lapsed, attempt, holder, spared, retries)
-    VALUES (v_op, NEW.id, OLD.attempt, OLD.holder, OLD.lease_until IS NOT NULL, coalesce(OLD.lease_until < now(), false),
-        NEW.attempt, NEW.holder, coalesce(NEW.spared, 0), NEW.retries);
+    INSERT INTO chaos.ledger (op, id, attempt_before, holder_before, lease_before, started_before,
+        spared_before, attempt, holder, lease, spared, retries, dies_at)
+    VALUES (v_op, NEW.id, OLD.attempt, OLD.holder, OLD.lease_until, OLD.started_at, coalesce(OLD.spared, 0),
+        NEW.attempt, NEW.holder, NEW.lease_until, coalesce(NEW.spared, 0), NEW.retries, NEW.dies_at);
     RETURN NULL;
 END
 $$;

@@ -46,6 +46,19 @@ pub(crate) struct RunArgs {
     pub(crate) load: LoadArgs,
 }
 
+impl RunArgs {
+    /// The flags that plan the same run again, by the seed that was chosen for it. Without the folder: each run has its own.
+    pub(crate) fn again(&self, seed: u64) -> String {
+        let Self { faults, minutes, load: LoadArgs { only, rate, .. }, .. } = self;
+        let mut flags = format!("--seed {seed} --faults {faults} --minutes {minutes} --rate {rate}");
+        for (at, kind) in only.iter().enumerate() {
+            flags += if at == 0 { " --only " } else { " " };
+            flags += &kind.name();
+        }
+        flags
+    }
+}
+
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct LoadArgs {
     /// The kinds of faults; without it, all
@@ -76,4 +89,20 @@ pub(crate) struct RecoveryArgs {
     /// What the length and the victim of each fault follow from
     #[arg(long = "from-seed", value_name = "S", default_value_t = 6)]
     pub(crate) seed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_repeated_by_all_the_flags_that_it_was_given() {
+        let given = "pgmill-chaos --faults 40 --rate 7 --minutes 3 --keep here --only crash disk-full";
+        let again = Args::parse_from(given.split(' ')).run.again(6);
+        assert_eq!(again, "--seed 6 --faults 40 --minutes 3 --rate 7 --only crash disk-full");
+        let repeated = Args::parse_from(format!("pgmill-chaos {again}").split(' ')).run;
+        assert_eq!(repeated.again(repeated.seed.unwrap()), again);
+    }
 }

@@ -3,13 +3,38 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, IsolationLevel, Row};
 
-use crate::history::{Account, Answer, Event, Fate, Fence, Ran, Wanted};
+use crate::history::{Account, Answer, Departure, Event, Fate, Fence, Ran, Wanted};
 
 const READ_LEDGER: &str = include_str!("../sql/read_ledger.sql");
 const READ_TASKS: &str = include_str!("../sql/read_tasks.sql");
 const READ_COUNTS: &str = include_str!("../sql/read_counts.sql");
+pub(crate) const COUNT_FOLDED: &str = include_str!("../sql/count_folded.sql");
+
+/// For how long after a start of the server leases from before it do not lapse, in microseconds.
+pub(crate) const AMNESTY: i64 = 30_000_000;
+
+/// A span of time, by the clock of the database, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+}
+
+impl Span {
+    /// Whether the two have a moment in common.
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.from <= other.to && other.from <= self.to
+    }
+}
+
+/// A fault, or a try at one.
+#[derive(Debug, Clone)]
+pub(crate) struct Disturbance {
+    pub(crate) kind: String,
+    pub(crate) span: Span,
+}
 
 /// A call that was to create tasks.
 #[derive(Debug, Clone)]
@@ -40,6 +65,8 @@ pub(crate) struct Run {
 /// What a worker was told of a release.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
+    pub(crate) at: u64,
+    pub(crate) process: String,
     pub(crate) fence: Fence,
     pub(crate) fate: Fate,
 }
@@ -54,17 +81,46 @@ pub(crate) enum Op {
     Ended,
 }
 
-/// A change of a task that was committed, and outlasted every crash.
+/// A lease, in microseconds by the clock of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// When the task was retained. Later extensions leave it as it is.
+    pub(crate) started: i64,
+    pub(crate) until: i64,
+}
+
+/// A change of a task that was committed, and outlasted every crash. Times are in microseconds by the clock of the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) op: Op,
     pub(crate) before: Fence,
-    pub(crate) leased_before: bool,
-    /// The lease that it had before was over.
-    pub(crate) lapsed: bool,
+    /// The lease that it had before.
+    pub(crate) lease: Option<Lease>,
     pub(crate) after: Fence,
+    /// Until when it is leased now.
+    pub(crate) until: Option<i64>,
+    pub(crate) spared_before: i32,
     pub(crate) spared: i32,
     pub(crate) retries: i32,
+    pub(crate) dies_at: Option<i64>,
+    /// When the transaction began.
+    pub(crate) at: i64,
+    /// When the server was started.
+    pub(crate) server_start: i64,
+}
+
+impl Entry {
+    /// Whether the lease that it had before was over: its end had come, and no start of the server kept it.
+    pub(crate) fn has_lapsed(&self) -> bool {
+        let is_kept =
+            |lease: Lease| lease.started < self.server_start && self.at < self.server_start + AMNESTY;
+        self.lease.is_some_and(|lease| lease.until < self.at && !is_kept(lease))
+    }
+
+    /// How many attempts have cost something.
+    pub(crate) fn spent(&self) -> i32 {
+        self.after.attempt - self.spared
+    }
 }
 
 /// A task as it is at the end.
@@ -96,31 +152,51 @@ pub(crate) struct Evidence {
     pub(crate) ledger: Vec<Entry>,
     pub(crate) tasks: Vec<Found>,
     pub(crate) counts: Vec<Count>,
+    /// How many counts maintenance has folded.
+    pub(crate) folded: usize,
+    pub(crate) faults: Vec<Disturbance>,
+    /// In which PostgreSQL crashed.
+    pub(crate) crashes: Vec<Span>,
+    /// When a process was sent a signal.
+    pub(crate) signals: Vec<(i64, String)>,
+    pub(crate) departures: Vec<(i64, Departure)>,
+    /// What the clock of the histories is behind that of the database.
+    pub(crate) behind: i64,
 }
 
 impl Evidence {
-    pub(crate) async fn gather(accounts: Vec<Account>, client: &Client) -> anyhow::Result<Self> {
+    /// Reads what is left in one snapshot, so that the counters are held against the tables of the same moment.
+    pub(crate) async fn gather(accounts: Vec<Account>, client: &mut Client) -> anyhow::Result<Self> {
         let mut evidence = Self::of_history(accounts);
-        let ledger = client.query(READ_LEDGER, &[]).await.context("the ledger cannot be read")?;
+        let snapshot =
+            client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+        let snapshot = snapshot.start().await?;
+        let ledger = snapshot.query(READ_LEDGER, &[]).await.context("the ledger cannot be read")?;
         evidence.ledger = ledger.iter().map(entry).collect::<Result<_, _>>()?;
-        let tasks = client.query(READ_TASKS, &[]).await.context("the tasks cannot be read")?;
+        let tasks = snapshot.query(READ_TASKS, &[]).await.context("the tasks cannot be read")?;
         evidence.tasks = tasks.iter().map(found).collect::<Result<_, _>>()?;
-        let counts = client.query(READ_COUNTS, &[]).await.context("the counts cannot be read")?;
+        let counts = snapshot.query(READ_COUNTS, &[]).await.context("the counts cannot be read")?;
         evidence.counts = counts.iter().map(count).collect::<Result<_, _>>()?;
+        let folded: i64 = snapshot.query_one(COUNT_FOLDED, &[]).await?.try_get(0)?;
+        evidence.folded = usize::try_from(folded)?;
         Ok(evidence)
     }
 
     /// What the processes tell, without the database.
     pub(crate) fn of_history(accounts: Vec<Account>) -> Self {
-        let gone: HashMap<String, u64> = accounts
-            .iter()
-            .flat_map(|account| &account.lines)
-            .filter_map(|line| match &line.event {
-                Event::Gone { process } => Some((process.clone(), line.at)),
-                _ => None,
-            })
-            .collect();
         let mut evidence = Self::default();
+        let mut gone = HashMap::new();
+        let lines = || accounts.iter().flat_map(|account| &account.lines);
+        let began = lines().find_map(|line| match line.event {
+            Event::Began { wall } => Some(wall - signed(line.at)),
+            _ => None,
+        });
+        evidence.behind = began.unwrap_or(0);
+        for line in lines() {
+            if let Event::Gone(departure) = &line.event {
+                gone.insert(departure.process.clone(), line.at);
+            }
+        }
         for account in accounts {
             let end = gone.get(&account.process).copied().unwrap_or(u64::MAX);
             evidence.add(account, end);
@@ -128,8 +204,13 @@ impl Evidence {
         evidence
     }
 
+    /// A time of the histories, by the clock of the database.
+    pub(crate) fn moment(&self, at: u64) -> i64 {
+        signed(at).saturating_add(self.behind)
+    }
+
     fn add(&mut self, account: Account, end: u64) {
-        let (mut calls, mut runs) = (HashMap::new(), HashMap::new());
+        let (mut calls, mut runs, mut faults) = (HashMap::new(), HashMap::new(), HashMap::new());
         let Account { process, lines } = account;
         for line in lines {
             match line.event {
@@ -163,8 +244,29 @@ impl Evidence {
                         run.ran = Some(ran);
                     }
                 }
-                Event::Told { fence, fate } => self.told.push(Told { fence, fate }),
-                Event::Jumped { .. } | Event::Gone { .. } | Event::Fault { .. } => {}
+                Event::Told { fence, fate } => {
+                    let (at, process) = (line.at, process.clone());
+                    self.told.push(Told { at, process, fence, fate });
+                }
+                Event::Fault { n, kind, over: false, .. } => {
+                    faults.insert(n, self.faults.len());
+                    // Until it is told to be over.
+                    self.faults
+                        .push(Disturbance { kind, span: Span { from: self.moment(line.at), to: i64::MAX } });
+                }
+                Event::Fault { n, .. } => {
+                    let to = self.moment(line.at);
+                    if let Some(fault) = faults.get(&n).and_then(|fault: &usize| self.faults.get_mut(*fault))
+                    {
+                        fault.span.to = to;
+                    }
+                }
+                Event::Crashed { since } => {
+                    self.crashes.push(Span { from: self.moment(since), to: self.moment(line.at) });
+                }
+                Event::Signalled { process, .. } => self.signals.push((self.moment(line.at), process)),
+                Event::Gone(departure) => self.departures.push((self.moment(line.at), departure)),
+                Event::Began { .. } | Event::Jumped { .. } => {}
             }
         }
     }
@@ -180,15 +282,24 @@ fn entry(row: &Row) -> anyhow::Result<Entry> {
         other => anyhow::bail!("the ledger has an entry {other:?}"),
     };
     let task = row.try_get(1)?;
+    let (until, started): (Option<i64>, Option<i64>) = (row.try_get(10)?, row.try_get(11)?);
     Ok(Entry {
         op,
         before: Fence { task, attempt: row.try_get(2)?, holder: row.try_get(3)? },
-        leased_before: row.try_get(4)?,
-        lapsed: row.try_get(5)?,
-        after: Fence { task, attempt: row.try_get(6)?, holder: row.try_get(7)? },
-        spared: row.try_get(8)?,
-        retries: row.try_get(9)?,
+        lease: until.zip(started).map(|(until, started)| Lease { started, until }),
+        after: Fence { task, attempt: row.try_get(4)?, holder: row.try_get(5)? },
+        until: row.try_get(12)?,
+        spared_before: row.try_get(14)?,
+        spared: row.try_get(6)?,
+        retries: row.try_get(7)?,
+        dies_at: row.try_get(13)?,
+        at: row.try_get(8)?,
+        server_start: row.try_get(9)?,
     })
+}
+
+fn signed(at: u64) -> i64 {
+    i64::try_from(at).unwrap_or(i64::MAX)
 }
 
 fn found(row: &Row) -> anyhow::Result<Found> {
@@ -214,19 +325,66 @@ fn count(row: &Row) -> anyhow::Result<Count> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Line;
+    use crate::history::{Line, Reason};
+
+    fn account(process: &str, lines: Vec<(u64, Event)>) -> Account {
+        let lines = lines.into_iter().map(|(at, event)| Line { at, event }).collect();
+        Account { process: process.to_owned(), lines }
+    }
 
     #[test]
     fn a_handler_that_did_not_come_to_its_end_ran_until_its_process_was_gone() {
         let fence = Fence { task: 1, attempt: 1, holder: 2 };
         let started = Event::Started { fence, mark: "a".to_owned(), queue: "q".to_owned(), retained_at: 0 };
-        let account = |process: &str, at, event| Account {
-            process: process.to_owned(),
-            lines: vec![Line { at, event }],
-        };
-        let gone = Event::Gone { process: "worker-0.0".to_owned() };
-        let evidence =
-            Evidence::of_history(vec![account("worker-0.0", 5, started), account("driver", 9, gone)]);
+        let gone = Event::Gone(Departure {
+            process: "worker-0.0".to_owned(),
+            reason: Reason::Killed,
+            since: 1,
+            code: None,
+            words: String::new(),
+        });
+        let evidence = Evidence::of_history(vec![
+            account("worker-0.0", vec![(5, started)]),
+            account("driver", vec![(9, gone)]),
+        ]);
         assert_eq!((evidence.runs[0].from, evidence.runs[0].to, evidence.runs[0].ran), (5, 9, None));
+    }
+
+    #[test]
+    fn what_the_driver_writes_is_told_by_the_clock_of_the_database() {
+        let fault = |over| Event::Fault { n: 1, kind: "crash".to_owned(), over, note: String::new() };
+        let lines = vec![
+            (10, Event::Began { wall: 1_010 }),
+            (20, fault(false)),
+            (25, Event::Crashed { since: 21 }),
+            (30, fault(true)),
+            (40, fault(false)),
+        ];
+        let evidence = Evidence::of_history(vec![account("driver", lines)]);
+        let spans: Vec<_> = evidence.faults.iter().map(|fault| (fault.span.from, fault.span.to)).collect();
+        assert_eq!(spans, [(1_020, 1_030), (1_040, i64::MAX)]);
+        assert_eq!(evidence.crashes, [Span { from: 1_021, to: 1_025 }]);
+        assert_eq!(evidence.moment(50), 1_050);
+    }
+
+    #[test]
+    fn a_lease_from_before_a_start_of_the_server_lapses_half_a_minute_later() {
+        let fence = Fence { task: 1, attempt: 1, holder: 2 };
+        let entry = |started, at| Entry {
+            op: Op::Retained,
+            before: fence,
+            lease: Some(Lease { started, until: 150 }),
+            after: fence,
+            until: None,
+            spared_before: 0,
+            spared: 0,
+            retries: 3,
+            dies_at: None,
+            at,
+            server_start: 100,
+        };
+        let lapsed = [(50, 200), (100, 140), (100, 150), (100, 151), (50, 100 + AMNESTY)];
+        let lapsed = lapsed.map(|(started, at)| entry(started, at).has_lapsed());
+        assert_eq!(lapsed, [false, false, false, true, true]);
     }
 }

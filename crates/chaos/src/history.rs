@@ -66,9 +66,36 @@ pub(crate) enum Fate {
     Unknown,
 }
 
+/// Why a process came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reason {
+    /// The driver killed it.
+    Killed,
+    /// The driver asked it to end, when the run was over.
+    Asked,
+    /// Nobody had it end.
+    None,
+}
+
+/// How a process came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Departure {
+    pub(crate) process: String,
+    pub(crate) reason: Reason,
+    /// When it was started, by [`clock::now`].
+    pub(crate) since: u64,
+    /// `None` if it was ended by a signal.
+    pub(crate) code: Option<i32>,
+    /// What it said last, unless it was killed.
+    pub(crate) words: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
+    /// The driver: the run begins. In microseconds, what the clock of the database, which is on the same host, tells now.
+    Began { wall: i64 },
     /// A call is about to be made.
     Asked { call: u64, queue: String, priority: u8, tasks: Vec<Wanted> },
     /// It was answered.
@@ -81,8 +108,12 @@ pub(crate) enum Event {
     Told { fence: Fence, fate: Fate },
     /// The clock of the host was found to have jumped.
     Jumped { seconds: i64 },
+    /// The driver: this process is sent a signal that stops it, has it go on, or kills it.
+    Signalled { process: String, signal: String },
     /// The driver: this process is there no longer.
-    Gone { process: String },
+    Gone(Departure),
+    /// The driver: PostgreSQL has crashed at some time since then, and lost what was not on disk.
+    Crashed { since: u64 },
     /// The driver: a fault begins, or is over.
     Fault { n: usize, kind: String, over: bool, note: String },
 }

@@ -4,6 +4,8 @@ mod args;
 mod cast;
 mod check;
 mod clock;
+mod coverage;
+mod crashes;
 mod dice;
 mod evidence;
 mod faults;

@@ -1,10 +1,12 @@
 //! What a run prints at its end.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::check::{RULES, Violation};
+use crate::coverage::deeds;
 use crate::evidence::{Evidence, Op};
-use crate::history::{Answer, Fate};
+use crate::history::{Answer, Fate, Fence};
 use crate::run::Tallies;
 
 /// How many violations are printed; all are counted.
@@ -39,7 +41,8 @@ pub(crate) fn evidence(evidence: &Evidence, jumps: usize, left: i64, drained: Du
         answered(|answer| matches!(answer, Answer::Unknown(_))),
     );
     let ops = |op| evidence.ledger.iter().filter(|entry| entry.op == op).count();
-    let lapsed = evidence.ledger.iter().filter(|entry| entry.op == Op::Retained && entry.lapsed).count();
+    let retains = || evidence.ledger.iter().filter(|entry| entry.op == Op::Retained);
+    let lapsed = retains().filter(|entry| entry.has_lapsed()).count();
     println!(
         "tasks: {} created, {} retains, {lapsed} of them after a lapse, {} extensions, {} returned, {} ended",
         ops(Op::Created),
@@ -56,6 +59,15 @@ pub(crate) fn evidence(evidence: &Evidence, jumps: usize, left: i64, drained: Du
         told(|fate| fate == Fate::Lost),
         told(|fate| fate == Fate::Unknown),
     );
+    let retained: HashSet<Fence> = retains().map(|entry| entry.after).collect();
+    println!(
+        "crashes of PostgreSQL: {}; retains that were run and that a crash undid: {}",
+        evidence.crashes.len(),
+        evidence.runs.iter().filter(|run| !retained.contains(&run.fence)).count(),
+    );
+    for (role, what, times) in deeds(evidence) {
+        println!("  {role:<12} {times:>7} {what}");
+    }
     println!("left over after {:.1} s: {left}", drained.as_secs_f64());
 }
 
@@ -66,5 +78,11 @@ pub(crate) fn violations(violations: &[Violation]) {
     }
     for violation in violations.iter().take(MOST) {
         println!("violation: {violation}");
+    }
+}
+
+pub(crate) fn missing(missing: &[String]) {
+    for one in missing {
+        println!("missing: {one}");
     }
 }

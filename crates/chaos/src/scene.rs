@@ -15,15 +15,24 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::cast::{Cast, Script};
 use crate::dice::Dice;
+use crate::evidence::COUNT_FOLDED;
 use crate::history::Writer;
 use crate::linux::{Disk, HostClock};
-use crate::roles::{LEASE, NAMESPACE, Role, SHARED};
+use crate::roles::{LEASE, MORTAL, NAMESPACE, RETRY, Role, SHARED, TTL};
 
 const LEDGER: &str = include_str!("../sql/ledger.sql");
 const COUNT_LEFT: &str = include_str!("../sql/count_left.sql");
+const COUNT_OTHERS: &str = include_str!("../sql/count_others.sql");
 /// How many connections PostgreSQL takes: few, so that they are soon taken.
 const CONNECTIONS: &str = "64";
 const CONNECT: Duration = Duration::from_secs(5);
+/// For how long nothing may end, when the faults are over, before what is left is taken to be stuck: leases from before the last
+/// start of the server do not lapse for 30 s, and then it may be 10 s until the next sweep.
+const STANDSTILL: Duration = Duration::from_secs(60);
+/// How long it may take in all, though it becomes less.
+const DRAIN: Duration = Duration::from_secs(15 * 60);
+/// How long maintenance may take to begin, and sessions may outlast their processes.
+const SETTLE: Duration = Duration::from_secs(30);
 
 /// How many processes of each role there are, and which proxy they go through.
 const MEMBERS: [(Role, usize, Side); 7] = [
@@ -110,20 +119,72 @@ impl Scene {
         Ok(spawn_blocking(move || postgres.resume()).await??)
     }
 
-    /// Waits until nothing is left to do; tells how much is, if that takes too long.
-    pub(crate) async fn drain(&self, limit: Duration) -> anyhow::Result<i64> {
-        let begun = Instant::now();
+    /// How many tasks have not ended.
+    pub(crate) async fn left(&self) -> anyhow::Result<i64> {
+        Ok(self.connect().await?.query_one(COUNT_LEFT, &[]).await?.try_get(0)?)
+    }
+
+    /// Waits until nothing is left to do, for as long as it becomes less; tells how much is.
+    pub(crate) async fn drain(&self) -> anyhow::Result<i64> {
+        let mut ebb = Ebb::new(Instant::now());
         loop {
-            let left: i64 = match self.connect().await {
-                Ok(client) => client.query_one(COUNT_LEFT, &[]).await?.try_get(0)?,
-                Err(_) if begun.elapsed() < limit => -1,
-                Err(error) => return Err(error),
-            };
-            if left == 0 || begun.elapsed() > limit {
+            let left = self.left().await;
+            if let Ok(left @ 0) = left {
                 return Ok(left);
+            }
+            if !ebb.goes_on(left.as_ref().ok().copied(), Instant::now()) {
+                return left;
             }
             sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Waits until maintenance has folded counts, which it does every ten seconds: a short run may end before.
+    pub(crate) async fn fold(&self) -> anyhow::Result<()> {
+        let client = self.connect().await?;
+        let begun = Instant::now();
+        while client.query_one(COUNT_FOLDED, &[]).await?.try_get::<_, i64>(0)? == 0
+            && begun.elapsed() < SETTLE
+        {
+            sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody but the driver has a session, so that nothing moves.
+    pub(crate) async fn settle(&self) -> anyhow::Result<Client> {
+        let client = self.connect().await?;
+        let begun = Instant::now();
+        loop {
+            let others: i64 = client.query_one(COUNT_OTHERS, &[]).await?.try_get(0)?;
+            if others == 0 {
+                return Ok(client);
+            }
+            ensure!(begun.elapsed() < SETTLE, "{others} sessions go on though all processes have ended");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Whether what is left becomes less.
+#[derive(Debug)]
+struct Ebb {
+    begun: Instant,
+    least: i64,
+    fell: Instant,
+}
+
+impl Ebb {
+    fn new(now: Instant) -> Self {
+        Self { begun: now, least: i64::MAX, fell: now }
+    }
+
+    /// Whether it is worth waiting on, when so much is left now, or it is not known how much.
+    fn goes_on(&mut self, left: Option<i64>, now: Instant) -> bool {
+        if let Some(left) = left.filter(|left| *left < self.least) {
+            (self.least, self.fell) = (left, now);
+        }
+        now - self.fell < STANDSTILL && now - self.begun < DRAIN
     }
 }
 
@@ -131,8 +192,9 @@ impl Scene {
 async fn prepare(url: &str) -> anyhow::Result<()> {
     let manager = Manager::connect(url).namespace(NAMESPACE).await?;
     for queue in SHARED.into_iter().chain([crate::check::ORDERED]) {
-        let meta = QueueMeta::new(queue).no_ttl().retries(5).lease(LEASE);
-        let meta = meta.retry_delay(Duration::from_millis(100)).backoff(Backoff::Constant);
+        let meta = QueueMeta::new(queue).retries(5).lease(LEASE);
+        let meta = if queue == MORTAL { meta.ttl(TTL) } else { meta.no_ttl() };
+        let meta = meta.retry_delay(RETRY).backoff(Backoff::Constant);
         manager.register_queue(meta).await?;
     }
     manager.close().await;
@@ -161,4 +223,22 @@ pub(crate) fn check_programs() -> anyhow::Result<()> {
     let program = std::env::current_exe()?.with_file_name("pgmill");
     ensure!(program.is_file(), "{} is not there: build it with cargo build -p pgmill-cli", program.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_less_is_waited_for_and_what_stands_still_is_not() {
+        let begun = Instant::now();
+        let mut ebb = Ebb::new(begun);
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        assert!(ebb.goes_on(Some(500), after(50)));
+        assert!(ebb.goes_on(Some(499), after(109)));
+        assert!(ebb.goes_on(None, after(168)));
+        assert!(!ebb.goes_on(Some(499), after(169)), "nothing has ended for a minute");
+        assert!(ebb.goes_on(Some(1), after(15 * 60 - 1)));
+        assert!(!ebb.goes_on(Some(0), after(15 * 60)));
+    }
 }

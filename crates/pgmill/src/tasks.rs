@@ -7,7 +7,7 @@ use pgmill_schema::{
     Claim, List, NameError, Outcome, QueueName, Status, Task, TaskFilter, WorkerName, days, seconds,
     to_micros,
 };
-use pgmill_store::{Demand, Ending, Fence};
+use pgmill_store::{Demand, Ending, Fence, Sending};
 use tokio::sync::oneshot;
 
 use crate::batch::{ReleaseAnswer, ReleaseCall, Reply, RetainCall};
@@ -201,13 +201,31 @@ impl Manager {
         attempted: impl Into<Attempted>,
         outcome: Outcome,
     ) -> Result<Released, ReleaseError> {
-        let Attempted { fence, task } = attempted.into();
+        self.release(attempted.into(), outcome, Sending::First).await
+    }
+
+    /// The same for who has been told that an earlier release of the attempt, with the same outcome, is unknown: if that has
+    /// ended it, this finds out by the fence, and says what it came to.
+    pub(crate) async fn release_again(
+        &self,
+        attempted: impl Into<Attempted>,
+        outcome: Outcome,
+    ) -> Result<Released, ReleaseError> {
+        self.release(attempted.into(), outcome, Sending::Again).await
+    }
+
+    async fn release(
+        &self,
+        Attempted { fence, task }: Attempted,
+        outcome: Outcome,
+        sending: Sending,
+    ) -> Result<Released, ReleaseError> {
         let fence = fence.map_err(|id| ReleaseError::Id { id })?;
         outcome.validate(self.shared.max_payload)?;
         let chosen = Fate::chosen(&outcome);
         let ending = Ending { namespace: self.namespace.clone(), fence, outcome, task };
         let operation = telemetry::releasing(&self.namespace, fence.id());
-        let answer = operation.within(self.release(ending)).await?;
+        let answer = operation.within(self.submit(ending, sending)).await?;
         if let ReleaseAnswer::Task(now) = &answer {
             operation.span().record("messaging.destination.name", now.queue.as_str());
             operation.span().record("pgmill.attempt", now.attempt);
@@ -230,9 +248,9 @@ impl Manager {
         }
     }
 
-    async fn release(&self, ending: Ending) -> Result<ReleaseAnswer, ReleaseError> {
+    async fn submit(&self, ending: Ending, sending: Sending) -> Result<ReleaseAnswer, ReleaseError> {
         let (answer, waiting) = Reply::new(ReleaseError::Closed);
-        let call = ReleaseCall { ending, answer: Some(answer) };
+        let call = ReleaseCall { ending, sending, answer: Some(answer) };
         self.shared.releases.submit(call).await.map_err(|_| ReleaseError::Closed)?;
         waiting.await.map_err(|_| ReleaseError::Closed)?
     }

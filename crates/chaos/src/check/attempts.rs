@@ -12,8 +12,8 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
     let mut given: HashSet<(i64, i32)> = HashSet::new();
     for entry in &evidence.ledger {
         let Fence { task, attempt, .. } = entry.after;
-        if attempt - entry.spared > entry.retries {
-            wrong.push(format!("task {task} spent {} of {} attempts", attempt - entry.spared, entry.retries));
+        if entry.spent() > entry.retries {
+            wrong.push(format!("task {task} spent {} of {} attempts", entry.spent(), entry.retries));
         }
         if entry.op != Op::Retained {
             continue;
@@ -41,7 +41,7 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
             wrong.push(format!("{:?} was run twice", run.fence));
         }
         if let Some(found) = index.by_id.get(&run.fence.task).and_then(|found| found.first())
-            && !index.is_undone(run.fence)
+            && !index.is_undone(run)
             && run.fence.attempt > found.fence.attempt
         {
             wrong.push(format!(

@@ -6,8 +6,11 @@ use super::Index;
 use crate::evidence::{Evidence, Op};
 use crate::history::{Fate, Fence};
 
-/// The stored status of a task that is done.
+/// The stored status of a task that is done, and of those that ended otherwise.
 pub(super) const RELEASED: u8 = 3;
+pub(super) const FAILED: u8 = 4;
+pub(super) const EXPIRED: u8 = 5;
+pub(super) const CANCELLED: u8 = 6;
 
 pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -69,7 +72,7 @@ mod tests {
     #[test]
     fn another_status_than_was_told_is_found() {
         let mut evidence = clean();
-        evidence.told[0].fate = Fate::Recorded(4);
+        evidence.told[0].fate = Fate::Recorded(super::FAILED);
         only_rule(&evidence, &[RULE]);
     }
 }

@@ -1,45 +1,88 @@
-//! A task is retained only while nobody holds it: it was never held, was returned, or its lease had lapsed.
+//! A task is retained only while nobody holds it: it was never held, was returned, or its lease had lapsed by the clock of the
+//! database, and not within the time for which a start of the server keeps what was leased before.
 //!
-//! One more case: a retain whose answer was lost. Whoever sent it says so, and since nobody knows of it, nobody runs it.
-
-use std::collections::HashSet;
+//! One more case: a retain whose answer was lost. The process that sent it says so with its next one, which takes the task back
+//! at no cost; nobody else knew of it, so that nobody ran it.
 
 use super::Index;
 use crate::evidence::{Evidence, Op};
-use crate::history::Fence;
 
-pub(super) fn find(evidence: &Evidence, _: &Index<'_>) -> Vec<String> {
-    let started: HashSet<Fence> = evidence.runs.iter().map(|run| run.fence).collect();
-    let retains = evidence.ledger.iter().filter(|entry| entry.op == Op::Retained);
+pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
+    let retains = evidence.ledger.iter().filter(|entry| entry.op == Op::Retained && entry.lease.is_some());
     retains
-        .filter(|entry| entry.leased_before && !entry.lapsed && started.contains(&entry.before))
-        .map(|entry| format!("{:?} was given out while {:?} ran under its lease", entry.after, entry.before))
+        .filter(|entry| !entry.has_lapsed() && !index.is_taken_back(entry))
+        .map(|entry| format!("{:?} was given out while {:?} had its lease", entry.after, entry.before))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::planted::{clean, handed_on, only_rule};
+    use super::super::planted::{clean, handed_on, only_rule, taken_back};
+    use crate::evidence::{AMNESTY, Op, Run, Told};
+    use crate::history::{Fate, Ran};
+
+    const RULE: &str = "no two leases of a task run at the same time";
+    const OVERLAP: &str = "handlers of a task overlap only after a lapse or a crash";
+    const REASON: &str = "what fails, expires or costs an attempt has a reason to";
 
     #[test]
     fn a_second_lease_beside_the_first_is_found() {
         let mut evidence = clean();
         handed_on(&mut evidence);
-        evidence.ledger.iter_mut().for_each(|entry| entry.lapsed = false);
-        let rules = [
-            "no two leases of a task run at the same time",
-            "handlers of a task overlap only after a lapse or a crash",
-        ];
-        only_rule(&evidence, &rules);
+        for entry in evidence.ledger.iter_mut().filter(|entry| entry.op == Op::Retained) {
+            entry.at = entry.lease.map_or(entry.at, |lease| lease.until);
+        }
+        only_rule(&evidence, &[RULE, OVERLAP]);
+    }
+
+    #[test]
+    fn a_lease_from_before_a_start_of_the_server_that_is_given_to_another_too_early_is_found() {
+        let mut evidence = clean();
+        handed_on(&mut evidence);
+        for entry in evidence.ledger.iter_mut().filter(|entry| entry.op == Op::Retained) {
+            // Between the two retains.
+            entry.server_start = 1_050;
+        }
+        only_rule(&evidence, &[RULE, OVERLAP]);
+        for entry in &mut evidence.ledger {
+            entry.server_start = 1_050 - AMNESTY;
+        }
+        only_rule(&evidence, &[]);
     }
 
     #[test]
     fn a_retain_that_nobody_heard_of_may_be_taken_back() {
         let mut evidence = clean();
-        handed_on(&mut evidence);
-        evidence.ledger.iter_mut().for_each(|entry| entry.lapsed = false);
-        evidence.runs.retain(|run| run.fence.attempt == 2 || run.fence.task != 1);
-        evidence.told.clear();
+        taken_back(&mut evidence);
         only_rule(&evidence, &[]);
+    }
+
+    #[test]
+    fn a_retain_that_is_taken_back_by_another_process_is_found() {
+        let mut evidence = clean();
+        taken_back(&mut evidence);
+        for entry in
+            evidence.ledger.iter_mut().filter(|entry| entry.op == Op::Retained && entry.lease.is_some())
+        {
+            entry.before.holder += 1 << 40;
+        }
+        for entry in
+            evidence.ledger.iter_mut().filter(|entry| entry.after.task == 1 && entry.after.attempt == 1)
+        {
+            entry.after.holder += 1 << 40;
+        }
+        only_rule(&evidence, &[RULE, REASON]);
+    }
+
+    #[test]
+    fn a_retain_that_is_taken_back_though_its_handler_ran_is_found() {
+        let mut evidence = clean();
+        let first = evidence.runs[0].clone();
+        taken_back(&mut evidence);
+        let to = first.from + 10;
+        let (process, fence) = (first.process.clone(), first.fence);
+        evidence.told.push(Told { at: 5_000, process, fence, fate: Fate::Lost });
+        evidence.runs.push(Run { to, ran: Some(Ran::Dropped), ..first });
+        only_rule(&evidence, &[RULE, REASON]);
     }
 }

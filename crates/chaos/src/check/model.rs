@@ -10,6 +10,7 @@ use pgmill_model::{Answer, Claim, Ending, Guards, Passing, Pause, Place, Queue, 
 use pgmill_model::{Status, Tables};
 
 use super::Index;
+use super::fences::{CANCELLED, EXPIRED, FAILED, RELEASED};
 use crate::evidence::{Entry, Evidence, Found, Op};
 use crate::history::{Fence, Ran};
 
@@ -17,9 +18,6 @@ pub(super) const RULE: &str = "each task went a way that the model allows";
 
 /// The only task of its tables: each has some of its own, for none has to do with another.
 const TASK: usize = 0;
-const RELEASED: u8 = 3;
-const FAILED: u8 = 4;
-const CANCELLED: u8 = 6;
 
 pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
     let ran = evidence.runs.iter().filter_map(|run| Some((run.fence, run.ran?))).collect();
@@ -42,7 +40,7 @@ struct Trace {
 
 fn replay(entries: &[&Entry], found: Option<&Found>, ran: &HashMap<Fence, Ran>) -> Result<(), String> {
     let retries = small(entries.first().map_or(0, |entry| entry.retries))?;
-    let queue = Queue { retries, keeps: true, mortal: false };
+    let queue = Queue { retries, keeps: true, mortal: entries.iter().any(|entry| entry.dies_at.is_some()) };
     let mut trace = Trace { rules: Rules { queue, guards: Guards::ALL }, tables: Tables::new(1) };
     for (at, entry) in entries.iter().enumerate() {
         let ran = ran.get(&entry.before).copied();
@@ -62,15 +60,18 @@ impl Trace {
         let place = self.tables.entries[TASK].place;
         let is_expected = match (entry.op, place) {
             (Op::Created, place) => place == Place::Nowhere,
-            (_, Place::Live(row)) => fits(&row, entry.before) && row.lease.is_some() == entry.leased_before,
+            (_, Place::Live(row)) => fits(&row, entry.before) && row.lease.is_some() == entry.lease.is_some(),
             _ => false,
         };
         is_expected.then_some(()).ok_or_else(|| format!("the model has {place:?} before"))
     }
 
     fn take(&mut self, entry: &Entry, found: Option<&Found>, ran: Option<Ran>) -> Result<(), String> {
-        if entry.lapsed {
+        if entry.has_lapsed() {
             self.tables.pass(Passing::Lapse(TASK));
+        }
+        if entry.dies_at.is_some_and(|dies_at| dies_at <= entry.at) {
+            self.tables.pass(Passing::Death(TASK));
         }
         let (Fence { attempt, holder, .. }, before) = (entry.before, self.row().map_or(0, |row| row.spared));
         let claim = Claim { task: TASK, attempt: small(attempt)?, holder };
@@ -94,6 +95,11 @@ impl Trace {
                 }
                 Some((FAILED, true)) => self.run(release(Ending::Fail), Status::Failed),
                 Some((FAILED, false)) => self.run(Statement::Sweep, Status::Failed),
+                Some((EXPIRED, true)) if ran == Some(Ran::Snoozed) => {
+                    self.run(release(Ending::Snooze(Pause::PastDeath)), Status::Expired)
+                }
+                Some((EXPIRED, true)) => self.run(release(Ending::Retry(Pause::PastDeath)), Status::Expired),
+                Some((EXPIRED, false)) => self.run(Statement::Sweep, Status::Expired),
                 Some((CANCELLED, true)) => self.run(release(Ending::Cancel), Status::Cancelled),
                 Some((CANCELLED, false)) => self.run(Statement::Cancel(TASK), Status::Cancelled),
                 other => Err(format!("no statement ends it as it is found: {other:?}")),
@@ -154,7 +160,7 @@ fn small(number: i32) -> Result<u8, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::planted::{clean, handed_on};
+    use super::super::planted::{clean, handed_on, returned, taken_back, undone};
     use super::*;
 
     fn found(evidence: &Evidence) -> Vec<String> {
@@ -167,47 +173,41 @@ mod tests {
         assert!(found.len() == 1 && found[0].contains(what), "{found:#?}");
     }
 
-    /// The first task, of which the handler says this, and which is then retained and done by another.
-    fn returned(spared: i32) -> Evidence {
+    fn planted(plant: fn(&mut Evidence)) -> Evidence {
         let mut evidence = clean();
-        handed_on(&mut evidence);
-        let of_first = |entry: &&mut Entry| entry.before.attempt == 1 && entry.op == Op::Retained;
-        let again = evidence.ledger.iter_mut().find(of_first).unwrap();
-        let before = again.clone();
-        (again.leased_before, again.lapsed, again.spared) = (false, false, spared);
-        let returned = Entry { op: Op::Returned, after: before.before, spared, lapsed: false, ..before };
-        evidence.ledger.insert(2, returned);
-        evidence.ledger.iter_mut().filter(|entry| entry.before.attempt == 2).for_each(|entry| {
-            entry.spared = spared;
-        });
-        evidence.tasks[0].spared = spared;
+        plant(&mut evidence);
         evidence
+    }
+
+    /// The last change of the first task.
+    fn end(evidence: &mut Evidence) -> &mut Entry {
+        let is_it = |entry: &&mut Entry| entry.after.task == 1 && entry.op == Op::Ended;
+        evidence.ledger.iter_mut().find(is_it).unwrap()
     }
 
     #[test]
     fn the_model_allows_what_pgmill_does() {
-        let mut evidence = clean();
-        assert_eq!(found(&evidence), [""; 0]);
-        handed_on(&mut evidence);
-        assert_eq!(found(&evidence), [""; 0]);
-        assert_eq!(found(&returned(0)), [""; 0]);
-        assert_eq!(found(&returned(1)), [""; 0]);
+        let plants: [fn(&mut Evidence); 5] = [|_| {}, handed_on, returned, taken_back, undone];
+        for plant in plants {
+            let evidence = planted(plant);
+            assert_eq!(found(&evidence), [""; 0], "{:#?}", evidence.ledger);
+        }
     }
 
     #[test]
     fn a_lease_that_is_taken_from_another_before_its_time_is_found() {
-        let mut evidence = clean();
-        handed_on(&mut evidence);
-        evidence.ledger.iter_mut().for_each(|entry| entry.lapsed = false);
+        let mut evidence = planted(handed_on);
+        let retained = evidence.ledger[2].lease.as_mut().unwrap();
+        retained.until += 10_000;
         assert_found(&evidence, "the model answers Nothing to Retain");
     }
 
     #[test]
     fn an_attempt_beyond_the_last_is_found() {
-        let mut evidence = returned(0);
+        let mut evidence = planted(returned);
         evidence.ledger.iter_mut().for_each(|entry| entry.retries = 1);
         assert_found(&evidence, "the model answers Done(Failed) to Release");
-        let mut evidence = returned(1);
+        let mut evidence = planted(taken_back);
         evidence.ledger.iter_mut().for_each(|entry| entry.retries = 1);
         assert_eq!(found(&evidence), [""; 0]);
     }
@@ -242,11 +242,24 @@ mod tests {
         let mut evidence = clean();
         evidence.tasks[0].status = Some(FAILED);
         evidence.tasks[0].fence.holder = 0;
-        let end = |entry: &&mut Entry| entry.op == Op::Ended;
-        evidence.ledger.iter_mut().find(end).unwrap().lapsed = true;
+        let end = end(&mut evidence);
+        end.at = end.lease.unwrap().until + 1;
         assert_found(&evidence, "the model answers Nothing to Sweep");
         evidence.ledger.iter_mut().for_each(|entry| entry.retries = 1);
         assert_eq!(found(&evidence), [""; 0]);
+    }
+
+    #[test]
+    fn a_task_that_expired_before_its_time_is_found() {
+        let mut evidence = clean();
+        evidence.tasks[0].status = Some(EXPIRED);
+        evidence.tasks[0].fence.holder = 0;
+        let dies_at = end(&mut evidence).at;
+        let of_first = |entry: &&mut Entry| entry.after.task == 1;
+        evidence.ledger.iter_mut().filter(of_first).for_each(|entry| entry.dies_at = Some(dies_at));
+        assert_eq!(found(&evidence), [""; 0]);
+        evidence.ledger.iter_mut().filter(of_first).for_each(|entry| entry.dies_at = Some(dies_at + 1));
+        assert_found(&evidence, "the model answers Nothing to Sweep");
     }
 
     #[test]

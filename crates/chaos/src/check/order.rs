@@ -14,7 +14,7 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
     let first_runs = evidence
         .runs
         .iter()
-        .filter(|run| run.queue == ORDERED && run.fence.attempt == 1 && !index.is_undone(run.fence));
+        .filter(|run| run.queue == ORDERED && run.fence.attempt == 1 && !index.is_undone(run));
     let mut runs: HashMap<&str, &Run> = first_runs.map(|run| (run.mark.as_str(), run)).collect();
     let mut lanes: HashMap<u8, Vec<(u64, u64, &Run)>> = HashMap::new();
     for call in evidence.calls.iter().filter(|call| call.queue == ORDERED) {

@@ -33,19 +33,18 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
 }
 
 fn is_excused(index: &Index<'_>, earlier: &Run, later: &Run) -> bool {
-    if index.is_undone(earlier.fence) || index.is_undone(later.fence) {
+    if index.is_undone(earlier) || index.is_undone(later) {
         return true;
     }
     // Of two, the one that was given out first, whichever began first.
     let first = if earlier.fence.attempt < later.fence.attempt { earlier } else { later };
     let entries = index.entries.get(&first.fence.task).map_or(&[][..], Vec::as_slice);
-    entries.iter().any(|entry| entry.op == Op::Retained && entry.before == first.fence && entry.lapsed)
+    entries.iter().any(|entry| entry.op == Op::Retained && entry.before == first.fence && entry.has_lapsed())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::planted::{clean, handed_on, only_rule};
-    use crate::evidence::Op;
+    use super::super::planted::{clean, handed_on, only_rule, returned, undone};
 
     const RULE: &str = "handlers of a task overlap only after a lapse or a crash";
 
@@ -59,22 +58,15 @@ mod tests {
     #[test]
     fn a_handler_beside_another_that_was_returned_is_found() {
         let mut evidence = clean();
-        handed_on(&mut evidence);
-        for entry in evidence.ledger.iter_mut().filter(|entry| entry.op == Op::Retained) {
-            entry.leased_before = false;
-            entry.lapsed = false;
-        }
+        returned(&mut evidence);
+        evidence.runs[0].to = 1_500;
         only_rule(&evidence, &[RULE]);
     }
 
     #[test]
     fn a_retain_that_a_crash_undid_is_an_excuse() {
         let mut evidence = clean();
-        let mut again = evidence.runs[0].clone();
-        again.fence.holder += 100;
-        again.to -= 1;
-        again.ran = None;
-        evidence.runs.push(again);
+        undone(&mut evidence);
         only_rule(&evidence, &[]);
     }
 }

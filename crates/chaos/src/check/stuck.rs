@@ -10,13 +10,18 @@ pub(super) fn find(evidence: &Evidence, _: &Index<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::planted::{clean, only_rule};
+    use super::super::planted::{clean, only_rule, recount};
+    use crate::evidence::Op;
+    use crate::history::Fate;
 
     #[test]
     fn a_task_that_does_not_end_is_found() {
         let mut evidence = clean();
+        let ended = evidence.ledger.pop().unwrap();
+        assert_eq!(ended.op, Op::Ended);
         evidence.tasks[1].status = None;
-        let rules = ["a release ends the attempt that it was meant for", "nothing is left over"];
-        only_rule(&evidence, &rules);
+        evidence.told[1].fate = Fate::Unknown;
+        recount(&mut evidence);
+        only_rule(&evidence, &["nothing is left over"]);
     }
 }

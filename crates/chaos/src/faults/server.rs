@@ -15,7 +15,9 @@ const SWITCH_WAL: &str = include_str!("../../sql/switch_wal.sql");
 /// What is known of a retain that a crash may undo: that it was answered, or nothing.
 const POINTS: [CutPoint; 4] =
     [CutPoint::AfterAnswer, CutPoint::BeforeAnswer, CutPoint::AfterAnswer, CutPoint::MidAnswer];
-/// How long PostgreSQL may take to come to itself when there is room again.
+/// How long PostgreSQL may take to come to itself when there is room again: to go through the log since the last checkpoint, which is
+/// some hundred megabytes at the most (`max_wal_size`), in memory. pgmill has no part in it, so that none of its defects can hide here;
+/// how long it was is in the note of the fault.
 const RECOVERY: Duration = Duration::from_secs(30);
 
 pub(super) async fn inject(scene: &Scene, fault: &Fault, dice: &mut Dice) -> anyhow::Result<Injected> {

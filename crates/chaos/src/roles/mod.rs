@@ -26,7 +26,12 @@ pub(crate) const NAMESPACE: &str = "chaos";
 /// The leases of all tasks: short, so that they lapse often.
 pub(crate) const LEASE: Duration = seconds(2);
 /// The queues that anybody takes tasks from.
-pub(crate) const SHARED: [&str; 3] = ["work", "keyed", "bulk"];
+pub(crate) const SHARED: [&str; 4] = ["work", "keyed", "bulk", MORTAL];
+/// The queue whose tasks expire, and how soon: where faults hold them up.
+pub(crate) const MORTAL: &str = "mortal";
+pub(crate) const TTL: Duration = seconds(4);
+/// How long after a failure a task is due again.
+pub(crate) const RETRY: Duration = Duration::from_millis(100);
 
 /// What a process is told to be.
 #[derive(Debug, Clone, clap::Args)]
@@ -88,7 +93,7 @@ impl Job {
             end => end,
         };
         let outcome = match ran {
-            Ran::Retry | Ran::Dropped => Outcome::retry_in(Duration::from_millis(100), "again"),
+            Ran::Retry | Ran::Dropped => Outcome::retry_in(RETRY, "again"),
             Ran::Failed => Outcome::failed("for good"),
             Ran::Snoozed => Ok(Outcome::Snooze(Duration::from_millis(50))),
             Ran::Done => Outcome::done(&self.mark),

@@ -9,9 +9,10 @@ use super::{RoleArgs, client, manager};
 use crate::history::{Answer, Writer};
 
 /// What the loops of a producer create, and how much of a hundred tasks each.
-const BY_LIBRARY: [(Goods, u64); 6] = [
+const BY_LIBRARY: [(Goods, u64); 7] = [
     (Goods::Single, 20),
-    (Goods::Single, 20),
+    (Goods::Single, 10),
+    (Goods::Mortal, 10),
     (Goods::Keyed, 20),
     (Goods::Bulk { most: 20, large: true }, 20),
     (Goods::Ordered, 10),

@@ -1,6 +1,5 @@
 //! The server: the program `pgmill`, which lies beside this one.
 
-use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -12,12 +11,10 @@ use super::{NAMESPACE, RoleArgs};
 pub(super) fn become_it(args: &RoleArgs) -> anyhow::Result<()> {
     let program = std::env::current_exe()?.with_file_name("pgmill");
     ensure!(program.is_file(), "{} is not there: build it with cargo build -p pgmill-cli", program.display());
-    let log = OpenOptions::new().create(true).append(true).open(args.folder.join("server.log"))?;
     let error = Command::new(program)
         .args(["run", "--http.addr", &args.server, "--namespace", NAMESPACE])
         .env("DATABASE_URL", &args.url)
         .env("RUST_LOG", "warn")
-        .stderr(log)
         .exec();
     Err(error).context("pgmill run could not be started")
 }

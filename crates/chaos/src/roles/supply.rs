@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgmill::TaskMeta;
 use tokio_util::sync::CancellationToken;
 
-use super::{Job, RoleArgs};
+use super::{Job, MORTAL, RoleArgs};
 use crate::check::ORDERED;
 use crate::dice::Dice;
 use crate::history::{Answer, Event, Ran, Wanted, Writer};
@@ -29,8 +29,13 @@ pub(super) trait Maker: Clone + Send + Sync + 'static {
 pub(super) enum Goods {
     Single,
     Keyed,
-    Bulk { most: u64, large: bool },
+    Bulk {
+        most: u64,
+        large: bool,
+    },
     Ordered,
+    /// What is to be done soon or not at all.
+    Mortal,
 }
 
 impl Goods {
@@ -40,6 +45,7 @@ impl Goods {
             Self::Keyed => "keyed",
             Self::Bulk { .. } => "bulk",
             Self::Ordered => ORDERED,
+            Self::Mortal => MORTAL,
         }
     }
 
@@ -71,6 +77,8 @@ impl Supply {
     pub(super) async fn run(self, maker: impl Maker, goods: Goods, number: usize, rate: u64) {
         let part = format!("{}-{number}", self.name);
         let mut dice = Dice::for_part(0, &part);
+        // What expires would be missing from a rate.
+        let goods = if self.steady && goods == Goods::Mortal { Goods::Single } else { goods };
         let mut next = tokio::time::Instant::now();
         for n in 0_u64.. {
             if self.over.run_until_cancelled(tokio::time::sleep_until(next)).await.is_none() {

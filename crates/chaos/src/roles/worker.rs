@@ -1,6 +1,6 @@
 //! A worker pool that writes down what its handlers do, and what it is told of their ends.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use pgmill::{Context, End, Ended, Outcome, QueueOptions, Task, WorkerPool, seconds};
 use tokio_util::sync::CancellationToken;
@@ -67,10 +67,7 @@ fn fate(end: &End) -> Fate {
 
 /// Writes down when the clock that jumps and the one that does not part.
 async fn watch_clock(history: Writer) {
-    let apart = || {
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        i128::from(clock::micros(wall)) - i128::from(clock::now())
-    };
+    let apart = || i128::from(clock::wall()) - i128::from(clock::now());
     let mut before = apart();
     loop {
         tokio::time::sleep(LOOK).await;

@@ -28,6 +28,8 @@ pub(crate) const ALONE_AT_ONCE: usize = 2;
 /// An attempt to be ended, and who waits for it: nobody, if it is given back on behalf of a caller that went away.
 pub(crate) struct ReleaseCall {
     pub(crate) ending: Ending,
+    /// `Again` if an earlier call for the same ending was answered as unknown.
+    pub(crate) sending: Sending,
     pub(crate) answer: Option<Reply<ReleaseAnswer, ReleaseError>>,
 }
 
@@ -82,11 +84,12 @@ impl Flight for ReleaseFlight {
     }
 
     async fn fly(&self, mut calls: Vec<ReleaseCall>) {
-        for ReleaseCall { ending, answer } in &mut calls {
+        for ReleaseCall { ending, answer, .. } in &mut calls {
             if let Some(answer) = answer {
                 answer.depart(ReleaseError::Unknown { id: id(ending) });
             }
         }
+        let again: Vec<_> = calls.extract_if(.., |call| call.sending == Sending::Again).collect();
         let (plain, mut others): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|call| call.ending.is_plain());
         match self.end_plain(plain).await {
@@ -94,6 +97,7 @@ impl Flight for ReleaseFlight {
             (left, Sending::Again) => self.end(left, Sending::Again).await,
         }
         self.end(others, Sending::First).await;
+        self.end(again, Sending::Again).await;
     }
 }
 
@@ -258,7 +262,7 @@ impl ReleaseFlight {
     }
 
     fn tell(&self, call: ReleaseCall, end: Result<Ended, Unsettled>) {
-        let ReleaseCall { ending, answer } = call;
+        let ReleaseCall { ending, answer, .. } = call;
         let id = id(&ending);
         let result = match end {
             Ok(Ended::Released { task, due_in, ended_at }) => {
@@ -321,5 +325,5 @@ fn may_send(ending: &Ending, sending: Sending) -> bool {
 pub(crate) fn give_back(task: &Task) -> Option<ReleaseCall> {
     let fence = Fence::Claim(task.claim()?);
     let ending = Ending { namespace: task.namespace.clone(), fence, outcome: Outcome::GiveBack, task: None };
-    Some(ReleaseCall { ending, answer: None })
+    Some(ReleaseCall { ending, sending: Sending::First, answer: None })
 }

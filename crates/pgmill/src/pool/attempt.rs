@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use pgmill_schema::{Claim, Outcome, Status, Task};
+use pgmill_schema::{Claim, Outcome, Task};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -183,7 +183,15 @@ impl<S: Send + Sync + 'static> Engine<S> {
         let mut outage: Option<Outage> = None;
         let mut unknown = false;
         let end = loop {
-            match self.common.manager.release_task(&attempt.task, outcome.clone()).await {
+            let manager = &self.common.manager;
+            let answer = if unknown {
+                // By its fence, it tells what an earlier try of ours has ended from what others have made of the task:
+                // a retain that a crash undid is repeated under the same number by somebody else.
+                manager.release_again(&attempt.task, outcome.clone()).await
+            } else {
+                manager.release_task(&attempt.task, outcome.clone()).await
+            };
+            match answer {
                 Ok(_) if outcome == Outcome::GiveBack => break End::GivenBack,
                 Ok(released) => {
                     break End::Recorded { status: released.status, task: released.task.map(Box::new) };
@@ -193,16 +201,18 @@ impl<S: Send + Sync + 'static> Engine<S> {
                     tracing::warn!(task.id = id, "task {id} of queue {queue}: {error}");
                     outcome = unstorable(&error);
                 }
+                // An earlier try may have ended it, which nobody can tell any more.
+                Err(ReleaseError::Closed) if unknown => break End::Unrecorded,
                 Err(
                     error @ (ReleaseError::Superseded { .. }
                     | ReleaseError::NotRetained { .. }
                     | ReleaseError::NotFound { .. }
                     | ReleaseError::Id { .. }
                     | ReleaseError::Closed),
-                ) => match self.settle(attempt, unknown, &error).await {
-                    Some(end) => break end,
-                    None => return,
-                },
+                ) => {
+                    warn_dropped(attempt, &chain(&error));
+                    break End::Lost;
+                }
                 Err(error) => {
                     unknown |= matches!(error, ReleaseError::Unknown { .. });
                     let outage = outage.get_or_insert_with(|| Outage::new("a result cannot be recorded"));
@@ -213,36 +223,6 @@ impl<S: Send + Sync + 'static> Engine<S> {
             }
         };
         self.end(attempt, Some(&outcome), &end, ran);
-    }
-
-    /// The attempt is not ours to end. If an earlier try of ours may have ended it, that is looked up; `None` if the pool is
-    /// over before it is known.
-    async fn settle(&self, attempt: &Attempt, unknown: bool, error: &ReleaseError) -> Option<End> {
-        let found = if unknown { self.look_again(attempt).await? } else { None };
-        if let Some(found) = found
-            && found.attempt == attempt.task.attempt
-            && let Some(status) = found.status.filter(|status| *status != Status::Retained)
-            // A retain that a crash undid is repeated under the same number, by somebody else.
-            && (status != Status::Released || found.started_at == attempt.task.started_at)
-        {
-            return Some(End::Recorded { status, task: Some(Box::new(found)) });
-        }
-        warn_dropped(attempt, &chain(error));
-        Some(End::Lost)
-    }
-
-    /// The task as it is now, if there is one, however long it takes to know; the outer `None` if the pool is over before.
-    async fn look_again(&self, attempt: &Attempt) -> Option<Option<Task>> {
-        let mut outage = Outage::new("whether a result was recorded cannot be looked up");
-        loop {
-            match self.common.manager.get_task(attempt.task.id).await {
-                Ok(found) => return Some(Some(found)),
-                Err(error) if error.is_transient() => {
-                    self.over.run_until_cancelled(sleep(outage.failed(&error))).await?;
-                }
-                Err(_) => return Some(None),
-            }
-        }
     }
 }
 

@@ -3,15 +3,19 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
-use pgmill::{Context, Manager, Outcome, QueueMeta, QueueOptions, Status, WorkerPool, seconds};
+use pgmill::{
+    Claim, Context, Manager, Outcome, QueueMeta, QueueOptions, Status, Task, WorkerPool, hours, seconds,
+};
 use pgmill_testkit::{CutPoint, StopMode, TestDatabase, TestServer, wait_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Line;
 use crate::fixture::Fixture;
+use crate::log::Log;
 use crate::pool_scene::{Counter, Ends, Running};
-use crate::scene::{LIMIT, QUEUE, builder, create};
+use crate::scene::{LIMIT, QUEUE, builder, create, number, take};
 
 /// The reference's loops end with the first error of the database, and the process with them.
 #[tokio::test]
@@ -50,34 +54,100 @@ async fn b25_a_pool_survives_an_outage_and_records_what_ended_during_it() {
     assert_eq!(running.stop().await.done, 101);
 }
 
-/// Its release commits, but what came of it is not known in time; told then that the attempt is over, the pool looks whether
-/// it was the one to end it, and the connection breaks again.
+/// A pool with one task, whose release breaks at this point of the connection, and cannot be sent again before it is given up as
+/// unknown.
+struct Unknown {
+    line: Arc<Line>,
+    task: Task,
+    ends: Ends,
+    running: Running,
+}
+
+impl Unknown {
+    async fn at(point: CutPoint, outcome: Outcome, log: &Log) -> Self {
+        let line = Arc::new(Line::single().await);
+        let task = create(&line.manager, 1).await.remove(0);
+        let (builder, ends) = Ends::of(WorkerPool::builder(&line.manager).workers(1).maintenance(false));
+        let pool = builder.build().unwrap();
+        let at_work = Arc::clone(&line);
+        pool.register_raw(&[QUEUE], QueueOptions::new(), move |_: Context| {
+            // The connection there is remains, until it is cut.
+            at_work.proxy.refuse(true);
+            let outcome = outcome.clone();
+            async { outcome }
+        })
+        .await
+        .unwrap();
+        let given_up = log.count(GIVEN_UP);
+        let released = line.proxy.arm(point, "pgmill.release_");
+        let running = Running::start(pool);
+        released.await;
+        wait_until("the release to be given up", LIMIT, async || log.count(GIVEN_UP) > given_up).await;
+        Self { line, task, ends, running }
+    }
+
+    /// Lets it through, and waits for what the pool is told of its end.
+    async fn end(self) -> (String, Status) {
+        self.line.proxy.refuse(false);
+        wait_until("the end to be told", LIMIT, async || !self.ends.all().is_empty()).await;
+        let status = self.line.manager.get_task(self.task.id).await.unwrap().status.unwrap();
+        self.running.stop().await;
+        (self.ends.all().remove(0), status)
+    }
+}
+
+/// What a pool says then.
+const GIVEN_UP: &str = "a result cannot be recorded";
+
+/// Its release commits, but what came of it is not known in time. The pool sends it again, which finds that it was the one to end
+/// the attempt, and the look at what became of the task breaks too.
 #[tokio::test]
 async fn a_result_that_was_recorded_is_not_told_to_be_lost_because_the_look_at_it_failed() {
-    let line = Arc::new(Line::single().await);
-    let task = create(&line.manager, 1).await.remove(0);
-    let (builder, ends) = Ends::of(WorkerPool::builder(&line.manager).workers(1).maintenance(false));
-    let pool = builder.build().unwrap();
-    let at_work = Arc::clone(&line);
-    pool.register_queue(QueueMeta::new(QUEUE), move |_: Context, _: u32| {
-        // The connection there is remains, until it is cut.
-        at_work.proxy.refuse(true);
-        async { Ok(()) }
-    })
-    .await
-    .unwrap();
-    let released = line.proxy.arm(CutPoint::BeforeAnswer, "pgmill.release_");
-    let running = Running::start(pool);
-    released.await;
-    // Longer than it is asked about: it is given up as unknown, and then tried anew.
-    tokio::time::sleep(seconds(2)).await;
-    let looked = line.proxy.arm(CutPoint::BeforeAnswer, "pgmill.any_task_v1");
-    line.proxy.refuse(false);
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let unknown = Unknown::at(CutPoint::BeforeAnswer, Outcome::done_empty(), &log).await;
+    let looked = unknown.line.proxy.arm(CutPoint::BeforeAnswer, "pgmill.any_task_v1");
+    unknown.line.proxy.refuse(false);
     looked.await;
-    wait_until("the end to be told", LIMIT, async || !ends.all().is_empty()).await;
-    assert_eq!(ends.all(), ["released"]);
-    assert_eq!(line.manager.get_task(task.id).await.unwrap().status, Some(Status::Released));
-    running.stop().await;
+    assert_eq!(unknown.end().await, ("released".to_owned(), Status::Released));
+}
+
+/// A retain that a crash undid is repeated under the same number, by somebody else. What becomes of that attempt is not what became
+/// of the first, however alike the two are.
+#[tokio::test]
+async fn a_result_that_was_dropped_is_not_told_to_be_what_another_worker_made_of_the_same_attempt() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    for (outcome, status) in [
+        (Outcome::done_empty(), Status::Released),
+        (Outcome::retry_in(hours(1), &"no").unwrap(), Status::Retry),
+        (Outcome::failed(&"never").unwrap(), Status::Failed),
+        (Outcome::Snooze(hours(1)), Status::New),
+        (Outcome::cancelled(&"off").unwrap(), Status::Cancelled),
+    ] {
+        let unknown = Unknown::at(CutPoint::BeforeRequest, Outcome::done_empty(), &log).await;
+        let repeated = "update pgmill.task set holder = holder + (1 << 23), started_at = clock_timestamp()";
+        unknown.line.client.batch_execute(repeated).await.unwrap();
+        let holder = number(&unknown.line.client, "select holder from pgmill.task").await;
+        let other = builder(unknown.line.database.url()).await.unwrap();
+        let theirs = Claim::new(i64::try_from(unknown.task.id).unwrap(), 1, holder);
+        other.release_task(theirs, outcome).await.unwrap();
+        assert_eq!(unknown.end().await, ("Lost".to_owned(), status));
+    }
+}
+
+/// It was put off, and another worker has taken it since, under the next number.
+#[tokio::test]
+async fn a_result_that_was_recorded_is_told_so_though_the_task_has_gone_on() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let again = Outcome::retry_in(Duration::ZERO, &"again").unwrap();
+    let unknown = Unknown::at(CutPoint::BeforeAnswer, again, &log).await;
+    let other = builder(unknown.line.database.url()).await.unwrap();
+    let theirs = take(&other).await;
+    assert_eq!(theirs.attempt, 2);
+    assert_eq!(unknown.end().await, ("retry".to_owned(), Status::Retained));
+    other.release_task(&theirs, Outcome::done_empty()).await.unwrap();
 }
 
 const CHILD: &str = "PGMILL_TEST_WORKER";

@@ -1,0 +1,109 @@
+//! What a run must have seen, beside breaking no rule: each kind of fault that was planned, and work of every role. Where nothing
+//! happens, nothing goes wrong.
+
+use std::collections::BTreeSet;
+
+use crate::evidence::Evidence;
+use crate::history::{Answer, Fate};
+use crate::plan::Fault;
+use crate::run::Tallies;
+
+/// What each role did, in words and numbers.
+pub(crate) fn deeds(evidence: &Evidence) -> [(&'static str, &'static str, usize); 7] {
+    let created = |role: &str| {
+        let calls = evidence.calls.iter().filter(|call| call.process.starts_with(role));
+        calls.filter(|call| matches!(call.answer, Some((_, Answer::Created(_))))).count()
+    };
+    let ended = |role: &str| {
+        let told = evidence.told.iter().filter(|told| told.process.starts_with(role));
+        told.filter(|told| matches!(told.fate, Fate::Recorded(_))).count()
+    };
+    let (calls, attempts) = ("calls were acknowledged", "attempts were recorded");
+    [
+        ("producer", calls, created("producer-")),
+        ("caller", calls, created("caller-")),
+        ("server", "calls and attempts were its", created("caller-") + ended("remote-")),
+        ("worker", attempts, ended("worker-")),
+        ("orderly", attempts, ended("orderly-")),
+        ("remote", attempts, ended("remote-")),
+        ("maintainer", "counts were folded", evidence.folded),
+    ]
+}
+
+/// What did not happen. A kind that cannot be injected here is told by the tallies, and is nobody's fault.
+pub(crate) fn missing(planned: &[Fault], tallies: &Tallies, evidence: &Evidence) -> Vec<String> {
+    let kinds: BTreeSet<_> = planned.iter().map(|fault| fault.kind).collect();
+    let kinds = kinds.into_iter().filter(|kind| {
+        let tally = tallies.get(kind).copied().unwrap_or_default();
+        tally.injected == 0 && tally.impossible.is_none()
+    });
+    let kinds = kinds.map(|kind| format!("{kind} was planned, and never injected"));
+    let idle = deeds(evidence).into_iter().filter(|(.., times)| *times == 0);
+    kinds.chain(idle.map(|(role, what, _)| format!("{role}: no {what}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Call, Told};
+    use crate::history::Fence;
+    use crate::plan::{Kind, plan};
+    use crate::run::Tally;
+
+    /// A run in which everybody did something, and both kinds were injected.
+    fn full() -> (Vec<Fault>, Tallies, Evidence) {
+        let kinds = [Kind::Crash, Kind::Delay];
+        let injected = Tally { injected: 1, ..Tally::default() };
+        let mut evidence = Evidence { folded: 1, ..Evidence::default() };
+        for role in ["producer-1.0", "caller-0.3"] {
+            evidence.calls.push(Call {
+                process: role.to_owned(),
+                queue: "work".to_owned(),
+                priority: 5,
+                tasks: Vec::new(),
+                asked: 1,
+                answer: Some((2, Answer::Created(vec![1]))),
+            });
+        }
+        for role in ["worker-2.0", "orderly-0.0", "remote-0.1"] {
+            let fence = Fence { task: 1, attempt: 1, holder: 1 };
+            evidence.told.push(Told { at: 3, process: role.to_owned(), fence, fate: Fate::Recorded(3) });
+        }
+        (plan(6, 4, &kinds), kinds.map(|kind| (kind, injected)).into(), evidence)
+    }
+
+    #[test]
+    fn a_run_in_which_all_happened_misses_nothing() {
+        let (planned, tallies, evidence) = full();
+        assert_eq!(missing(&planned, &tallies, &evidence), [""; 0]);
+    }
+
+    #[test]
+    fn a_kind_that_was_planned_and_never_injected_is_missed_unless_it_cannot_be() {
+        let (planned, mut tallies, evidence) = full();
+        tallies.insert(Kind::Crash, Tally { missed: 20, ..Tally::default() });
+        assert_eq!(missing(&planned, &tallies, &evidence), ["crash was planned, and never injected"]);
+        tallies.remove(&Kind::Crash);
+        assert_eq!(missing(&planned, &tallies, &evidence).len(), 1, "the time was up before");
+        tallies.insert(Kind::Crash, Tally { impossible: Some("why"), ..Tally::default() });
+        assert_eq!(missing(&planned, &tallies, &evidence), [""; 0]);
+    }
+
+    #[test]
+    fn a_role_that_did_nothing_is_missed() {
+        let (planned, tallies, evidence) = full();
+        let idle = Evidence { folded: 0, ..evidence.clone() };
+        assert_eq!(missing(&planned, &tallies, &idle), ["maintainer: no counts were folded"]);
+        let mut idle = evidence.clone();
+        idle.told[0].fate = Fate::Lost;
+        assert_eq!(missing(&planned, &tallies, &idle), ["worker: no attempts were recorded"]);
+        let mut idle = evidence;
+        idle.calls[1].answer = None;
+        idle.told.pop();
+        assert_eq!(
+            missing(&planned, &tallies, &idle).len(),
+            3,
+            "without both its clients the server did nothing"
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! When PostgreSQL crashed, whoever or whatever made it: a table that each recovery empties is looked at all the time.
+//!
+//! The rules excuse by a crash what only a crash can undo. So it must be one that happened, and not one that was meant to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::history::{Event, Writer};
+use crate::scene::Scene;
+
+const LOOK_ALIVE: &str = include_str!("../sql/look_alive.sql");
+/// How often it is looked, and how long an answer may take.
+const LOOK: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Writes down each crash until the token is cancelled: that it came after the last look which found none.
+pub(crate) async fn watch(scene: Arc<Scene>, history: Writer, over: CancellationToken) -> anyhow::Result<()> {
+    let mut since = clock::now();
+    let mut session = None;
+    while !over.is_cancelled() {
+        let asked = clock::now();
+        match timeout(PATIENCE, look(&scene, session.take())).await {
+            Ok(Ok((client, crashed))) => {
+                if crashed {
+                    history.note(Event::Crashed { since });
+                }
+                (since, session) = (asked, Some(client));
+            }
+            // It may be down, or about to be: the next look tells whether it crashed.
+            Ok(Err(_)) | Err(_) => {}
+        }
+        sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+async fn look(scene: &Scene, session: Option<Client>) -> anyhow::Result<(Client, bool)> {
+    let client = match session {
+        Some(client) => client,
+        None => scene.connect().await?,
+    };
+    let crashed = client.query_one(LOOK_ALIVE, &[]).await.context("no answer")?.try_get(0)?;
+    Ok((client, crashed))
+}
