@@ -79,29 +79,29 @@ impl Trace {
         let release = |ending| Statement::Release { claim, ending, again: false };
         match entry.op {
             Op::Created => {
-                self.run(Statement::Enqueue { task: TASK, delayed: false, again: false }, Status::New)
+                self.run(&Statement::Enqueue { task: TASK, delayed: false, again: false }, Status::New)
             }
             Op::Retained => self.retain(entry, spares),
-            Op::Extended => self.run(Statement::Extend(claim), Status::Retained),
+            Op::Extended => self.run(&Statement::Extend(claim), Status::Retained),
             Op::Returned => {
                 let ending = if spares { Ending::GiveBack } else { Ending::Retry(Pause::None) };
                 let spent = i32::from(claim.attempt) > entry.spared;
-                self.run(release(ending), if spent { Status::Retry } else { Status::New })
+                self.run(&release(ending), if spent { Status::Retry } else { Status::New })
             }
             Op::Ended => match found.and_then(|found| Some((found.status?, found.fence.holder != 0))) {
-                Some((RELEASED, _)) => self.run(release(Ending::Done), Status::Released),
+                Some((RELEASED, _)) => self.run(&release(Ending::Done), Status::Released),
                 Some((FAILED, true)) if ran == Some(Ran::Retry) => {
-                    self.run(release(Ending::Retry(Pause::None)), Status::Failed)
+                    self.run(&release(Ending::Retry(Pause::None)), Status::Failed)
                 }
-                Some((FAILED, true)) => self.run(release(Ending::Fail), Status::Failed),
-                Some((FAILED, false)) => self.run(Statement::Sweep, Status::Failed),
+                Some((FAILED, true)) => self.run(&release(Ending::Fail), Status::Failed),
+                Some((FAILED, false)) => self.run(&Statement::Sweep, Status::Failed),
                 Some((EXPIRED, true)) if ran == Some(Ran::Snoozed) => {
-                    self.run(release(Ending::Snooze(Pause::PastDeath)), Status::Expired)
+                    self.run(&release(Ending::Snooze(Pause::PastDeath)), Status::Expired)
                 }
-                Some((EXPIRED, true)) => self.run(release(Ending::Retry(Pause::PastDeath)), Status::Expired),
-                Some((EXPIRED, false)) => self.run(Statement::Sweep, Status::Expired),
-                Some((CANCELLED, true)) => self.run(release(Ending::Cancel), Status::Cancelled),
-                Some((CANCELLED, false)) => self.run(Statement::Cancel(TASK), Status::Cancelled),
+                Some((EXPIRED, true)) => self.run(&release(Ending::Retry(Pause::PastDeath)), Status::Expired),
+                Some((EXPIRED, false)) => self.run(&Statement::Sweep, Status::Expired),
+                Some((CANCELLED, true)) => self.run(&release(Ending::Cancel), Status::Cancelled),
+                Some((CANCELLED, false)) => self.run(&Statement::Cancel(TASK), Status::Cancelled),
                 other => Err(format!("no statement ends it as it is found: {other:?}")),
             },
         }?;
@@ -124,8 +124,8 @@ impl Trace {
         }
     }
 
-    fn run(&mut self, statement: Statement, status: Status) -> Result<(), String> {
-        match self.tables.run(&statement, &self.rules) {
+    fn run(&mut self, statement: &Statement, status: Status) -> Result<(), String> {
+        match self.tables.run(statement, &self.rules) {
             (Answer::Done(its), _) if its == status => Ok(()),
             (answer, _) => Err(format!("the model answers {answer:?} to {statement:?}")),
         }

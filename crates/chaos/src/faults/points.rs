@@ -105,12 +105,9 @@ mod tests {
         ] {
             let of_kind: Vec<&Fault> = planned.iter().filter(|fault| fault.kind == kind).collect();
             assert!(of_kind.iter().all(|fault| of(fault).is_some_and(|(its, _)| its == stage)), "{kind}");
-            for at in 0..POINTS.len() {
-                assert!(
-                    of_kind.iter().any(|fault| fault.turn % POINTS.len() == at),
-                    "{kind}: {:?}",
-                    POINTS[at]
-                );
+            for (at, point) in POINTS.iter().enumerate() {
+                let has_turn = of_kind.iter().any(|fault| fault.turn % POINTS.len() == at);
+                assert!(has_turn, "{kind}: {point:?}");
             }
         }
     }
