@@ -600,9 +600,53 @@ DECLARE
     v_locked integer[] := '{}';
     v_found integer[];
     v_settled bigint[] := '{}';
-    v_refused boolean := p_all AND EXISTS (
-        SELECT FROM unnest(p_delayed_at) d WHERE d < v_now - interval '1 second');
+    v_refused boolean := false;
+    v_queue record;
 BEGIN
+    -- What most calls that are not made in bulk come to: one task without a key, sent for the first time. It is created as
+    -- any other below, by statements for one row, which take half the time.
+    IF p_flight IS NOT NULL AND cardinality(p_id) = 1 AND p_key IS NULL AND NOT p_resend AND NOT p_all THEN
+        ord := 1;
+        id := p_id[1];
+        created_at := v_now;
+        run_at := greatest(coalesce(p_delayed_at[1], v_now + p_delay[1] * interval '1 microsecond'), v_now);
+        code := 1;
+        LOOP
+            SELECT q.id INTO queue_id FROM pgmill.queue q WHERE q.ns = p_ns[1] AND q.queue = p_queue[1];
+            EXIT WHEN NOT FOUND;
+            PERFORM pg_advisory_xact_lock_shared(1886219625, queue_id),
+                pg_advisory_xact_lock(1886219626, (p_flight % 2147483647)::integer);
+            -- Another queue of this name may have come while the lock of the one before was waited for.
+            SELECT q.ttl, q.retries, EXISTS (SELECT FROM pgmill.enqueue_resent r WHERE r.flight = p_flight) AS resent
+            INTO v_queue
+            FROM pgmill.queue q
+            WHERE q.ns = p_ns[1] AND q.queue = p_queue[1] AND q.id = queue_id;
+            IF FOUND THEN
+                code := CASE WHEN p_delayed_at[1] < v_now - interval '1 second' THEN 2 ELSE 0 END;
+                EXIT;
+            END IF;
+        END LOOP;
+        IF code = 0 THEN
+            IF v_queue.resent THEN
+                RAISE EXCEPTION 'this batch was sent again and settled by the later sending'
+                    USING ERRCODE = 'serialization_failure';
+            END IF;
+            IF current_setting('transaction_isolation') <> 'read committed' THEN
+                PERFORM FROM pgmill.queue q WHERE q.id = queue_id FOR KEY SHARE;
+            END IF;
+            retries := v_queue.retries;
+            dies_at := run_at + v_queue.ttl * interval '1 microsecond';
+            INSERT INTO pgmill.task (id, run_at, created_at, dies_at, queue_id, retries, priority, payload, traceparent)
+            VALUES (id, run_at, v_now, dies_at, queue_id, retries, p_priority[1], p_payload[1]::json, p_traceparent[1]);
+            INSERT INTO pgmill.task_count_delta (queue_id, status, day, n) VALUES (queue_id, 0, '-infinity', 1);
+        END IF;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    IF p_all THEN
+        v_refused := EXISTS (SELECT FROM unnest(p_delayed_at) d WHERE d < v_now - interval '1 second');
+    END IF;
     LOOP
         v_found := ARRAY(SELECT q.id FROM unnest(p_ns, p_queue) AS w(ns, queue)
             CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.ns = w.ns AND q.queue = w.queue OFFSET 0) q

@@ -5,7 +5,7 @@ use pgmill::{ConnectOptions, Context, Manager, QueueMeta, TaskError, TaskMeta, W
 use tokio_util::sync::CancellationToken;
 
 const QUEUE: &str = "peers";
-/// How many handlers run at once.
+/// How many handlers run at once where many tasks wait.
 const WORKERS: usize = 512;
 
 struct Pgmill {
@@ -23,7 +23,8 @@ impl System for Pgmill {
 
     fn info(args: &Args) -> Info {
         let set = format!(
-            "one Manager shared by all callers, bulks of {} by create_tasks, a WorkerPool of {WORKERS}; else defaults",
+            "one Manager shared by all callers, bulks of {} by create_tasks, a WorkerPool of {WORKERS}, \
+             or as by default for the idle worker; else defaults",
             Self::CHUNK
         );
         if args.delete {
@@ -71,8 +72,12 @@ impl System for Pgmill {
         Ok(())
     }
 
-    async fn work(&self, _load: Load) -> anyhow::Result<()> {
-        let pool = WorkerPool::builder(&self.manager).workers(WORKERS).build()?;
+    async fn work(&self, load: Load) -> anyhow::Result<()> {
+        let pool = WorkerPool::builder(&self.manager);
+        let pool = match load {
+            Load::Backlog => pool.workers(WORKERS).build()?,
+            Load::Idle => pool.build()?,
+        };
         pool.register_queue(self.queue.clone(), async |_: Context, _: Payload| {
             handled();
             Ok::<_, TaskError>(())

@@ -46,6 +46,8 @@ async fn delete_under_load(locked: bool) -> Outcome {
     if !locked {
         let lock = "PERFORM pg_advisory_xact_lock_shared(1886219625, f) FROM unnest(v_found) f;";
         rewrite(&client, "enqueue_v1", lock, "").await;
+        let lock_of_one = "pg_advisory_xact_lock_shared(1886219625, queue_id),";
+        rewrite(&client, "enqueue_v1", lock_of_one, "").await;
     }
 
     let managers = [builder(database.url()).await.unwrap(), builder(database.url()).await.unwrap()];

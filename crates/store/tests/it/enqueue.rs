@@ -70,6 +70,38 @@ async fn a_task_for_a_queue_that_is_not_there_does_not_stop_the_others() {
 }
 
 #[tokio::test]
+async fn a_task_that_comes_alone_is_created_as_one_among_others() {
+    let fixture = Fixture::new().await;
+    let hourly = fixture.queue(QueueMeta::new("hourly").ttl(hours(1)).retries(7)).await;
+    let tasks = async || {
+        let plain = fixture.new_task(&hourly).await;
+        let traced = NewTask { traceparent: Some("00-1-2-01".to_owned()), ..fixture.new_task(&hourly).await };
+        let first = NewTask { priority: 0, ..fixture.new_task(&hourly).await };
+        let delayed = NewTask { delay: Some(600_000_000), ..fixture.new_task(&hourly).await };
+        let skewed = NewTask { delayed_at: Some(ago(0)), ..fixture.new_task(&hourly).await };
+        let past = NewTask { delayed_at: Some(ago(5)), ..fixture.new_task(&hourly).await };
+        let nowhere = NewTask { delayed_at: Some(ago(5)), ..fixture.new_task(&queue("nowhere")).await };
+        [plain, traced, first, delayed, skewed, past, nowhere]
+    };
+    let together = fixture.store.enqueue(&tasks().await, Sending::First).await.unwrap();
+    let mut alone = Vec::new();
+    for task in tasks().await {
+        alone.extend(fixture.store.enqueue(&[task], Sending::First).await.unwrap());
+    }
+    let what = |answers: &[Enqueued]| answers.iter().map(std::mem::discriminant).collect::<Vec<_>>();
+    assert_eq!(what(&alone), what(&together), "{alone:?}");
+    assert_eq!(alone[5..], [Enqueued::DelayedInPast, Enqueued::NoQueue]);
+    let kinds = "SELECT count(*) FROM (
+        SELECT FROM pgmill.task
+        GROUP BY (extract(epoch FROM run_at - created_at) / 60)::integer, dies_at - run_at, queue_id, retries, priority,
+            traceparent
+        HAVING count(*) % 2 = 1) odd";
+    assert_eq!(fixture.number(kinds).await, 0, "each task has its like");
+    assert_eq!(fixture.number("SELECT count(*) FROM pgmill.task").await, 10);
+    fixture.assert_counts_are_true().await;
+}
+
+#[tokio::test]
 async fn all_or_none_are_created_where_that_is_asked_for() {
     let fixture = Fixture::new().await;
     let queue = fixture.plain_queue().await;

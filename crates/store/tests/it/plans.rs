@@ -244,6 +244,15 @@ async fn explain(fixture: &Fixture) -> Plans {
             .await;
         plans.push((name, session.plans()));
     }
+    let one = fixture.store.reserve_ids(1).await.unwrap();
+    session
+        .run(
+            "SELECT FROM pgmill.enqueue_v1('{app}', '{plain}', $1, '{1}', '{2}', '{NULL}', '{NULL}', '{9}', NULL, NULL, $2,
+                false, false)",
+            &[&one, &one[0]],
+        )
+        .await;
+    plans.push(("enqueue of one task", session.plans()));
 
     let retained = session
         .run(
