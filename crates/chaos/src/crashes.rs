@@ -25,15 +25,12 @@ pub(crate) async fn watch(scene: Arc<Scene>, history: Writer, over: Cancellation
     let mut session = None;
     while !over.is_cancelled() {
         let asked = clock::now();
-        match timeout(PATIENCE, look(&scene, session.take())).await {
-            Ok(Ok((client, crashed))) => {
-                if crashed {
-                    history.note(Event::Crashed { since });
-                }
-                (since, session) = (asked, Some(client));
+        // Without an answer it may be down, or about to be: the next look tells whether it crashed.
+        if let Ok(Ok((client, crashed))) = timeout(PATIENCE, look(&scene, session.take())).await {
+            if crashed {
+                history.note(Event::Crashed { since });
             }
-            // It may be down, or about to be: the next look tells whether it crashed.
-            Ok(Err(_)) | Err(_) => {}
+            (since, session) = (asked, Some(client));
         }
         sleep(LOOK).await;
     }
