@@ -78,9 +78,9 @@ BEGIN
 END
 $$;
 
--- Name: check_queues_v1(integer); Type: FUNCTION; Schema: pgmill; Owner: -
+-- Name: check_queues_v1(integer, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
-CREATE FUNCTION pgmill.check_queues_v1(p_scan integer) RETURNS TABLE(ns text, queue text, live bigint, done bigint, failed bigint, seen boolean, paused bigint, waited bigint, lapsed bigint, lapses bigint, held boolean, asked boolean, ticked boolean, keeps boolean)
+CREATE FUNCTION pgmill.check_queues_v1(p_scan integer, p_reach integer) RETURNS TABLE(ns text, queue text, live bigint, done bigint, failed bigint, seen boolean, paused bigint, waited bigint, lapsed bigint, lapses bigint, held boolean, asked boolean, ticked boolean, keeps boolean)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
@@ -109,26 +109,42 @@ BEGIN
         GROUP BY c.queue_id
     ), looked AS MATERIALIZED (
         SELECT q.id,
-            min(s.run_at) FILTER (WHERE s.waits) AS waits_since,
             min(s.lease_until) FILTER (WHERE s.lease_until < now()) AS lapsed_at,
             count(*) FILTER (WHERE s.lease_until < now()) AS lapses,
             bool_or(s.lease_until >= now()) AS held
         FROM pgmill.queue q
         CROSS JOIN generate_series(0, 9) AS p(priority)
         CROSS JOIN LATERAL (
-            SELECT t.run_at, t.lease_until,
-                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
-                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+            SELECT t.lease_until
             FROM pgmill.task t
             WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
             ORDER BY t.run_at, t.id + 0
             LIMIT p_scan
         ) s
         GROUP BY q.id
+    ), waiting AS MATERIALIZED (
+        SELECT q.id, min(d.run_at) AS since
+        FROM pgmill.queue q
+        CROSS JOIN generate_series(0, 9) AS p(priority)
+        CROSS JOIN LATERAL (
+            SELECT s.run_at
+            FROM (
+                SELECT t.run_at,
+                    (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
+                        AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+                FROM pgmill.task t
+                WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
+                ORDER BY t.run_at, t.id + 0
+                LIMIT p_reach
+            ) s
+            WHERE s.waits
+            LIMIT 1
+        ) d
+        GROUP BY q.id
     )
     SELECT q.ns, q.queue, coalesce(c.live, 0), coalesce(c.done, 0), coalesce(c.failed, 0), coalesce(c.seen, false),
         (extract(epoch FROM now() - q.paused_at) * 1000000)::bigint,
-        (extract(epoch FROM now() - l.waits_since) * 1000000)::bigint,
+        (extract(epoch FROM now() - d.since) * 1000000)::bigint,
         (extract(epoch FROM now() - l.lapsed_at) * 1000000)::bigint,
         coalesce(l.lapses, 0), coalesce(l.held, false),
         EXISTS (SELECT FROM pgmill.waiter w
@@ -138,6 +154,7 @@ BEGIN
     FROM pgmill.queue q
     LEFT JOIN counted c ON c.queue_id = q.id
     LEFT JOIN looked l ON l.id = q.id
+    LEFT JOIN waiting d ON d.id = q.id
     ORDER BY q.ns, q.queue;
 END
 $$;

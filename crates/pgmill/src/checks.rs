@@ -77,7 +77,8 @@ impl CheckOptions {
     }
 
     /// Whether to count all tasks and all history, and hold the counters against it. Default `false`, for that takes as long as
-    /// it takes to read them: raise the [`limit`](Self::limit) with it.
+    /// it takes to read them: raise the [`limit`](Self::limit) with it. For this look it is the limit of the server too, which
+    /// gives other statements 30 s.
     #[must_use]
     pub fn recount(mut self, recount: bool) -> Self {
         self.recount = recount;

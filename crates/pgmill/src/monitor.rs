@@ -45,8 +45,8 @@ impl Manager {
     ///
     /// A task waits if a worker could have it now, or could if its queue were not paused: it is due, has not expired, has
     /// attempts left, and is not retained, or its lease has lapsed. What that costs does not depend on how many tasks there
-    /// are: of each queue and priority at most the first 500 due tasks are looked at, so that a queue which has 500 or more
-    /// retained before the first that waits may be left out.
+    /// are, but on how many are retained before the first that waits: 20,000 of a queue and priority are passed over at most, and
+    /// what waits behind more of them is left out.
     ///
     /// # Errors
     /// If the database fails.

@@ -1,8 +1,9 @@
 -- For how long, in microseconds, the oldest task that could be retained has been due, in each queue of a namespace that has
 -- one. A paused queue's tasks wait too.
 --
--- Of each priority it looks at the first p_scan tasks that are due, retained ones among them, and mostly at the first alone.
--- Where all of them are retained, what waits behind them is not told: that is somebody's turn to be next anyway.
+-- Of each priority it walks the tasks that are due, in their order, and stops at the first that waits: mostly that is the very
+-- first, and else it is behind as many as workers hold. It walks no further than p_scan tasks, so that it costs no more than that
+-- whatever stands there.
 --
 -- No lock. Relies on: queue_name, task_ready. The plan does not depend on statistics: see retain_v1.
 CREATE FUNCTION pgmill.oldest_waiting_v1(p_ns text, p_scan integer) RETURNS TABLE (queue text, waited bigint)

@@ -11,12 +11,13 @@
 -- ticked              whether a ticker makes tasks in it
 -- keeps               whether tasks that are done leave a row: otherwise there is nothing to hold failures against
 --
--- As oldest_waiting_v1 does, it looks at the first p_scan due tasks of each priority, so what it costs does not depend on how many
--- tasks there are.
+-- What it tells of leases is told of the first p_scan due tasks of each priority. For the oldest task that waits it walks on, as
+-- oldest_waiting_v1 does, past as many retained ones as workers hold, but no further than p_reach tasks. So what it costs does not
+-- depend on how many tasks there are.
 --
 -- Caller: the checks of `pgmill doctor`. No lock. Relies on: queue_name, task_ready; the counters, whose changes are read once for all
 -- queues. The plan does not depend on statistics: see retain_v1.
-CREATE FUNCTION pgmill.check_queues_v1(p_scan integer) RETURNS TABLE (
+CREATE FUNCTION pgmill.check_queues_v1(p_scan integer, p_reach integer) RETURNS TABLE (
     ns text, queue text, live bigint, done bigint, failed bigint, seen boolean, paused bigint, waited bigint,
     lapsed bigint, lapses bigint, held boolean, asked boolean, ticked boolean, keeps boolean
 )
@@ -49,26 +50,42 @@ BEGIN
         GROUP BY c.queue_id
     ), looked AS MATERIALIZED (
         SELECT q.id,
-            min(s.run_at) FILTER (WHERE s.waits) AS waits_since,
             min(s.lease_until) FILTER (WHERE s.lease_until < now()) AS lapsed_at,
             count(*) FILTER (WHERE s.lease_until < now()) AS lapses,
             bool_or(s.lease_until >= now()) AS held
         FROM pgmill.queue q
         CROSS JOIN generate_series(0, 9) AS p(priority)
         CROSS JOIN LATERAL (
-            SELECT t.run_at, t.lease_until,
-                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
-                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+            SELECT t.lease_until
             FROM pgmill.task t
             WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
             ORDER BY t.run_at, t.id + 0
             LIMIT p_scan
         ) s
         GROUP BY q.id
+    ), waiting AS MATERIALIZED (
+        SELECT q.id, min(d.run_at) AS since
+        FROM pgmill.queue q
+        CROSS JOIN generate_series(0, 9) AS p(priority)
+        CROSS JOIN LATERAL (
+            SELECT s.run_at
+            FROM (
+                SELECT t.run_at,
+                    (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
+                        AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+                FROM pgmill.task t
+                WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
+                ORDER BY t.run_at, t.id + 0
+                LIMIT p_reach
+            ) s
+            WHERE s.waits
+            LIMIT 1
+        ) d
+        GROUP BY q.id
     )
     SELECT q.ns, q.queue, coalesce(c.live, 0), coalesce(c.done, 0), coalesce(c.failed, 0), coalesce(c.seen, false),
         (extract(epoch FROM now() - q.paused_at) * 1000000)::bigint,
-        (extract(epoch FROM now() - l.waits_since) * 1000000)::bigint,
+        (extract(epoch FROM now() - d.since) * 1000000)::bigint,
         (extract(epoch FROM now() - l.lapsed_at) * 1000000)::bigint,
         coalesce(l.lapses, 0), coalesce(l.held, false),
         EXISTS (SELECT FROM pgmill.waiter w
@@ -78,6 +95,7 @@ BEGIN
     FROM pgmill.queue q
     LEFT JOIN counted c ON c.queue_id = q.id
     LEFT JOIN looked l ON l.id = q.id
+    LEFT JOIN waiting d ON d.id = q.id
     ORDER BY q.ns, q.queue;
 END
 $$;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::StoreError;
 use crate::migrate;
+use crate::monitor::REACH;
 use crate::row::Reader;
 use crate::statement::{
     CHECK_COUNTS, CHECK_HOLDERS, CHECK_JOBS, CHECK_MIGRATIONS, CHECK_PARTITIONS, CHECK_PRIVILEGES,
@@ -21,7 +22,7 @@ pub use facts::{
     TableState,
 };
 
-/// How many due tasks of a queue and priority are looked at.
+/// At how many due tasks of a queue and priority a look at leases is taken.
 const SCAN: i32 = 500;
 
 impl Store {
@@ -90,7 +91,7 @@ impl Store {
         self.check(&CHECK_VACUUM, read).await
     }
 
-    /// Who holds back VACUUM in this database, the oldest first, ten at most.
+    /// Who holds back VACUUM in this database, those first that hold back most transactions, ten at most.
     ///
     /// # Errors
     /// Those of any statement.
@@ -138,20 +139,22 @@ impl Store {
     /// # Errors
     /// Those of any statement.
     pub async fn check_queues(&self) -> Result<Vec<QueueState>, StoreError> {
-        let rows = self.look_up(&CHECK_QUEUES, &[&SCAN]).await?;
+        let rows = self.look_up(&CHECK_QUEUES, &[&SCAN, &REACH]).await?;
         rows.iter().map(Reader::of).map(|row| queue_state(&row)).collect()
     }
 
-    /// Where the counters are not what the tables hold. Reads every task and all history.
+    /// Where the counters are not what the tables hold. Reads every task and all history, for which the server has `limit` rather
+    /// than the 30 s of other statements.
     ///
     /// # Errors
     /// Those of any statement.
-    pub async fn check_counts(&self) -> Result<Vec<Miscount>, StoreError> {
-        let read = |row: &Reader<'_>| {
+    pub async fn check_counts(&self, limit: Duration) -> Result<Vec<Miscount>, StoreError> {
+        let rows = self.look_up_within(&CHECK_COUNTS, &[], limit).await?;
+        let read = |row: Reader<'_>| {
             let (queue, counted, held) = (row.get("name")?, row.get("counted")?, row.get("held")?);
             Ok(Miscount { queue, status: row.status()?, counted, held })
         };
-        self.check(&CHECK_COUNTS, read).await
+        rows.iter().map(Reader::of).map(read).collect()
     }
 
     pub(crate) async fn check<T>(

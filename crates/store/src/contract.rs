@@ -13,8 +13,17 @@ use crate::statement::ALL;
 use crate::{ConnectOptions, Migrator, Store};
 
 /// Files that are no single statement, or that cannot be prepared.
-const NOT_PREPARED: [&str; 7] =
-    ["copy_tasks", "listen", "listen_events", "pooler_begin", "pooler_commit", "session", "unlisten_events"];
+const NOT_PREPARED: [&str; 9] = [
+    "copy_tasks",
+    "listen",
+    "listen_events",
+    "migration_begin",
+    "pooler_begin",
+    "pooler_begin_reading",
+    "pooler_commit",
+    "session",
+    "unlisten_events",
+];
 
 #[tokio::test]
 async fn every_statement_can_be_prepared_on_a_new_database() {

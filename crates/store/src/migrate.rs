@@ -10,8 +10,11 @@
 //!   BEGIN, lock, read the record again ── another process has applied it ──▶ next step
 //!    │
 //!    ├── applied, recorded, COMMIT ──▶ next step
-//!    └── a lock was not had within 100 ms: ROLLBACK, pause, again ── until the patience ends: Blocked, by whom
+//!    ├── a lock was not had within 100 ms: ROLLBACK, pause, again ── until the patience ends: Blocked, by whom
+//!    └── cancelled, by an operator or by a limit that the step sets itself: Cancelled
 //! ```
+//!
+//! The server may be at a step for as long as it takes, whatever limit the session has for statements.
 //!
 //! Workers go on meanwhile: a step that stands in line for a lock keeps all others out that come after it, and so stands
 //! there for 100 ms at a time.
@@ -29,7 +32,7 @@ use tokio_postgres::Transaction;
 use crate::error::StoreError;
 use crate::row::Reader;
 use crate::session::{Params, run};
-use crate::statement::{MIGRATION_LIST, MIGRATION_LOCK, MIGRATION_RECORD, MIGRATION_SCHEMA};
+use crate::statement::{MIGRATION_BEGIN, MIGRATION_LIST, MIGRATION_LOCK, MIGRATION_RECORD, MIGRATION_SCHEMA};
 use crate::store::Store;
 use holder::Holders;
 use steps::{MIGRATIONS, Migration, RECORD};
@@ -38,6 +41,9 @@ use steps::{MIGRATIONS, Migration, RECORD};
 const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a statement ends with that is cancelled, by somebody or by a limit of time.
+const CANCELLED: &str = "57014";
 
 /// Why a database was not brought up to date. Steps that were applied before the failure stay, and the next attempt goes on
 /// from there; of the one that failed nothing stays.
@@ -74,6 +80,20 @@ pub enum MigrateError {
         source: Box<StoreError>,
     },
 
+    /// Somebody cancelled a step, or it took longer than a limit that it sets itself. The sessions of migrations have no such
+    /// limit.
+    #[error(
+        "migration {migration} was cancelled (SQLSTATE 57014), not kept waiting by a lock: somebody ended its statement. Nothing of it \
+         is there, and the next start begins with it"
+    )]
+    Cancelled {
+        /// The step.
+        migration: &'static str,
+        /// What it ended with.
+        #[source]
+        source: Box<StoreError>,
+    },
+
     /// The database is not in UTF-8. It could not hold every text that a task may have, or could hold what cannot be read.
     #[error(
         "the database is encoded in {0}, and pgmill needs UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
@@ -90,7 +110,7 @@ impl MigrateError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Store(error) => error.is_transient(),
-            Self::Blocked { .. } => true,
+            Self::Blocked { .. } | Self::Cancelled { .. } => true,
             Self::TooOld { .. } | Self::Forbidden(_) | Self::Encoding(_) => false,
         }
     }
@@ -135,7 +155,8 @@ impl<'a> Migrator<'a> {
     /// Applies what is missing, step by step. Safe to call from any number of processes at once, at every start, and while
     /// others work: a database that is up to date is only read.
     ///
-    /// A step that does not get a lock within 100 ms is tried again, for a minute.
+    /// A step that does not get a lock within 100 ms is tried again, for a minute. Once it has its locks it may take as long as it
+    /// takes: the limit of a session for statements does not hold for it.
     ///
     /// # Errors
     /// [`MigrateError`]. Steps that were applied before stay.
@@ -156,7 +177,7 @@ impl<'a> Migrator<'a> {
 
     async fn record(&self) -> Result<Record, MigrateError> {
         let mut session = self.store.session().await?;
-        let transaction = session.transaction().await?;
+        let transaction = session.reading().await?;
         Record::read(&transaction).await
     }
 
@@ -166,6 +187,9 @@ impl<'a> Migrator<'a> {
         let mut pause = FIRST_PAUSE;
         loop {
             let source = match self.try_apply(step).await {
+                Err(MigrateError::Store(error)) if error.sqlstate() == Some(CANCELLED) => {
+                    return Err(MigrateError::Cancelled { migration: step.name, source: error.into() });
+                }
                 Err(MigrateError::Store(error @ StoreError::Contended(_))) => error,
                 end => return end,
             };
@@ -182,6 +206,7 @@ impl<'a> Migrator<'a> {
     async fn try_apply(&self, step: &Migration) -> Result<bool, MigrateError> {
         let mut session = self.store.session().await?;
         let transaction = session.transaction().await?;
+        transaction.batch_execute(MIGRATION_BEGIN).await.map_err(StoreError::from)?;
         run(&*transaction, &MIGRATION_LOCK, &[]).await?;
         // Before the record is looked at, for it locks it: the lock above does not make this session hear of a table that
         // another one has made meanwhile.

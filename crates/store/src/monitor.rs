@@ -24,12 +24,12 @@ pub struct ServerHealth {
     pub connections_allowed: u64,
 }
 
-/// How many due tasks of a queue and priority are looked at for one that nobody holds.
-const SCAN: i32 = 500;
+/// How many due tasks of a queue and priority are passed over on the way to the first that nobody holds.
+pub(crate) const REACH: i32 = 20_000;
 
 impl Store {
     /// For how long the oldest task that could be retained has been due, in each queue of the namespace that has one, by
-    /// queue. Of each priority the first 500 due tasks are looked at.
+    /// queue. Of each priority, no more than 20,000 retained tasks are passed over on the way to it.
     ///
     /// # Errors
     /// Those of any statement.
@@ -37,7 +37,7 @@ impl Store {
         &self,
         namespace: &Namespace,
     ) -> Result<Vec<(QueueName, Duration)>, StoreError> {
-        let rows = self.look_up(&OLDEST_WAITING, &[&namespace.as_str(), &SCAN]).await?;
+        let rows = self.look_up(&OLDEST_WAITING, &[&namespace.as_str(), &REACH]).await?;
         let read = |row: Reader<'_>| Ok((row.queue_name()?, Duration::from_micros(row.count("waited")?)));
         rows.iter().map(Reader::of).map(read).collect()
     }

@@ -13,9 +13,14 @@ use tokio_postgres::{GenericClient, IsolationLevel, Row};
 
 use crate::abandoned::Canceller;
 use crate::error::StoreError;
-use crate::statement::{POOLER_BEGIN, POOLER_COMMIT, Statement};
+use crate::statement::{LOOK_LIMIT, POOLER_BEGIN, POOLER_BEGIN_READING, POOLER_COMMIT, Statement};
 
 pub(crate) type Params<'a> = [&'a (dyn ToSql + Sync)];
+
+/// The longest limit of a statement that the server knows, in milliseconds.
+const LONGEST_LIMIT: u128 = i32::MAX as u128;
+/// How long after its limit the server may take to say that a statement took too long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection out of the pool. A statement that misses its deadline takes its connection with it: nobody else gets
 /// one on which an answer is still due.
@@ -34,6 +39,12 @@ impl Session {
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, StoreError> {
         let builder = self.connection.build_transaction();
         Ok(builder.isolation_level(IsolationLevel::ReadCommitted).read_only(false).start().await?)
+    }
+
+    /// As [`transaction`](Self::transaction), for statements that only read: a standby has no others.
+    pub(crate) async fn reading(&mut self) -> Result<Transaction<'_>, StoreError> {
+        let builder = self.connection.build_transaction();
+        Ok(builder.isolation_level(IsolationLevel::ReadCommitted).read_only(true).start().await?)
     }
 
     /// Runs a statement in a transaction of its own, and returns its rows once it is committed.
@@ -55,24 +66,52 @@ impl Session {
         rows
     }
 
-    /// As [`query`](Self::query), for a statement that changes nothing and that nobody needs once its caller is gone.
+    /// As [`query`](Self::query), for a statement that only reads and that nobody needs once its caller is gone.
     pub(crate) async fn look_up(
         self,
         statement: &Statement,
         params: &Params<'_>,
-        deadline: Duration,
+        limit: Limit,
         canceller: &Canceller,
     ) -> Result<Vec<Row>, StoreError> {
         let connection = Arc::new(self.connection);
         // Dropped first, of the two.
         let guard = canceller.guard(&connection);
-        let answer = timeout(deadline, query_on(&connection, self.pooler, statement, params)).await;
+        let asked = async {
+            match limit {
+                Limit::Own(limit) => query_within(&connection, statement, params, limit).await,
+                Limit::Session(_) if self.pooler => {
+                    query_between(&connection, POOLER_BEGIN_READING, statement, params).await
+                }
+                Limit::Session(_) => query_on(&connection, false, statement, params).await,
+            }
+        };
+        let answer = timeout(limit.deadline(), asked).await;
         guard.answered();
         let Ok(rows) = answer else {
             close(connection);
             return Err(StoreError::deadline());
         };
         rows
+    }
+}
+
+/// For how long a statement is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limit {
+    /// By the server for as long as the session says, and by us for so long.
+    Session(Duration),
+    /// By the server for so long, whatever the session says.
+    Own(Duration),
+}
+
+impl Limit {
+    fn deadline(self) -> Duration {
+        match self {
+            Self::Session(deadline) => deadline,
+            // It is the server that is to end it.
+            Self::Own(limit) => limit.saturating_add(PATIENCE),
+        }
     }
 }
 
@@ -166,26 +205,51 @@ pub(crate) async fn query_on(
     params: &Params<'_>,
 ) -> Result<Vec<Row>, StoreError> {
     if pooler {
-        return query_pooled(connection, statement, params).await;
+        return query_between(connection, POOLER_BEGIN, statement, params).await;
     }
     let prepared = connection.prepare_typed_cached(statement.text, statement.types).await?;
     Ok(connection.query(&prepared, params).await?)
 }
 
-async fn query_pooled(
+/// Runs a statement between what opens a transaction and COMMIT.
+async fn query_between(
     connection: &ClientWrapper,
+    begin: &str,
     statement: &Statement,
     params: &Params<'_>,
 ) -> Result<Vec<Row>, StoreError> {
-    let typed: Vec<(&(dyn ToSql + Sync), Type)> =
-        params.iter().copied().zip(statement.types.iter().cloned()).collect();
+    let typed = typed(statement, params);
     let (begun, rows, committed) = future::join3(
-        connection.batch_execute(POOLER_BEGIN),
+        connection.batch_execute(begin),
         connection.query_typed(statement.text, &typed),
         connection.batch_execute(POOLER_COMMIT),
     )
     .await;
     begun?;
+    let rows = rows?;
+    committed?;
+    Ok(rows)
+}
+
+/// The same with a limit of its own for the server.
+async fn query_within(
+    connection: &ClientWrapper,
+    statement: &Statement,
+    params: &Params<'_>,
+    limit: Duration,
+) -> Result<Vec<Row>, StoreError> {
+    // 0 would be no limit.
+    let millis = limit.as_millis().clamp(1, LONGEST_LIMIT).to_string();
+    let (limit, typed) = (typed(&LOOK_LIMIT, &[&millis]), typed(statement, params));
+    let (begun, limited, rows, committed) = future::join4(
+        connection.batch_execute(POOLER_BEGIN_READING),
+        connection.query_typed(LOOK_LIMIT.text, &limit),
+        connection.query_typed(statement.text, &typed),
+        connection.batch_execute(POOLER_COMMIT),
+    )
+    .await;
+    begun?;
+    limited?;
     let rows = rows?;
     committed?;
     Ok(rows)
@@ -198,6 +262,10 @@ pub(crate) async fn run(
     statement: &Statement,
     params: &Params<'_>,
 ) -> Result<Vec<Row>, StoreError> {
-    let typed: Vec<_> = params.iter().copied().zip(statement.types.iter().cloned()).collect();
-    Ok(client.query_typed(statement.text, &typed).await?)
+    Ok(client.query_typed(statement.text, &typed(statement, params)).await?)
+}
+
+/// The parameters, each with its type.
+fn typed<'a>(statement: &Statement, params: &Params<'a>) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    params.iter().copied().zip(statement.types.iter().cloned()).collect()
 }

@@ -106,6 +106,7 @@ statements! {
     PRUNE_AUDIT = "prune_audit" (INT4);
     WATCH = "watch" (INT8, TEXT_ARRAY, INT8);
     TELL_WATCHERS = "tell_watchers" (INT8, TEXT_ARRAY, TEXT_ARRAY);
+    LOOK_LIMIT = "look_limit" (TEXT);
     MIGRATION_HOLDERS = "migration_holders" ();
     MIGRATION_LOCK = "migration_lock" ();
     MIGRATION_SCHEMA = "migration_schema" ();
@@ -119,7 +120,7 @@ statements! {
     CHECK_HOLDERS = "check_holders" ();
     CHECK_PARTITIONS = "check_partitions" ();
     CHECK_JOBS = "check_jobs" ();
-    CHECK_QUEUES = "check_queues" (INT4);
+    CHECK_QUEUES = "check_queues" (INT4, INT4);
     CHECK_COUNTS = "check_counts" ();
 }
 
@@ -127,5 +128,9 @@ statements! {
 pub(crate) const COPY_TASKS: &str = include_str!("../sql/copy_tasks.sql");
 /// What opens a transaction behind a pooler.
 pub(crate) const POOLER_BEGIN: &str = include_str!("../sql/pooler_begin.sql");
+/// The same for a statement that only reads.
+pub(crate) const POOLER_BEGIN_READING: &str = include_str!("../sql/pooler_begin_reading.sql");
 /// What ends one.
 pub(crate) const POOLER_COMMIT: &str = include_str!("../sql/pooler_commit.sql");
+/// What the transaction of a migration begins with.
+pub(crate) const MIGRATION_BEGIN: &str = include_str!("../sql/migration_begin.sql");

@@ -10,7 +10,7 @@ use crate::abandoned::Canceller;
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::error::StoreError;
 use crate::reserved::Reserved;
-use crate::session::{Params, Session};
+use crate::session::{Limit, Params, Session};
 use crate::statement::Statement;
 
 /// How long a statement may take before its connection is closed and its outcome is unknown. Longer than the statement
@@ -111,7 +111,17 @@ impl Store {
 
     async fn look_up_once(&self, statement: &Statement, params: &Params<'_>) -> Result<Vec<Row>, StoreError> {
         let session = self.session().await?;
-        session.look_up(statement, params, self.deadline, &self.canceller).await
+        session.look_up(statement, params, Limit::Session(self.deadline), &self.canceller).await
+    }
+
+    /// As [`look_up`](Self::look_up), but once, and the server may be at it for so long, rather than for 30 s.
+    pub(crate) async fn look_up_within(
+        &self,
+        statement: &Statement,
+        params: &Params<'_>,
+        limit: Duration,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.session().await?.look_up(statement, params, Limit::Own(limit), &self.canceller).await
     }
 
     pub(crate) fn deadline(&self) -> Duration {

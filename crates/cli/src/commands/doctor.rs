@@ -42,7 +42,8 @@ pub(crate) struct Args {
     /// For how long a task may be due, or its lease have lapsed.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = args::duration)]
     stuck_after: Duration,
-    /// Count all tasks and all history too, and hold the counters against it. Takes as long as to read them: see --timeout.
+    /// Count all tasks and all history too, and hold the counters against it. Takes as long as to read them, and no longer than
+    /// --timeout says.
     #[arg(long)]
     recount: bool,
     /// Print JSON: `verdict`, and `checks`, each with `name`, `verdict`, `seen`, and `details` and `advice` where there are any.

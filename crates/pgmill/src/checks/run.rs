@@ -82,7 +82,7 @@ impl<'a> Run<'a> {
             Err(why) => checks.extend(["stuck", "failing", "unused"].map(|name| unseen(name, &why))),
         }
         if self.options.recount {
-            let looked = self.look(self.store().check_counts()).await;
+            let looked = self.look(self.store().check_counts(self.options.limit)).await;
             checks.push(judged("counts", looked, |miscounts| queues::counts(&miscounts)));
         }
         Checkup::of(checks)

@@ -57,8 +57,8 @@ pub(super) fn migrations(odd: &[OddMigration]) -> Check {
     let changed = details(MigrationState::Changed);
     if !changed.is_empty() {
         let seen = format!("{} applied with another text than this program has", changed.len());
-        let advice = "The database was migrated by a build that was never released, or somebody changed the record: see schema for whether it \
-            matters.";
+        let advice = "Either a build of pgmill before this one migrated the database, with migrations that were edited since, or somebody \
+            changed the record. If schema is well, nothing else is different; if not, it says what to do.";
         return Check::warn(name, seen, advice).details(changed);
     }
     let newer = details(MigrationState::Newer);
@@ -98,11 +98,13 @@ pub(super) fn drift(drift: &[Drift]) -> Check {
         .collect();
     let seen = format!("{missing} missing, {changed} changed, {extra} unknown");
     if is_fatal {
-        let advice = "Somebody changed the schema by hand. Make it as crates/store/schema.sql of this version has it: an index with CREATE INDEX \
-            CONCURRENTLY, a function from its migration. Or restore it from a backup.";
+        let advice = "Either a build of pgmill before this one made it so, whose migrations were edited since (then migrations warns, too), or \
+            somebody changed the schema by hand. Make what the details name as crates/store/schema.sql of this version has it: a function \
+            with CREATE OR REPLACE FUNCTION, or dropped before if what it answers is different; an index with CREATE INDEX CONCURRENTLY. \
+            Where no task has to be kept, DROP SCHEMA pgmill CASCADE and `pgmill migrate` do it, too. Or restore it from a backup.";
         return Check::fail(name, seen, advice).details(details);
     }
-    let advice = "Somebody changed the schema by hand. An index on pgmill.task makes every retain dearer, and other storage settings let it \
+    let advice = "Somebody changed the schema by hand, or a build of pgmill before this one left it behind. An index on pgmill.task makes every retain dearer, and other storage settings let it \
         bloat: undo them, unless they are meant so.";
     Check::warn(name, seen, advice).details(details)
 }

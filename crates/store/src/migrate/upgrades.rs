@@ -191,6 +191,49 @@ async fn a_migration_that_never_gets_its_lock_tells_who_holds_it() {
     assert_eq!(migrator(&store, &steps).run().await.unwrap().applied, ["1002_column"]);
 }
 
+/// A store whose sessions end every statement after so long.
+fn hasty_store(database: &TestDatabase, limit: &str) -> Store {
+    // As the superuser and past any pooler, which would have limits of its own.
+    let url = TestServer::shared().url_for(database.name());
+    let mut config: tokio_postgres::Config = url.parse().unwrap();
+    config.options(format!("-c statement_timeout={limit}"));
+    let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
+    Store::from_pool(deadpool_postgres::Pool::builder(manager).max_size(2).build().unwrap(), false)
+}
+
+#[tokio::test]
+async fn a_migration_may_take_longer_than_a_session_gives_its_statements() {
+    let database = TestDatabase::empty().await;
+    Migrator::new(&store(&database)).run().await.unwrap();
+    let store = hasty_store(&database, "1s");
+    let steps =
+        with(vec![later(1001, "1001_slow", "CREATE TABLE pgmill.later (id integer); SELECT pg_sleep(1.5)")]);
+    assert_eq!(migrator(&store, &steps).run().await.unwrap().applied, ["1001_slow"]);
+}
+
+#[tokio::test]
+async fn a_migration_that_is_cancelled_is_not_told_as_one_that_waits_for_a_lock() {
+    let database = TestDatabase::empty().await;
+    let migrating = caught_within_a_step(&database).await;
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    assert_eq!(count(&database, cancel).await, 1);
+    let error = migrating.await.unwrap().unwrap_err();
+    assert!(matches!(&error, MigrateError::Cancelled { migration: "1002_slow", .. }), "{error:?}");
+    assert!(error.to_string().contains("migration 1002_slow was cancelled"), "{error}");
+    assert!(error.is_transient());
+    assert_the_next_start_mends_it(&database).await;
+
+    let store = store(&database);
+    let steps = with(vec![
+        later(1001, "1001_table", "CREATE TABLE pgmill.later (id integer)"),
+        later(1002, "1002_quick", "CREATE TABLE pgmill.last (id integer)"),
+        later(1003, "1003_limited", "SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(20)"),
+    ]);
+    let error = migrator(&store, &steps).run().await.unwrap_err();
+    assert!(matches!(&error, MigrateError::Cancelled { migration: "1003_limited", .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_step_that_fails_is_undone_and_mended_by_the_next_version() {
     let database = TestDatabase::empty().await;

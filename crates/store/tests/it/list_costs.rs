@@ -79,9 +79,14 @@ async fn lists_counts_and_metrics_read_little_among_many_tasks() {
     }
     let none = Vec::<String>::new();
     let statements: [(&str, &str, &[Type], Params<'_>); 7] = [
-        ("check_queues", include_str!("../../sql/check_queues.sql"), &[INT4], &[&500_i32]),
+        ("check_queues", include_str!("../../sql/check_queues.sql"), &[INT4, INT4], &[&500_i32, &20_000_i32]),
         ("list_queue_statuses", include_str!("../../sql/list_queue_statuses.sql"), &[TEXT], &[&"app"]),
-        ("oldest_waiting", include_str!("../../sql/oldest_waiting.sql"), &[TEXT, INT4], &[&"app", &500_i32]),
+        (
+            "oldest_waiting",
+            include_str!("../../sql/oldest_waiting.sql"),
+            &[TEXT, INT4],
+            &[&"app", &20_000_i32],
+        ),
         ("get_task", include_str!("../../sql/get_task.sql"), &[TEXT, INT8], &[&"app", &i64::from(TASKS)]),
         (
             "list_attempts",

@@ -28,6 +28,7 @@ mod schema;
 mod sessions;
 mod settings;
 mod shape;
+mod standby;
 mod support;
 mod sweep;
 mod tickers;

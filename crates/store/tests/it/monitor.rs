@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use pgmill_schema::{List, ListRequest, QueueCounts, QueueMeta, Status};
-use pgmill_store::Migrator;
-use pgmill_testkit::TestDatabase;
+use pgmill_store::{Migrator, Store};
+use pgmill_testkit::{TestDatabase, TestServer, wait_until};
 
 use crate::support::{Fixture, done, namespace, queue, retry};
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 impl Fixture {
     /// For how many seconds the oldest task of each queue has waited.
@@ -55,18 +57,93 @@ async fn the_oldest_task_that_a_worker_could_have_is_told_for_each_queue() {
     assert_eq!(fixture.store.oldest_waiting(&namespace("other")).await.unwrap(), []);
 }
 
+/// A fleet may hold more than a page of tasks, and what waits behind them waits all the same.
 #[tokio::test]
-async fn behind_five_hundred_retained_tasks_nobody_looks_for_one_that_waits() {
+async fn a_task_that_waits_behind_many_retained_ones_is_told() {
     let fixture = Fixture::new().await;
     let queue = fixture.plain_queue().await;
-    let ids = fixture.create(&queue, 501).await;
+    fixture.create(&queue, 901).await;
     fixture.sql("UPDATE pgmill.task SET run_at = now() - interval '100 s'").await;
-    assert_eq!(fixture.retain(&queue, 499).await.len(), 499);
+    assert_eq!(fixture.retain(&queue, 900).await.len(), 900);
     assert_eq!(fixture.oldest().await, [("plain".to_owned(), 100)]);
+    let states = fixture.store.check_queues().await.unwrap();
+    assert_eq!(states[0].waited.map(|waited| waited.as_secs()), Some(100), "{states:?}");
+    assert!(states[0].held, "{states:?}");
     assert_eq!(fixture.retain(&queue, 1).await.len(), 1);
     assert_eq!(fixture.oldest().await, []);
-    fixture.store.cancel_task(&fixture.namespace, ids[0]).await.unwrap();
-    assert_eq!(fixture.oldest().await, [("plain".to_owned(), 100)]);
+    assert_eq!(fixture.store.check_queues().await.unwrap()[0].waited, None);
+}
+
+#[tokio::test]
+async fn no_more_retained_tasks_are_passed_over_than_is_said() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    fixture.create(&queue, 4).await;
+    fixture.sql("UPDATE pgmill.task SET run_at = now() - interval '100 s'").await;
+    assert_eq!(fixture.retain(&queue, 3).await.len(), 3);
+    for (reach, found) in [(4, true), (3, false)] {
+        let oldest = format!("SELECT FROM pgmill.oldest_waiting_v1('app', {reach})");
+        assert_eq!(fixture.client.query(&oldest, &[]).await.unwrap().len(), usize::from(found));
+        let state = format!("SELECT waited IS NOT NULL FROM pgmill.check_queues_v1(2, {reach})");
+        let waits: Vec<bool> =
+            fixture.client.query(&state, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        assert!(waits.contains(&true) == found && !waits.is_empty(), "{waits:?}");
+    }
+}
+
+/// Whoever began first is not whoever holds most: a slot tells no time at all.
+#[tokio::test]
+async fn who_holds_back_most_transactions_is_told_whoever_began_before() {
+    let fixture = Fixture::new().await;
+    let queue = fixture.plain_queue().await;
+    let mut others = Vec::new();
+    for _ in 0..10 {
+        let other = fixture.database.connect().await;
+        other.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+        others.push(other);
+    }
+    let worst = fixture.database.connect().await;
+    let pid: i32 = worst.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    worst.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM pgmill.queue").await.unwrap();
+    for _ in 0..20 {
+        fixture.create(&queue, 1).await;
+    }
+    for other in &others {
+        other.batch_execute("SELECT FROM pgmill.queue").await.unwrap();
+    }
+    let holders = fixture.store.check_holders().await.unwrap();
+    assert_eq!(holders.len(), 10, "{holders:#?}");
+    assert_eq!(holders[0].pid, Some(pid), "{holders:#?}");
+}
+
+#[tokio::test]
+async fn a_recount_takes_as_long_as_it_may_and_no_longer() {
+    let fixture = Fixture::new().await;
+    let url = TestServer::shared().url_for(fixture.database.name());
+    let mut config: tokio_postgres::Config = url.parse().unwrap();
+    config.options("-c statement_timeout=300ms -c lock_timeout=0");
+    let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
+    let pool = deadpool_postgres::Pool::builder(manager).max_size(1).build().unwrap();
+    let hasty = Store::from_pool(pool, false);
+    fixture.sql("BEGIN; LOCK TABLE pgmill.task_count").await;
+    let late = hasty.check_counts(Duration::from_millis(50)).await.unwrap_err();
+    assert_eq!(late.sqlstate(), Some("57014"), "{late:?}");
+    let counting = tokio::spawn(async move {
+        let counted = hasty.check_counts(Duration::from_secs(600)).await;
+        (counted, hasty.get_queue(&namespace("app"), &queue("none")).await)
+    });
+    let waits = "SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query_start < now() - interval '1 s'";
+    let beside = fixture.database.connect().await;
+    wait_until("it to have waited for longer than the session allows", LIMIT, async || {
+        assert!(!counting.is_finished(), "it was ended before its time");
+        !beside.query(waits, &[]).await.unwrap().is_empty()
+    })
+    .await;
+    fixture.sql("ROLLBACK").await;
+    let (counted, after) = counting.await.unwrap();
+    assert_eq!(counted.unwrap(), []);
+    assert!(after.unwrap().is_none(), "and the connection is as before");
 }
 
 #[tokio::test]

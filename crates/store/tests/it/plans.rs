@@ -330,7 +330,7 @@ async fn explain(fixture: &Fixture) -> Plans {
         assert_eq!(answer[0].get::<_, i16>(0), 0, "{name}");
         plans.push((name, session.plans()));
     }
-    session.run("SELECT FROM pgmill.oldest_waiting_v1('app', 500)", &[]).await;
+    session.run("SELECT FROM pgmill.oldest_waiting_v1('app', 20000)", &[]).await;
     plans.push(("oldest waiting", session.plans()));
     session.run("SELECT FROM pgmill.list_tasks_v1('app', NULL, NULL, NULL, NULL, 0, 100)", &[]).await;
     plans.push(("list", session.plans()));
