@@ -106,7 +106,7 @@ async fn a_result_that_was_recorded_is_not_told_to_be_lost_because_the_look_at_i
     let unknown = Unknown::at(CutPoint::BeforeAnswer, Outcome::done_empty(), &log).await;
     let looked = unknown.line.proxy.arm(CutPoint::BeforeAnswer, "pgmill.any_task_v1");
     unknown.line.proxy.refuse(false);
-    looked.await;
+    tokio::time::timeout(LIMIT, looked).await.expect("the pool to find its result, and to look at the task");
     assert_eq!(unknown.end().await, ("released".to_owned(), Status::Released));
 }
 
