@@ -157,6 +157,8 @@ pub(crate) struct Evidence {
     pub(crate) faults: Vec<Disturbance>,
     /// In which PostgreSQL crashed.
     pub(crate) crashes: Vec<Span>,
+    /// In which PostgreSQL, or the machine, had too much to do.
+    pub(crate) slow: Vec<Span>,
     /// When a process was sent a signal.
     pub(crate) signals: Vec<(i64, String)>,
     pub(crate) departures: Vec<(i64, Departure)>,
@@ -264,6 +266,9 @@ impl Evidence {
                 Event::Crashed { since } => {
                     self.crashes.push(Span { from: self.moment(since), to: self.moment(line.at) });
                 }
+                Event::Slow { since } => {
+                    self.slow.push(Span { from: self.moment(since), to: self.moment(line.at) });
+                }
                 Event::Signalled { process, .. } => self.signals.push((self.moment(line.at), process)),
                 Event::Gone(departure) => self.departures.push((self.moment(line.at), departure)),
                 Event::Began { .. } | Event::Jumped { .. } => {}
@@ -357,6 +362,7 @@ mod tests {
             (10, Event::Began { wall: 1_010 }),
             (20, fault(false)),
             (25, Event::Crashed { since: 21 }),
+            (28, Event::Slow { since: 26 }),
             (30, fault(true)),
             (40, fault(false)),
         ];
@@ -364,6 +370,7 @@ mod tests {
         let spans: Vec<_> = evidence.faults.iter().map(|fault| (fault.span.from, fault.span.to)).collect();
         assert_eq!(spans, [(1_020, 1_030), (1_040, i64::MAX)]);
         assert_eq!(evidence.crashes, [Span { from: 1_021, to: 1_025 }]);
+        assert_eq!(evidence.slow, [Span { from: 1_026, to: 1_028 }]);
         assert_eq!(evidence.moment(50), 1_050);
     }
 

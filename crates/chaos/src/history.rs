@@ -114,6 +114,8 @@ pub(crate) enum Event {
     Gone(Departure),
     /// The driver: PostgreSQL has crashed at some time since then, and lost what was not on disk.
     Crashed { since: u64 },
+    /// The driver: a look at PostgreSQL that takes a moment was not done for so long, because it or the machine was busy.
+    Slow { since: u64 },
     /// The driver: a fault begins, or is over.
     Fault { n: usize, kind: String, over: bool, note: String },
 }

@@ -65,6 +65,12 @@ pub(crate) fn evidence(evidence: &Evidence, jumps: usize, left: i64, drained: Du
         evidence.crashes.len(),
         evidence.runs.iter().filter(|run| !retained.contains(&run.fence)).count(),
     );
+    let slow: i64 = evidence.slow.iter().map(|slow| slow.to - slow.from).sum();
+    println!(
+        "PostgreSQL, or the machine, had too much to do: {} times, {:.1} s in all",
+        evidence.slow.len(),
+        Duration::from_micros(slow.unsigned_abs()).as_secs_f64(),
+    );
     for (role, what, times) in deeds(evidence) {
         println!("  {role:<12} {times:>7} {what}");
     }

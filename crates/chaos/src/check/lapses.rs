@@ -1,6 +1,6 @@
 //! A lease lapses only where something kept its holder from extending it, or from releasing the task: a fault that all feel, a
-//! signal to its process, or the deadline of its task, which no lease outlasts. A worker over HTTP extends nothing, so that its lease
-//! lapses too where the handler takes longer.
+//! signal to its process, a machine that had too much to do, which is measured, or the deadline of its task, which no lease
+//! outlasts. A worker over HTTP extends nothing, so that its lease lapses too where the handler takes longer.
 
 use clap::ValueEnum;
 
@@ -54,9 +54,10 @@ fn has_cause(evidence: &Evidence, index: &Index<'_>, entry: &Entry, given: i64) 
     };
     let outlasted =
         || index.runs.get(&entry.before).is_some_and(|run| evidence.moment(run.to) >= lease.until);
-    let felt = |at: i64| Span { from: at, to: at.saturating_add(AFTERMATH) }.meets(span);
+    let felt = |at: i64| after(Span { from: at, to: at }).meets(span);
     entry.dies_at == Some(lease.until)
         || is_disturbed(evidence, span)
+        || evidence.slow.iter().any(|slow| after(*slow).meets(span))
         || evidence.signals.iter().any(|(at, hit)| is_hit(hit) && felt(*at))
         || (is_over_http && outlasted())
 }
@@ -65,14 +66,19 @@ fn has_cause(evidence: &Evidence, index: &Index<'_>, entry: &Entry, given: i64) 
 pub(super) fn is_disturbed(evidence: &Evidence, span: Span) -> bool {
     evidence.faults.iter().any(|Disturbance { kind, span: its }| {
         let is_of_one = Kind::from_str(kind, false).is_ok_and(|kind| kind.lane() == Lane::Processes);
-        let felt = Span { from: its.from, to: its.to.saturating_add(AFTERMATH) };
-        !is_of_one && felt.meets(span)
+        !is_of_one && after(*its).meets(span)
     })
+}
+
+/// With the time in which it is still felt.
+fn after(its: Span) -> Span {
+    Span { from: its.from, to: its.to.saturating_add(AFTERMATH) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::planted::{clean, fault, handed_on, only_rule};
+    use crate::evidence::Span;
 
     const RULE: &str = "a lease lapses only where something kept it from being extended";
 
@@ -96,6 +102,17 @@ mod tests {
             "worker-2.0".clone_into(process);
         }
         only_rule(&evidence, &[RULE]);
+    }
+
+    #[test]
+    fn a_lease_may_lapse_while_the_machine_has_too_much_to_do_and_not_long_after() {
+        let mut evidence = clean();
+        handed_on(&mut evidence);
+        evidence.signals.clear();
+        evidence.slow.push(Span { from: -40_000_000, to: -30_000_000 });
+        only_rule(&evidence, &[RULE]);
+        evidence.slow.push(Span { from: 1_000, to: 2_000 });
+        only_rule(&evidence, &[]);
     }
 
     #[test]
