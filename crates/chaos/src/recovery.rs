@@ -27,8 +27,8 @@ use crate::scene::{Scene, check_programs};
 /// A rate is counted in steps of 100 ms, over five of them.
 const STEP: u64 = 100_000;
 const WINDOW: u64 = 5;
-/// It is back when it is so for a second on end.
-const SUSTAINED: u64 = 10;
+/// It is back when it is so over the two seconds that follow, too.
+const SUSTAINED: u64 = 20;
 /// For how long the rate before is taken, and how much of it is as good as all.
 const CALM: Duration = Duration::from_secs(3);
 const SHARE: f64 = 0.95;
@@ -95,6 +95,8 @@ async fn sample(
     let (cast, over) = (scene.cast.clone(), CancellationToken::new());
     let told = over.clone();
     let supervising = tokio::spawn(async move { cast.supervise(told).await });
+    // Until the load has set in.
+    sleep(CALM).await;
     let mut dice = Dice::for_part(args.seed, "recovery");
     let (mut samples, mut left_out, mut n) = (Vec::new(), Vec::new(), 0);
     for round in 1..=args.samples {
@@ -131,8 +133,9 @@ async fn sample(
 
 /// Waits until everybody keeps up with the load, for as long as the rate before is taken. Tells whether they do.
 async fn calm_down(scene: &Scene, rate: u64) -> bool {
-    // Of three producers half a second's worth: what is under way while nothing is the matter.
-    let few = i64::try_from(rate * 3 / 2).unwrap_or(i64::MAX).max(10);
+    // Of three producers a tenth of a second's worth: what is under way while nothing is the matter. More, which is done besides, would
+    // raise the rate to come back to.
+    let few = i64::try_from(rate * 3 / 10).unwrap_or(i64::MAX).max(10);
     let begun = Instant::now();
     let mut since = begun;
     while since.elapsed() < CALM {
@@ -165,18 +168,17 @@ fn feel(ends: &[u64], sample: &Sample) -> Felt {
         (ends.partition_point(|end| *end < to) - ends.partition_point(|end| *end < from)) as f64
     };
     let before = count(sample.from.saturating_sub(micros(CALM)), sample.from) / CALM.as_secs_f64();
-    let is_back = |at: u64| {
-        let window = STEP * WINDOW;
-        let rate = count(at.saturating_sub(window), at) / Duration::from_micros(window).as_secs_f64();
-        rate >= before * SHARE
+    let is_full = |from: u64, to: u64| {
+        count(from, to) / Duration::from_micros(to.saturating_sub(from)).as_secs_f64() >= before * SHARE
     };
+    let is_back = |at: u64| is_full(at.saturating_sub(STEP * WINDOW), at);
     let last = sample.to + micros(AFTER) - STEP * SUSTAINED;
     let times = |from: u64| (from..last).step_by(usize::try_from(STEP).unwrap_or(1));
     // It is gone once it has been so for a whole window, which chance alone is not.
     let Some(gone) = times(sample.from).find(|at| (0..WINDOW).all(|step| !is_back(at + step * STEP))) else {
         return Felt { before, back: Some(Duration::ZERO) };
     };
-    let back = times(gone).find(|at| (0..=SUSTAINED).all(|step| is_back(at + step * STEP)));
+    let back = times(gone).find(|at| is_back(*at) && is_full(*at, at + SUSTAINED * STEP));
     Felt { before, back: back.map(|at| Duration::from_micros(at - sample.from)) }
 }
 

@@ -79,7 +79,8 @@ impl Supply {
         let mut dice = Dice::for_part(0, &part);
         // What expires would be missing from a rate.
         let goods = if self.steady && goods == Goods::Mortal { Goods::Single } else { goods };
-        let mut next = tokio::time::Instant::now();
+        // Not all at once, so that a rate is as even as it can be.
+        let mut next = tokio::time::Instant::now() + Duration::from_millis(37 * number as u64);
         for n in 0_u64.. {
             if self.over.run_until_cancelled(tokio::time::sleep_until(next)).await.is_none() {
                 return;
