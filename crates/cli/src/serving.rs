@@ -9,6 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shutdown::Shutdown;
 
+/// What whoever starts it is told where it goes away between the first connection and the first request.
+const NO_DATABASE: &str = "the database cannot be used";
+
 /// A server that is set up, and does not listen yet.
 #[derive(Debug)]
 pub(crate) struct Serving {
@@ -27,9 +30,10 @@ impl Serving {
         limits: ServeOptions,
         recorder: Recorder,
     ) -> anyhow::Result<Self> {
-        let has_tokens = manager.has_tokens().await?;
+        let has_tokens = manager.has_tokens().await.context(NO_DATABASE)?;
         // Tokens that were revoked or have expired count too: where the last one ends, nobody gets in, rather than everybody.
-        let had_tokens = manager.list_tokens(ListRequest::new().limit(0)).await?.count > 0;
+        let tokens = manager.list_tokens(ListRequest::new().limit(0)).await.context(NO_DATABASE)?;
+        let had_tokens = tokens.count > 0;
         let wants_tokens = auth || had_tokens;
         if wants_tokens && !has_tokens {
             tracing::warn!("no token opens anything: make one with `pgmill token create NAME --role admin`");

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use pgmill::{Manager, Role, TokenMeta};
-use pgmill_testkit::TestDatabase;
+use pgmill_testkit::{ChaosProxy, CutPoint, Mishap, TestDatabase};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -175,4 +175,21 @@ async fn whoever_asks_too_often_is_told_to_wait() {
     let refused = answers.iter().find(|answer| answer.starts_with("HTTP/1.1 429 ")).expect("a refusal");
     assert!(refused.to_ascii_lowercase().contains("retry-after: "), "{refused}");
     assert!(answers[0].starts_with("HTTP/1.1 200 "), "{}", answers[0]);
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_at_the_start_is_told_as_one_that_cannot_be_used() {
+    let database = TestDatabase::create().await;
+    let proxy = ChaosProxy::start(database.url()).await;
+    let mut command = pgmill(&["run", &proxy.url_for(database.url()), "--http.addr", "127.0.0.1:0"]);
+    let tokens = "FROM pgmill.token WHERE revoked_at IS NULL";
+    let looked = proxy.ambush(CutPoint::BeforeRequest, Mishap::Delay(PATIENCE), tokens, 1);
+    let go_away = async {
+        assert!(looked.within(PATIENCE).await, "it does not look for tokens");
+        proxy.refuse(true);
+        proxy.cut();
+    };
+    let (ended, ()) = tokio::join!(output(&mut command), go_away);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(stderr(&ended).contains("the database cannot be used"), "{}", stderr(&ended));
 }
