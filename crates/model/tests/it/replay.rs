@@ -7,7 +7,7 @@ use crate::dice::Dice;
 use crate::engine::{Engine, visible};
 use crate::lanes::run_all;
 
-const SCRIPTS: u64 = 400;
+const SCRIPTS: u64 = 300;
 const STATEMENTS: usize = 40;
 const TASKS: usize = 2;
 
