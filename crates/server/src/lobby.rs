@@ -22,15 +22,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use pgmill::{Arrivals, Manager, Namespace, QueueName};
+use pgmill::{Arrivals, Namespace, QueueName};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::caller::Caller;
 use crate::error::ApiError;
 
 /// How many different things are waited for at most: each has a loop, and rows in the database. Queues that nobody knows can be
 /// waited for, too, and names can be made up without end.
 const MOST_ROOMS: usize = 1_000;
+/// So many rooms are opened for whoever asks.
+const FREE_FOR_ALL: usize = MOST_ROOMS / 2;
+/// Of those beyond, a token opens none that has so many already: nobody keeps all others out.
+const SHARE: usize = MOST_ROOMS / 4;
 
 /// What is waited for: a namespace, and queues of it in order, or none for any.
 type Wanted = (Namespace, Vec<QueueName>);
@@ -38,7 +43,14 @@ type Wanted = (Namespace, Vec<QueueName>);
 /// Where requests wait for tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Lobby {
-    rooms: Mutex<HashMap<Wanted, Weak<Room>>>,
+    rooms: Mutex<HashMap<Wanted, Opened>>,
+}
+
+/// A room, as long as somebody is in it, and the token that opened it, if a token did.
+#[derive(Debug)]
+struct Opened {
+    room: Weak<Room>,
+    by: Option<u64>,
 }
 
 /// Those who wait for the same.
@@ -81,23 +93,33 @@ impl Lobby {
     /// Gets in line for a task of these queues, or (none) of any queue; to be done before the first look.
     ///
     /// # Errors
-    /// If a name is one no queue can have, or as many different things are waited for as can be.
-    pub(crate) fn enter(&self, manager: &Manager, mut queues: Vec<QueueName>) -> Result<Place, ApiError> {
+    /// If a name is one no queue can have, or as many different things are waited for as can be, or as the caller's token may.
+    pub(crate) fn enter(&self, caller: &Caller, mut queues: Vec<QueueName>) -> Result<Place, ApiError> {
         queues.sort_unstable();
         queues.dedup();
+        let manager = &caller.manager;
         let mut rooms = lock(&self.rooms);
         let key = (manager.namespace().clone(), queues);
-        let room = match rooms.get(&key).and_then(Weak::upgrade) {
+        let room = match rooms.get(&key).and_then(|opened| opened.room.upgrade()) {
             Some(room) => room,
             None => {
                 // Rooms that are empty make way for those that are opened.
-                rooms.retain(|_, room| room.strong_count() > 0);
+                rooms.retain(|_, opened| opened.room.strong_count() > 0);
                 if rooms.len() >= MOST_ROOMS {
                     return Err(ApiError::too_many_waits());
                 }
+                let by = caller.token().map(|known| known.token().id);
+                if by.is_some() && rooms.len() >= FREE_FOR_ALL {
+                    let own = rooms.values().filter(|opened| opened.by == by).count();
+                    if own >= SHARE {
+                        return Err(
+                            ApiError::too_many_waits().with_detail("this token has its share of them")
+                        );
+                    }
+                }
                 let names: Vec<&str> = key.1.iter().map(QueueName::as_str).collect();
                 let room = Arc::new(Room::open(manager.arrivals(&names)?));
-                rooms.insert(key, Arc::downgrade(&room));
+                rooms.insert(key, Opened { room: Arc::downgrade(&room), by });
                 room
             }
         };

@@ -1,6 +1,7 @@
 //! The client against the server: what one sends, the other understands.
 
 mod admin;
+mod bombs;
 mod queues;
 mod streams;
 mod tasks;

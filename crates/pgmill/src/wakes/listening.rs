@@ -54,7 +54,7 @@ impl Listening {
             let (wakes, end) = (Arc::clone(wakes), self.end.clone());
             self.home.runtime().spawn(async move {
                 let deaf = Deaf(&wakes);
-                end.run_until_cancelled(keep_listening(&wakes, &options)).await;
+                until_ended(&end, keep_listening(&wakes, &options)).await;
                 drop(deaf);
             });
         });
@@ -78,6 +78,15 @@ impl Listening {
     /// Ends for good.
     pub(crate) fn end(&self) {
         self.end.cancel();
+    }
+}
+
+/// Listens until the end. That is looked at first: a server that ends with the process is no news then.
+async fn until_ended(end: &CancellationToken, listening: impl Future) {
+    tokio::select! {
+        biased;
+        () = end.cancelled() => {}
+        _ = listening => {}
     }
 }
 
@@ -186,4 +195,32 @@ async fn test(wakes: &Wakes, listener: &mut Listener) -> Result<(), Lost> {
         }
     };
     timeout(TEST_LIMIT, heard).await.unwrap_or(Err(Lost::Unheard))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::pending;
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+    use tokio::sync::Notify;
+    use tokio_util::sync::CancellationToken;
+
+    use super::until_ended;
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_at_the_end_is_not_told() {
+        let (end, broken, told) = (CancellationToken::new(), Notify::new(), Cell::new(false));
+        let mut listening = pin!(until_ended(&end, async {
+            broken.notified().await;
+            told.set(true);
+            pending::<()>().await;
+        }));
+        assert!(listening.as_mut().now_or_never().is_none());
+        broken.notify_one();
+        end.cancel();
+        assert!(listening.now_or_never().is_some());
+        assert!(!told.get());
+    }
 }

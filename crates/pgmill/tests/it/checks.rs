@@ -266,6 +266,11 @@ async fn what_somebody_changed_in_the_schema_is_told() {
         let fixture = Fixture::with_queue().await;
         fixture.sql(change).await;
         fixture.assert_check("schema", verdict, words).await;
+        // A database that an older build migrated looks the same.
+        let advice = fixture.check("schema").await.advice.unwrap();
+        for cause in ["by hand", "a build of pgmill before this one"] {
+            assert!(advice.contains(cause), "{advice}");
+        }
     }
     fixture.sql("CREATE INDEX mine ON pgmill.task (worker)").await;
     fixture.assert_check("schema", Verdict::Warn, "1 unknown").await;

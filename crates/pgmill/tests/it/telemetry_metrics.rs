@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use pgmill::{Context, Manager, Outcome, QueueMeta, QueueOptions, TickerMeta, WorkerPool, hours, seconds};
-use pgmill_testkit::{CutPoint, wait_until};
+use pgmill_testkit::{CutPoint, has_pooler, wait_until};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -175,6 +174,14 @@ async fn a_loss_that_is_not_settled_in_time_is_counted_as_unknown() {
     assert_eq!(recorder.total("pgmill_tasks_created_total", &[]), 1.0);
 }
 
+/// Whether the last that the pool of a process sent is the question when a task is due, and was answered.
+const ASKED_LAST: &str = "SELECT count(*) = 1 FROM (
+        SELECT query, state FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ~ 'sleep_v1|retain'
+        ORDER BY query_start DESC LIMIT 1
+    ) last
+    WHERE query LIKE '%sleep_v1%' AND state = 'idle'";
+
 #[tokio::test]
 async fn a_task_that_nobody_told_of_is_counted_as_missed_and_one_that_was_told_is_not() {
     let recorder = Recorder::install();
@@ -190,6 +197,7 @@ async fn a_task_that_nobody_told_of_is_counted_as_missed_and_one_that_was_told_i
     .await
     .unwrap();
     let running = Running::start(pool);
+    let watcher = fixture.database.connect().await;
     // Some more looks than it takes until they are a second apart.
     let quiet = async |looks: usize| {
         let before = recorder.count("pgmill_statement_seconds", &["retain"]);
@@ -210,8 +218,11 @@ async fn a_task_that_nobody_told_of_is_counted_as_missed_and_one_that_was_told_i
     // One that comes just when the pool asks what is due is seen then, and so is not missed; after it the looks are close again.
     for task_number in 2..8 {
         quiet(if task_number == 2 { 1 } else { 9 }).await;
-        // The pool asks right after a look, and then waits for a second and more.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // The pool asks right after a look, and then waits for a second and more. A pooler does not tell who asks.
+        wait_until("the pool to have asked", LIMIT, async || {
+            has_pooler() || watcher.query_one(ASKED_LAST, &[]).await.unwrap().get(0)
+        })
+        .await;
         let transaction = fixture.client.transaction().await.unwrap();
         let (_, unsent) = fixture.manager.create_task_in(&transaction, QUEUE, task(2)).await.unwrap();
         transaction.commit().await.unwrap();

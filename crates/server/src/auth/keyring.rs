@@ -3,7 +3,8 @@
 //! What is kept is what a secret is checked against, and every secret is checked: nothing is kept by what was presented. A
 //! token is believed in for five seconds, so that is how long one works that was revoked elsewhere; one that was revoked here
 //! works no longer at once. An id that has no token is believed to have none for a second. Requests that need the same look
-//! share it, and its failure too. Without the database nobody gets in beyond those five seconds.
+//! share it, and its failure too. Without the database nobody gets in beyond those five seconds, but what is a token is not forgotten
+//! over it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,8 @@ struct Seen {
     /// How often it was looked up.
     looks: u64,
     last: Option<Look>,
+    /// Whether the last look that was answered found a token.
+    is_token: bool,
     touched: Option<Instant>,
 }
 
@@ -74,7 +77,7 @@ impl Keyring {
         Ok(opened)
     }
 
-    /// Whether there was a token of this id the last time somebody looked. Nothing is looked up for it.
+    /// Whether there was a token of this id the last time somebody looked and was answered. Nothing is looked up for it.
     pub(crate) fn has_token(&self, id: u64) -> bool {
         lock(&self.slots).get(&id).is_some_and(|slot| slot.has_token())
     }
@@ -157,12 +160,15 @@ impl Slot {
     fn keep(&self, look: Look) {
         let mut seen = lock(&self.seen);
         seen.looks += 1;
+        if let Ok(found) = &look.found {
+            seen.is_token = found.is_some();
+        }
         seen.last = Some(look);
     }
 
-    /// Whether there was a token the last time somebody looked.
+    /// Whether there was a token the last time somebody looked and was answered.
     fn has_token(&self) -> bool {
-        matches!(&lock(&self.seen).last, Some(Look { found: Ok(Some(_)), .. }))
+        lock(&self.seen).is_token
     }
 
     /// Whether it is time to record that the token is used; if so, it counts as recorded.

@@ -136,7 +136,8 @@ impl Gate {
 
     async fn identify(&self, presented: Presented, parts: &Parts) -> Result<Identity, ApiError> {
         let auth = self.app.auth();
-        let peer = Source::peer(address(&parts.extensions));
+        let address = address(&parts.extensions);
+        let (peer, stranger) = (Source::peer(address), Source::stranger(address));
         if !self.app.options().wants_tokens() {
             auth.count(peer)?;
             return Ok(Identity::Anonymous);
@@ -148,14 +149,16 @@ impl Gate {
                 return Err(ApiError::unauthenticated(matches!(presented, Presented::Garbage)));
             }
         };
-        // Before an id is looked up of which nothing is known: guessing costs the database no more than the rate allows.
+        // Before an id is looked up of which nothing is known: guessing costs the database no more than the rate allows. What
+        // is looked up for nobody else has a count of its own, so that whoever sends garbage keeps no new token out.
         let is_stranger = !auth.keyring.has_token(secret.id());
         if is_stranger {
-            auth.count(peer)?;
+            auth.count(stranger)?;
         }
         let known = auth.keyring.open(secret).await;
-        if is_stranger && matches!(known, Ok(Some(_))) {
-            auth.give_back(peer);
+        // A token that is good was no guess, and nobody knows of one while the database is away.
+        if is_stranger && !matches!(known, Ok(None)) {
+            auth.give_back(stranger);
         }
         let Some(known) = known? else {
             if !is_stranger {

@@ -43,6 +43,8 @@ pub(crate) enum Source {
     Peer(IpAddr),
     /// All whose address is not known, or for whom there is no bucket left.
     Others,
+    /// What an address sends that looks like a token, and of which nothing is known yet; without an address, as `Others`.
+    Stranger(Option<IpAddr>),
 }
 
 impl Source {
@@ -54,6 +56,23 @@ impl Source {
             },
             Some(address) => Self::Peer(address),
             None => Self::Others,
+        }
+    }
+
+    /// The same, for what it sends of which nothing is known yet.
+    pub(crate) fn stranger(address: Option<IpAddr>) -> Self {
+        match Self::peer(address) {
+            Self::Peer(address) => Self::Stranger(Some(address)),
+            _ => Self::Stranger(None),
+        }
+    }
+
+    /// With whom it is limited where there is no bucket left for it.
+    fn crowded(self) -> Self {
+        match self {
+            Self::Peer(_) => Self::Others,
+            Self::Stranger(_) => Self::Stranger(None),
+            Self::Token(_) | Self::Others => self,
         }
     }
 }
@@ -87,7 +106,7 @@ impl Limiter {
         }
         // Tokens are few. Addresses are as many as somebody likes.
         let is_crowded = buckets.len() >= BUCKETS && !buckets.contains_key(&source);
-        let source = if is_crowded && matches!(source, Source::Peer(_)) { Source::Others } else { source };
+        let source = if is_crowded { source.crowded() } else { source };
         let full = Bucket { left: f64::from(self.limit.burst), at: now };
         let bucket = buckets.entry(source).or_insert(full);
         let left = self.filled(bucket, now);
@@ -104,7 +123,7 @@ impl Limiter {
     pub(crate) fn give_back(&self, source: Source) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Where there is no bucket, it was counted among all others.
-        let source = if buckets.contains_key(&source) { source } else { Source::Others };
+        let source = if buckets.contains_key(&source) { source } else { source.crowded() };
         if let Some(bucket) = buckets.get_mut(&source) {
             bucket.left = (bucket.left + 1.0).min(f64::from(self.limit.burst));
         }
@@ -162,7 +181,8 @@ mod tests {
         let limiter = Limiter::new(RateLimit::per_second(1));
         let now = Instant::now();
         let v4 = Source::peer(Some([192, 0, 2, 1].into()));
-        for source in [ME, Source::Token(2), v4, Source::Others] {
+        let strangers = [Source::stranger(Some([192, 0, 2, 1].into())), Source::stranger(None)];
+        for source in [ME, Source::Token(2), v4, Source::Others].into_iter().chain(strangers) {
             assert_eq!(passed(&limiter, source, now, 9), 1, "{source:?}");
         }
         assert_eq!(Source::peer(Some("::ffff:192.0.2.1".parse().unwrap())), v4);

@@ -62,7 +62,7 @@ impl Access {
     pub(super) fn answered(mut self, response: Response) -> Response {
         self.status = response.status().as_u16();
         self.flight.iter().for_each(|flight| flight.offered());
-        response.map(|body| Body::new(Recorded { body, access: self }))
+        response.map(|body| Body::new(Recorded { body, rest: Bytes::new(), access: self }))
     }
 }
 
@@ -91,7 +91,30 @@ impl Drop for Access {
 
 struct Recorded {
     body: Body,
+    /// What the body has given and is not handed on yet.
+    rest: Bytes,
     access: Access,
+}
+
+impl Recorded {
+    /// The next part, no longer than the flight wants it.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let longest = self.access.flight.as_ref().and_then(|flight| flight.longest_part());
+        let longest = longest.unwrap_or(usize::MAX);
+        if self.rest.is_empty() {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            match frame.into_data() {
+                Ok(data) if data.len() > longest => self.rest = data,
+                Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Err(frame) => return Poll::Ready(Some(Ok(frame))),
+            }
+        }
+        let part = self.rest.split_to(longest.min(self.rest.len()));
+        Poll::Ready(Some(Ok(Frame::data(part))))
+    }
 }
 
 impl HttpBody for Recorded {
@@ -103,7 +126,7 @@ impl HttpBody for Recorded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.access.flight.iter().for_each(|flight| flight.asked());
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = ready!(self.poll_part(cx));
         self.access.flight.iter().for_each(|flight| flight.offered());
         if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
             self.access.size += data.len() as u64;
@@ -112,10 +135,16 @@ impl HttpBody for Recorded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut with_rest = SizeHint::new();
+        with_rest.set_lower(hint.lower() + rest);
+        if let Some(upper) = hint.upper() {
+            with_rest.set_upper(upper + rest);
+        }
+        with_rest
     }
 }

@@ -7,9 +7,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::options::ServeOptions;
+use super::streams::Unread;
 
 /// No such time.
 const NEVER: u64 = u64::MAX;
+
+/// What a client has to take of an answer within the time to write, where its answers are told apart: one frame of HTTP/2.
+const LONGEST_PART: usize = 16 << 10;
 
 /// What is going on on one connection, told by those who see it: times in milliseconds since it was opened.
 #[derive(Debug)]
@@ -25,8 +29,8 @@ pub(super) struct Activity {
     stalled_since: AtomicU64,
     /// Whether what comes in between requests is taken for the head of one.
     heads: AtomicBool,
-    /// Since when the client takes nothing of an answer, for each answer of a connection that has several under way.
-    unread_since: Mutex<Vec<Arc<AtomicU64>>>,
+    /// What the client takes of the answer to the request that came last, until whoever runs it asks.
+    newest: Mutex<Option<Arc<Unread>>>,
 }
 
 /// Whether the head of a request is told by bytes that come while there is none.
@@ -52,7 +56,7 @@ pub(crate) struct Flight {
     activity: Arc<Activity>,
     /// Over HTTP/2 the client tells for each answer how much of it it takes, and may take none while the connection itself
     /// does not stand still.
-    unread_since: Option<Arc<AtomicU64>>,
+    unread: Option<Arc<Unread>>,
 }
 
 impl Activity {
@@ -65,7 +69,7 @@ impl Activity {
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(NEVER),
             heads: AtomicBool::new(heads == Heads::Seen),
-            unread_since: Mutex::default(),
+            newest: Mutex::default(),
         })
     }
 
@@ -83,13 +87,18 @@ impl Activity {
         self.requests.fetch_add(1, Ordering::AcqRel);
         self.head_since.store(NEVER, Ordering::Release);
         let several = !self.heads.load(Ordering::Acquire);
-        let unread_since = several.then(|| Arc::new(AtomicU64::new(NEVER)));
-        self.unread().extend(unread_since.clone());
-        Flight { activity: Arc::clone(self), unread_since }
+        let unread = several.then(Arc::default);
+        self.newest().clone_from(&unread);
+        Flight { activity: Arc::clone(self), unread }
     }
 
-    fn unread(&self) -> MutexGuard<'_, Vec<Arc<AtomicU64>>> {
-        self.unread_since.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the client takes of the answer to the request that came last: told once.
+    pub(super) fn take_newest(&self) -> Option<Arc<Unread>> {
+        self.newest().take()
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Option<Arc<Unread>>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn received(&self) {
@@ -119,8 +128,7 @@ impl Activity {
                 let mark = mark.load(Ordering::Acquire);
                 (mark != NEVER).then(|| self.opened + Duration::from_millis(mark) + limit)
             };
-            let unread = self.unread().iter().filter_map(|mark| since(mark, options.write_time)).min();
-            let stalled = since(&self.stalled_since, options.write_time).into_iter().chain(unread).min();
+            let stalled = since(&self.stalled_since, options.write_time);
             let (head, idle) = match self.requests.load(Ordering::Acquire) {
                 0 => {
                     (since(&self.head_since, options.header_time), since(&self.idle_since, options.idle_time))
@@ -142,25 +150,27 @@ impl Activity {
 impl Flight {
     /// The next part of the answer is asked for: what came before it has room on its way to the client.
     pub(crate) fn asked(&self) {
-        if let Some(mark) = &self.unread_since {
-            mark.store(NEVER, Ordering::Release);
+        if let Some(unread) = &self.unread {
+            unread.taken();
         }
     }
 
     /// A part of the answer is handed on, be it the head alone.
     pub(crate) fn offered(&self) {
-        if let Some(mark) = &self.unread_since {
-            mark.store(self.activity.now(), Ordering::Release);
+        if let Some(unread) = &self.unread {
+            unread.offered();
         }
+    }
+
+    /// How long a part of the answer may be, in bytes, so that it tells whether the client takes it.
+    pub(crate) fn longest_part(&self) -> Option<usize> {
+        self.unread.is_some().then_some(LONGEST_PART)
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let Self { activity, unread_since } = self;
-        if let Some(own) = unread_since {
-            activity.unread().retain(|mark| !Arc::ptr_eq(mark, own));
-        }
+        let activity = &self.activity;
         activity.idle_since.store(activity.now(), Ordering::Release);
         activity.requests.fetch_sub(1, Ordering::AcqRel);
     }

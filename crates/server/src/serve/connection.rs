@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, Ready};
 use tokio::net::TcpStream;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Heads, Late};
 use super::options::ServeOptions;
+use super::streams::Streams;
 use super::watched::Watched;
 
 /// How often to ask over HTTP/2 whether the client is still there, and how long it may take to say so.
@@ -119,7 +120,7 @@ async fn http2<S>(common: &Common, stream: S, peer: SocketAddr, activity: &Arc<A
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Streams::new(activity, common.options.write_time));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
@@ -162,7 +163,7 @@ where
     }
 }
 
-impl<I, S> Connection for http2::Connection<I, S, TokioExecutor>
+impl<I, S> Connection for http2::Connection<I, S, Streams>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
     S: hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send + 'static>,

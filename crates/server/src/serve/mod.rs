@@ -14,6 +14,7 @@ mod connection;
 mod crowd;
 mod error;
 mod options;
+mod streams;
 mod tls;
 mod watched;
 

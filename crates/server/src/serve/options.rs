@@ -95,7 +95,8 @@ impl ServeOptions {
     }
 
     /// How long a client may read nothing of what is sent to it, be it an answer or a stream. Then its connection is
-    /// closed. Default 30 s.
+    /// closed. Over HTTP/2 it is how long a client may take for 16 KiB of an answer, or for what there is of it if that is
+    /// less: then that request is reset, and the others of its connection go on. Default 30 s.
     #[must_use]
     pub fn write_time(mut self, time: Duration) -> Self {
         self.write_time = time;

@@ -1,10 +1,11 @@
 //! What strangers and those who make up names can have of the server.
 
 use futures_util::future::join_all;
-use pgmill::{Role, TaskMeta, TokenSecret};
+use pgmill::{NewToken, Role, TaskMeta, TokenSecret};
 use pgmill_server::{Options, RateLimit};
 use pgmill_testkit::wait_until;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::fixture::Fixture;
 use crate::wire::{SOON, Wire};
@@ -42,6 +43,44 @@ async fn made_up_queues_that_are_waited_for_are_bounded_and_those_who_wait_alrea
         ("too_many_waits", Some("1"))
     );
     assert_eq!(fixture.put("/api/task/q?worker=w&wait=1ms").await.status, 404, "there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_waits_for_made_up_queues_leaves_room_for_other_tokens() {
+    let fixture = Fixture::guarded(Options::new()).await;
+    let (greedy, other) = (fixture.token(Role::Worker).await, fixture.token(Role::Operator).await);
+    let http = fixture.http;
+    let wait = |token: &NewToken, count: usize| -> Vec<_> {
+        let (id, bearer) = (token.token.id, format!("Bearer {}", token.secret.expose()));
+        (0..count)
+            .map(|number| {
+                let path = format!("/api/task/made_up_{id}_{number}?worker=w&wait=1m");
+                let bearer = bearer.clone();
+                tokio::spawn(async move { http.send("PUT", &path, &[("Authorization", &bearer)], "").await })
+            })
+            .collect()
+    };
+    let refused = async |waiting: &[JoinHandle<_>], count: usize| {
+        wait_until("those that are too many to be refused", SOON, async || {
+            waiting.iter().filter(|waiting| waiting.is_finished()).count() == count
+        })
+        .await;
+    };
+    let first = wait(&greedy, MOST / 2 + 30);
+    refused(&first, 30).await;
+    let second = wait(&other, MOST / 4 + 20);
+    refused(&second, 20).await;
+    let there = second.iter().position(|waiting| !waiting.is_finished()).unwrap();
+    let one = format!("/api/task/made_up_{}_{there}?worker=w&wait=1ms", other.token.id);
+    let joined = fixture.with_token(greedy.secret.expose(), "PUT", &one, "").await;
+    assert_eq!(joined.status, 404, "what others wait for already costs nothing more: {}", joined.body);
+    fixture.api.shutdown().cancel();
+    for waiting in [first, second] {
+        let replies = join_all(waiting).await.into_iter().map(Result::unwrap);
+        let refused: Vec<_> = replies.filter(|reply| reply.status == 503).collect();
+        assert!(refused.iter().all(|reply| reply.error() == "too_many_waits"), "{refused:?}");
+        assert!(refused.iter().all(|reply| reply.header("retry-after") == Some("1")), "{refused:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

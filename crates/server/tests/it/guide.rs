@@ -126,13 +126,14 @@ fn every_name_of_an_error_is_listed_with_its_status_and_no_other_is() {
 fn every_default_of_a_limit_is_what_it_says() {
     let defaults = format!("{:?} {:?}", ServeOptions::new(), Options::new());
     let guide = guide();
-    let mut checked = 0;
+    // One may have several rows, for what it does is not the same everywhere.
+    let mut checked = BTreeSet::new();
     for row in rows(&guide).filter(|row| row.len() == 4) {
         let [_, default, option, _] = row[..] else { continue };
         let Some(option) = code(option).and_then(|it| it.strip_prefix("--http.")) else { continue };
         let setting = format!(" {}: {},", option.replace('-', "_"), code(default).unwrap());
         assert!(defaults.contains(&setting), "no `{setting}` in {defaults}");
-        checked += 1;
+        checked.insert(option);
     }
-    assert_eq!(checked, 10);
+    assert_eq!(checked.len(), 10, "{checked:?}");
 }

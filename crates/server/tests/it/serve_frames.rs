@@ -11,7 +11,7 @@ use axum::routing::get;
 use futures_util::stream;
 use pgmill_server::ServeOptions;
 use pgmill_testkit::wait_until;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
@@ -20,17 +20,24 @@ use crate::serve_scene::{PATIENCE, SOON, Scene};
 use crate::serve_tls::Files;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 /// GET, https, /, and the host, as HPACK writes them.
 const GET: &[u8] = b"\x82\x87\x84\x41\x09localhost";
+/// The same of /ok, and of /large.
+const GET_OK: &[u8] = b"\x82\x87\x44\x03/ok\x41\x09localhost";
+const GET_LARGE: &[u8] = b"\x82\x87\x44\x06/large\x41\x09localhost";
 /// No answer may be sent before the client says so.
 const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
+/// A byte of each answer may be sent before the client says so.
+const SMALL_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 1];
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -38,7 +45,48 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 fn request(stream: u32) -> Vec<u8> {
-    frame(HEADERS, END_STREAM | END_HEADERS, stream, GET)
+    request_for(GET, stream)
+}
+
+fn request_for(what: &[u8], stream: u32) -> Vec<u8> {
+    frame(HEADERS, END_STREAM | END_HEADERS, stream, what)
+}
+
+/// That so many more bytes of an answer may be sent.
+fn room(stream: u32, bytes: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes())
+}
+
+/// What the next frame of this kind and stream holds.
+async fn next_frame(connection: &mut (impl AsyncRead + Unpin), kind: u8, stream: u32) -> Vec<u8> {
+    let read = async {
+        loop {
+            let mut head = [0; 9];
+            connection.read_exact(&mut head).await.expect("the connection goes on");
+            let [a, b, c, its_kind, _, id @ ..] = head;
+            let length = u32::from_be_bytes([0, a, b, c]);
+            let mut payload = vec![0; usize::try_from(length).unwrap()];
+            connection.read_exact(&mut payload).await.unwrap();
+            if (its_kind, u32::from_be_bytes(id)) == (kind, stream) {
+                return payload;
+            }
+        }
+    };
+    timeout(PATIENCE, read).await.expect("the frame")
+}
+
+/// Another request on a connection is answered.
+async fn assert_goes_on(
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
+    stream: u32,
+) {
+    writer.write_all(&[request_for(GET_OK, stream), room(stream, 100)].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    while answer != b"ok" {
+        answer.extend(next_frame(reader, DATA, stream).await);
+        assert!(b"ok".starts_with(&answer), "{answer:?}");
+    }
 }
 
 /// A server over TLS, and how many of its handlers and their answers are alive.
@@ -73,12 +121,23 @@ impl Frames {
                 stream::unfold(alive, async |alive| Some((Ok::<_, Infallible>("x".repeat(1 << 14)), alive)));
             Body::from_stream(parts)
         };
+        let whole = Arc::clone(&alive);
+        let large = async move || {
+            let alive = Alive::one(&whole);
+            let parts = stream::unfold((false, alive), async |(given, alive)| {
+                (!given).then(|| (Ok::<_, Infallible>("x".repeat(1 << 20)), (true, alive)))
+            });
+            Body::from_stream(parts)
+        };
         let wait = async move || {
             let _alive = Alive::one(&waiting);
             pending::<()>().await;
         };
-        let app =
-            Router::new().route("/", get(stream)).route("/wait", get(wait)).route("/ok", get(async || "ok"));
+        let app = Router::new()
+            .route("/", get(stream))
+            .route("/large", get(large))
+            .route("/wait", get(wait))
+            .route("/ok", get(async || "ok"));
         let files = Files::new();
         let scene = Scene::of(app, options.tls(files.tls())).await;
         Self { files, scene, alive }
@@ -112,12 +171,52 @@ async fn closed(stream: &mut TlsStream<TcpStream>) {
 }
 
 #[tokio::test]
-async fn a_client_that_never_lets_an_answer_be_sent_is_cut() {
+async fn answers_that_a_client_never_lets_be_sent_are_cut_and_the_others_of_its_connection_go_on() {
     let frames = Frames::new(ServeOptions::new().write_time(SOON)).await;
-    let mut stream = frames.open(NO_WINDOW).await;
-    stream.write_all(&[request(1), request(3)].concat()).await.unwrap();
-    wait_until("two answers to begin", PATIENCE, async || frames.alive.load(Ordering::Relaxed) == 2).await;
-    closed(&mut stream).await;
+    let (mut reader, mut writer) = split(frames.open(NO_WINDOW).await);
+    writer.write_all(&[request(1), request(3)].concat()).await.unwrap();
+    next_frame(&mut reader, RST_STREAM, 1).await;
+    next_frame(&mut reader, RST_STREAM, 3).await;
+    frames.until_nobody_is_alive().await;
+    assert_goes_on(&mut reader, &mut writer, 5).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_a_client_takes_byte_by_byte_is_cut_and_the_others_of_its_connection_go_on() {
+    let frames = Frames::new(ServeOptions::new().write_time(SOON)).await;
+    for (what, first) in [(GET, 1), (GET_LARGE, 3)] {
+        let (mut reader, mut writer) = split(frames.open(SMALL_WINDOW).await);
+        writer.write_all(&request_for(what, first)).await.unwrap();
+        let trickle = async {
+            loop {
+                tokio::time::sleep(SOON / 10).await;
+                writer.write_all(&room(first, 1)).await.unwrap();
+            }
+        };
+        tokio::select! {
+            _ = next_frame(&mut reader, RST_STREAM, first) => {}
+            () = trickle => {}
+        }
+        frames.until_nobody_is_alive().await;
+        assert_goes_on(&mut reader, &mut writer, first + 2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_arrives_whole_whatever_the_window() {
+    let frames = Frames::new(ServeOptions::new()).await;
+    let (mut reader, mut writer) = split(frames.open(&[]).await);
+    writer
+        .write_all(&[request_for(GET_LARGE, 1), room(0, 1 << 20), room(1, 1 << 20)].concat())
+        .await
+        .unwrap();
+    let mut length = 0;
+    while length < 1 << 20 {
+        let part = next_frame(&mut reader, DATA, 1).await;
+        assert!(part.iter().all(|byte| *byte == b'x'));
+        length += part.len();
+    }
+    assert_eq!(length, 1 << 20);
     frames.until_nobody_is_alive().await;
 }
 

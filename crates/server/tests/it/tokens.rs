@@ -276,6 +276,47 @@ async fn each_token_has_a_rate_and_so_have_all_who_have_none() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_is_not_kept_out_by_garbage_from_its_address() {
+    let limit = RateLimit::per_second(1).burst(3);
+    let fixture = Fixture::guarded(Options::new().rate_limit(limit)).await;
+    let token = fixture.token(Role::Viewer).await;
+    let status = async |token: &str| fixture.with_token(token, "GET", "/api/queue", "").await.status;
+    let mut refused = false;
+    for _ in 0..30 {
+        refused |= status("garbage").await == 429;
+    }
+    assert!(refused, "garbage is limited");
+    assert_eq!(status(token.secret.expose()).await, 200);
+    // Guesses are limited too, by a count of their own.
+    let mut statuses = Vec::new();
+    for id in 1_000..1_030 {
+        statuses.push(status(pgmill::TokenSecret::new(id, [7; 32]).expose()).await);
+    }
+    assert_eq!((statuses[0], statuses.contains(&429)), (401, true), "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_no_token_is_told_that_it_asks_too_often() {
+    let limit = RateLimit::per_second(1).burst(3);
+    let fixture = Fixture::guarded(Options::new().rate_limit(limit)).await;
+    // It is believed in for as long as it lives.
+    let meta = TokenMeta::new("known", Role::Viewer).expires_in(Duration::from_secs(1));
+    let known = fixture.token_of(meta).await;
+    let new = fixture.token(Role::Viewer).await;
+    let status = async |token: &NewToken| {
+        fixture.with_token(token.secret.expose(), "GET", "/api/queue", "").await.status
+    };
+    assert_eq!(status(&known).await, 200);
+    fixture.manager.pool().close();
+    wait_until("it to be looked up again", SOON, async || status(&known).await == 503).await;
+    for token in [&known, &new] {
+        for _ in 0..20 {
+            assert_eq!(status(token).await, 503);
+        }
+    }
+}
+
 /// Everything that is logged, as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -142,7 +142,7 @@ impl Wanted<'_> {
     /// Looks whenever a task may have come. If the client goes away, the future is dropped, and with it its place in line
     /// and what was retained for it just then, which is given back.
     async fn look_until(&self, app: &App, deadline: Instant) -> Result<Vec<Task>, ApiError> {
-        let place = app.lobby().enter(&self.caller.manager, self.queues.clone())?;
+        let place = app.lobby().enter(self.caller, self.queues.clone())?;
         let mut found = self.look().await;
         while found.as_ref().is_ok_and(Vec::is_empty) {
             tokio::select! {
