@@ -125,21 +125,7 @@ BEGIN
     ), waiting AS MATERIALIZED (
         SELECT q.id, min(d.run_at) AS since
         FROM pgmill.queue q
-        CROSS JOIN generate_series(0, 9) AS p(priority)
-        CROSS JOIN LATERAL (
-            SELECT s.run_at
-            FROM (
-                SELECT t.run_at,
-                    (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
-                        AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
-                FROM pgmill.task t
-                WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
-                ORDER BY t.run_at, t.id + 0
-                LIMIT p_reach
-            ) s
-            WHERE s.waits
-            LIMIT 1
-        ) d
+        CROSS JOIN LATERAL pgmill.first_waiting_v1(q.id, p_reach) d
         GROUP BY q.id
     )
     SELECT q.ns, q.queue, coalesce(c.live, 0), coalesce(c.done, 0), coalesce(c.failed, 0), coalesce(c.seen, false),
@@ -841,6 +827,29 @@ BEGIN
 END
 $$;
 
+-- Name: first_waiting_v1(bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.first_waiting_v1(p_queue_id bigint, p_reach integer) RETURNS TABLE(run_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT d.run_at
+    FROM generate_series(0, 9) AS p(priority)
+    CROSS JOIN LATERAL (
+        SELECT s.run_at
+        FROM (
+            SELECT t.run_at,
+                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
+                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
+            FROM pgmill.task t
+            WHERE t.queue_id = p_queue_id AND t.priority = p.priority::smallint AND t.run_at <= now()
+            ORDER BY t.run_at, t.id + 0
+            LIMIT p_reach
+        ) s
+        WHERE s.waits
+        LIMIT 1
+    ) d
+$$;
+
 -- Name: fold_counts_v1(integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.fold_counts_v1(p_limit integer) RETURNS TABLE(folded bigint, bytes bigint)
@@ -1193,21 +1202,7 @@ BEGIN
     RETURN QUERY
     SELECT q.queue, (extract(epoch FROM now() - min(d.run_at)) * 1000000)::bigint
     FROM pgmill.queue q
-    CROSS JOIN generate_series(0, 9) AS p(priority)
-    CROSS JOIN LATERAL (
-        SELECT s.run_at
-        FROM (
-            SELECT t.run_at,
-                (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
-                    AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
-            FROM pgmill.task t
-            WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
-            ORDER BY t.run_at, t.id + 0
-            LIMIT p_scan
-        ) s
-        WHERE s.waits
-        LIMIT 1
-    ) d
+    CROSS JOIN LATERAL pgmill.first_waiting_v1(q.id, p_scan) d
     WHERE q.ns = p_ns
     GROUP BY q.queue
     ORDER BY q.queue;

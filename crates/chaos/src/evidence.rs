@@ -373,25 +373,4 @@ mod tests {
         assert_eq!(evidence.slow, [Span { from: 1_026, to: 1_028 }]);
         assert_eq!(evidence.moment(50), 1_050);
     }
-
-    #[test]
-    fn a_lease_from_before_a_start_of_the_server_lapses_half_a_minute_later() {
-        let fence = Fence { task: 1, attempt: 1, holder: 2 };
-        let entry = |started, at| Entry {
-            op: Op::Retained,
-            before: fence,
-            lease: Some(Lease { started, until: 150 }),
-            after: fence,
-            until: None,
-            spared_before: 0,
-            spared: 0,
-            retries: 3,
-            dies_at: None,
-            at,
-            server_start: 100,
-        };
-        let lapsed = [(50, 200), (100, 140), (100, 150), (100, 151), (50, 100 + AMNESTY)];
-        let lapsed = lapsed.map(|(started, at)| entry(started, at).has_lapsed());
-        assert_eq!(lapsed, [false, false, false, true, true]);
-    }
 }

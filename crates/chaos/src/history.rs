@@ -53,6 +53,12 @@ pub(crate) enum Ran {
     Dropped,
 }
 
+/// The stored status of a task that is done, and of those that ended otherwise.
+pub(crate) const RELEASED: u8 = 3;
+pub(crate) const FAILED: u8 = 4;
+pub(crate) const EXPIRED: u8 = 5;
+pub(crate) const CANCELLED: u8 = 6;
+
 /// What a worker was told of its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

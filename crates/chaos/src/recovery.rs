@@ -17,7 +17,7 @@ use crate::clock::{self, micros};
 use crate::dice::Dice;
 use crate::evidence::Evidence;
 use crate::folder::Folder;
-use crate::history::{Account, Event, Fate, Writer, read};
+use crate::history::{Account, Event, Fate, RELEASED, Writer, read};
 use crate::linux::Disk;
 use crate::plan::{Kind, fault};
 use crate::roles::Role;
@@ -38,8 +38,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const AFTER: Duration = Duration::from_secs(10);
 /// How long it may take until nothing waits.
 const RECOVERED: Duration = Duration::from_secs(60);
-/// The stored status of a task that is done.
-const RELEASED: u8 = 3;
 
 /// One fault, by the clock of the history.
 #[derive(Debug, Clone, Copy)]

@@ -102,8 +102,8 @@ impl From<Claim> for Attempted {
 }
 
 impl From<u64> for Attempted {
-    /// Whatever attempt of the task with this id runs, unless it was retained [fenced](Retain::fenced). Nothing then protects a task whose lease lapsed from the worker that
-    /// had it before: use the task, where there is one.
+    /// Whatever attempt of the task with this id runs, unless it was retained [fenced](Retain::fenced). Nothing then protects a
+    /// task whose lease lapsed from the worker that had it before: use the task, where there is one.
     fn from(id: u64) -> Self {
         Self { fence: open_fence(id), task: None }
     }
@@ -119,7 +119,8 @@ fn open_fence(id: u64) -> Result<Fence, u64> {
 pub struct Released {
     /// The task's id.
     pub id: u64,
-    /// Its status now: `released`, `retry`, `failed`, `expired`, `cancelled` or `new`.
+    /// What the release made of it: `released`, `retry`, `failed`, `expired`, `cancelled` or `new`. It may have gone on since, where
+    /// the answer was late.
     pub status: Status,
     /// The task as it is now. `None` only if the answer to the release was lost, it was found to be done, and the queue
     /// keeps no history.

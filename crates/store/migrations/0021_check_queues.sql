@@ -11,11 +11,11 @@
 -- ticked              whether a ticker makes tasks in it
 -- keeps               whether tasks that are done leave a row: otherwise there is nothing to hold failures against
 --
--- What it tells of leases is told of the first p_scan due tasks of each priority. For the oldest task that waits it walks on, as
--- oldest_waiting_v1 does, past as many retained ones as workers hold, but no further than p_reach tasks. So what it costs does not
--- depend on how many tasks there are.
+-- What it tells of leases is told of the first p_scan due tasks of each priority. For the oldest task that waits first_waiting_v1
+-- walks on, past as many retained ones as workers hold, but no further than p_reach tasks. So what it costs does not depend on how
+-- many tasks there are.
 --
--- Caller: the checks of `pgmill doctor`. No lock. Relies on: queue_name, task_ready; the counters, whose changes are read once for all
+-- Caller: the checks of `pgmill doctor`. No lock. Relies on: queue_name, task_ready, first_waiting_v1; the counters, whose changes are read once for all
 -- queues. The plan does not depend on statistics: see retain_v1.
 CREATE FUNCTION pgmill.check_queues_v1(p_scan integer, p_reach integer) RETURNS TABLE (
     ns text, queue text, live bigint, done bigint, failed bigint, seen boolean, paused bigint, waited bigint,
@@ -66,21 +66,7 @@ BEGIN
     ), waiting AS MATERIALIZED (
         SELECT q.id, min(d.run_at) AS since
         FROM pgmill.queue q
-        CROSS JOIN generate_series(0, 9) AS p(priority)
-        CROSS JOIN LATERAL (
-            SELECT s.run_at
-            FROM (
-                SELECT t.run_at,
-                    (t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries
-                        AND (t.dies_at IS NULL OR t.dies_at > now()) AS waits
-                FROM pgmill.task t
-                WHERE t.queue_id = q.id AND t.priority = p.priority::smallint AND t.run_at <= now()
-                ORDER BY t.run_at, t.id + 0
-                LIMIT p_reach
-            ) s
-            WHERE s.waits
-            LIMIT 1
-        ) d
+        CROSS JOIN LATERAL pgmill.first_waiting_v1(q.id, p_reach) d
         GROUP BY q.id
     )
     SELECT q.ns, q.queue, coalesce(c.live, 0), coalesce(c.done, 0), coalesce(c.failed, 0), coalesce(c.seen, false),

@@ -1,7 +1,7 @@
--- Who holds back VACUUM in this database, those first that hold back most transactions, ten at most: sessions, prepared transactions, replication slots, and
--- standbys by their feedback. Of each, in transactions and in microseconds (which slots do not tell), how long. As
--- database_health, without this session and without VACUUM itself; of sessions of other roles only a member of
--- pg_read_all_stats sees what they hold. Not by time: slots do not tell theirs, and one that is forgotten would stand behind every
+-- Who holds back VACUUM in this database, those first that hold back most transactions, ten at most: sessions, prepared
+-- transactions, replication slots, and standbys by their feedback. Of each, in transactions and in microseconds (which slots do not
+-- tell), how long. As database_health, without this session and without VACUUM itself; of sessions of other roles only a member
+-- of pg_read_all_stats sees what they hold. Not by time: slots do not tell theirs, and one that is forgotten would stand behind every
 -- session. Callers: the checks of `pgmill doctor` and of /health/ready.
 -- Reads no table. No lock.
 SELECT h.kind, h.pid, h.who, h.query, h.xids, (extract(epoch FROM clock_timestamp() - h.since) * 1000000)::bigint AS held

@@ -4,13 +4,7 @@ use std::collections::HashSet;
 
 use super::Index;
 use crate::evidence::{Evidence, Op};
-use crate::history::{Fate, Fence};
-
-/// The stored status of a task that is done, and of those that ended otherwise.
-pub(super) const RELEASED: u8 = 3;
-pub(super) const FAILED: u8 = 4;
-pub(super) const EXPIRED: u8 = 5;
-pub(super) const CANCELLED: u8 = 6;
+use crate::history::{Fate, Fence, RELEASED};
 
 pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -49,7 +43,7 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::planted::{clean, handed_on, only_rule};
-    use crate::history::Fate;
+    use crate::history::{FAILED, Fate};
 
     const RULE: &str = "a release ends the attempt that it was meant for";
 
@@ -72,7 +66,7 @@ mod tests {
     #[test]
     fn another_status_than_was_told_is_found() {
         let mut evidence = clean();
-        evidence.told[0].fate = Fate::Recorded(super::FAILED);
+        evidence.told[0].fate = Fate::Recorded(FAILED);
         only_rule(&evidence, &[RULE]);
     }
 }

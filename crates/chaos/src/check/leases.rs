@@ -17,9 +17,9 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::planted::{clean, handed_on, only_rule, taken_back};
-    use crate::evidence::{AMNESTY, Op, Run, Told};
-    use crate::history::{Fate, Ran};
+    use super::super::planted::{clean, end, handed_on, only_rule, taken_back};
+    use crate::evidence::{AMNESTY, Entry, Lease, Op, Run, Told};
+    use crate::history::{Fate, Fence, Ran};
 
     const RULE: &str = "no two leases of a task run at the same time";
     const OVERLAP: &str = "handlers of a task overlap only after a lapse or a crash";
@@ -84,5 +84,16 @@ mod tests {
         evidence.told.push(Told { at: 5_000, process, fence, fate: Fate::Lost });
         evidence.runs.push(Run { to, ran: Some(Ran::Dropped), ..first });
         only_rule(&evidence, &[RULE, REASON]);
+    }
+
+    #[test]
+    fn a_lease_from_before_a_start_of_the_server_lapses_half_a_minute_later() {
+        let fence = Fence { task: 1, attempt: 1, holder: 2 };
+        let has_lapsed = |(started, at)| {
+            let end = end(fence, Lease { started, until: 150 }, at);
+            Entry { server_start: 100, ..end }.has_lapsed()
+        };
+        let lapsed = [(50, 200), (100, 140), (100, 150), (100, 151), (50, 100 + AMNESTY)].map(has_lapsed);
+        assert_eq!(lapsed, [false, false, false, true, true]);
     }
 }

@@ -10,9 +10,8 @@ use pgmill_model::{Answer, Claim, Ending, Guards, Passing, Pause, Place, Queue, 
 use pgmill_model::{Status, Tables};
 
 use super::Index;
-use super::fences::{CANCELLED, EXPIRED, FAILED, RELEASED};
 use crate::evidence::{Entry, Evidence, Found, Op};
-use crate::history::{Fence, Ran};
+use crate::history::{CANCELLED, EXPIRED, FAILED, Fence, RELEASED, Ran};
 
 pub(super) const RULE: &str = "each task went a way that the model allows";
 

@@ -28,6 +28,11 @@ fn entry(op: Op, before: Fence, after: Fence, at: i64) -> Entry {
     }
 }
 
+/// The end of an attempt under its lease.
+pub(super) fn end(own: Fence, lease: Lease, at: i64) -> Entry {
+    Entry { lease: Some(lease), ..entry(Op::Ended, own, own, at) }
+}
+
 fn worker(attempt: i32) -> String {
     format!("worker-{attempt}.0")
 }
@@ -76,7 +81,7 @@ pub(super) fn clean() -> Evidence {
         evidence
             .ledger
             .push(Entry { until: Some(lease.until), ..entry(Op::Retained, none, own, lease.started) });
-        evidence.ledger.push(Entry { lease: Some(lease), ..entry(Op::Ended, own, own, at + 70) });
+        evidence.ledger.push(end(own, lease, at + 70));
         let found = Found { mark, status: Some(3), fence: own, spared: 0, retries: 3, key: None };
         evidence.tasks.push(found);
     }

@@ -8,9 +8,8 @@
 use std::collections::HashSet;
 
 use super::Index;
-use super::fences::{CANCELLED, EXPIRED, FAILED};
 use crate::evidence::{Entry, Evidence, Op};
-use crate::history::{Fate, Fence, Ran};
+use crate::history::{CANCELLED, EXPIRED, FAILED, Fate, Fence, Ran};
 use crate::roles::RETRY;
 
 pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {

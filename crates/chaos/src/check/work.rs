@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use super::Index;
-use super::fences::RELEASED;
 use crate::evidence::Evidence;
-use crate::history::{Fence, Ran};
+use crate::history::{Fence, RELEASED, Ran};
 
 pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
     let done: HashSet<Fence> =

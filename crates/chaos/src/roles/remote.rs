@@ -32,7 +32,7 @@ async fn work_alone(client: Client, name: String, history: Writer, over: Cancell
             Ok(Some(retained)) => {
                 let Some(fence) = fence(&retained) else { continue };
                 let outcome = perform(&history, &retained.task, fence).await;
-                let fate = release(&client, &retained, &outcome).await;
+                let fate = release(&client, &retained, &outcome, fence).await;
                 history.note(Event::Told { fence, fate });
             }
             Ok(None) => {}
@@ -46,12 +46,12 @@ fn fence(retained: &RetainedTask) -> Option<Fence> {
     Some(Fence { task: claim.id(), attempt: claim.attempt(), holder: claim.holder() })
 }
 
-async fn release(client: &Client, retained: &RetainedTask, outcome: &Outcome) -> Fate {
+async fn release(client: &Client, retained: &RetainedTask, outcome: &Outcome, fence: Fence) -> Fate {
     let mut unknown = false;
     for _ in 0..TRIES {
         match client.release_task(retained, outcome).await {
             Ok(_) if *outcome == Outcome::GiveBack => return Fate::GivenBack,
-            Ok(task) => return Fate::Recorded(task.status.unwrap_or(Status::Released) as u8),
+            Ok(task) => return Fate::Recorded(ended_as(fence, task.attempt, task.status) as u8),
             // An earlier try may have done it.
             Err(error) if is_over(&error) => return if unknown { Fate::Unknown } else { Fate::Lost },
             Err(error) => unknown |= error.is_outcome_unknown(),
@@ -61,6 +61,28 @@ async fn release(client: &Client, retained: &RetainedTask, outcome: &Outcome) ->
     Fate::Unknown
 }
 
+/// What an attempt came to, by the answer to its release, which has the number and the status of the task as it is now: if that
+/// has gone on to another attempt, this one asked for it.
+fn ended_as(fence: Fence, attempt: u32, status: Option<Status>) -> Status {
+    if i64::from(attempt) != i64::from(fence.attempt) {
+        return Status::Retry;
+    }
+    status.unwrap_or(Status::Released)
+}
+
 fn is_over(error: &Error) -> bool {
     !error.is_outcome_unknown() && (error.is_lease_stale() || error.is_not_found())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_whose_task_has_gone_on_asked_for_another_whatever_that_came_to() {
+        let fence = Fence { task: 1, attempt: 1, holder: 2 };
+        let now = [(1, Status::Released), (1, Status::Failed), (2, Status::Released)];
+        let ended = now.map(|(attempt, status)| ended_as(fence, attempt, Some(status)));
+        assert_eq!(ended, [Status::Released, Status::Failed, Status::Retry]);
+    }
 }

@@ -104,8 +104,8 @@ pub(super) fn drift(drift: &[Drift]) -> Check {
             Where no task has to be kept, DROP SCHEMA pgmill CASCADE and `pgmill migrate` do it, too. Or restore it from a backup.";
         return Check::fail(name, seen, advice).details(details);
     }
-    let advice = "Somebody changed the schema by hand, or a build of pgmill before this one left it behind. An index on pgmill.task makes every retain dearer, and other storage settings let it \
-        bloat: undo them, unless they are meant so.";
+    let advice = "Somebody changed the schema by hand, or a build of pgmill before this one left it behind. An index on pgmill.task makes \
+        every retain dearer, and other storage settings let it bloat: undo them, unless they are meant so.";
     Check::warn(name, seen, advice).details(details)
 }
 

@@ -28,7 +28,7 @@ pub struct Ended<'a> {
 pub enum End {
     /// It is recorded.
     Recorded {
-        /// The status of the task now.
+        /// What the release made of the task.
         status: Status,
         /// The task now, where it is known.
         task: Option<Box<Task>>,
