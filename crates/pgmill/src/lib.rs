@@ -20,6 +20,8 @@ mod maintenance;
 mod manager;
 mod monitor;
 mod open;
+mod outage;
+mod pace;
 mod pool;
 mod queues;
 #[cfg(feature = "sqlx")]

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::RetainError;
 use crate::manager::Manager;
-use crate::pool::outage::Outage;
+use crate::outage::Outage;
 use crate::wakes::Arrivals;
 
 /// A stream of retained tasks, made by [`Manager::run_task_loop`].

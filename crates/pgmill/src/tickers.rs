@@ -9,7 +9,6 @@ mod cron;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod outage;
 mod puller;
 mod schedule;
 mod scheduler;
@@ -27,7 +26,6 @@ pub(crate) use claimer::TickerState;
 pub use clock::Clock;
 pub use cron::CronError;
 pub use error::TickerError;
-pub(crate) use outage::Outage;
 pub use schedule::Schedule;
 pub use ticks::{TickerLoop, Ticks};
 

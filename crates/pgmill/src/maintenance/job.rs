@@ -31,14 +31,14 @@ impl Job {
         }
     }
 
-    /// What it is called in messages.
-    pub(super) fn title(self) -> &'static str {
+    /// What to say when it fails.
+    pub(super) fn failure(self) -> &'static str {
         match self {
-            Self::Sweep => "the maintenance job sweep",
-            Self::Fold => "the maintenance job fold",
-            Self::Prune => "the maintenance job prune",
-            Self::Orphans => "the maintenance job orphans",
-            Self::Partitions => "the maintenance job partitions",
+            Self::Sweep => "the maintenance job sweep fails",
+            Self::Fold => "the maintenance job fold fails",
+            Self::Prune => "the maintenance job prune fails",
+            Self::Orphans => "the maintenance job orphans fails",
+            Self::Partitions => "the maintenance job partitions fails",
         }
     }
 

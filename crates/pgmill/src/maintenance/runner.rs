@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ensure_partitions;
 use super::job::{Job, JobReport};
-use crate::tickers::Outage;
+use crate::outage::Outage;
 
 const LEASE: Duration = Duration::from_secs(15);
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
@@ -73,8 +73,8 @@ impl Runner {
             claim_at: now,
             extend_at: now,
             finish_at: now,
-            outage: Outage::new("maintenance"),
-            outages: Job::ALL.map(|job| (job, Outage::new(job.title()))).into(),
+            outage: Outage::new("maintenance cannot be done"),
+            outages: Job::ALL.map(|job| (job, Outage::new(job.failure()))).into(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Runner {
     async fn work(&mut self) {
         // At once, and not only when the hour is over: the program may not have run for days.
         if let Err(error) = ensure_partitions(&self.store).await {
-            self.claim_at += self.outage.pause(&error);
+            self.claim_at += self.outage.failed(&error);
         }
         while !self.store.pool().is_closed() {
             tokio::select! {
@@ -113,12 +113,12 @@ impl Runner {
         self.claim_at = Instant::now()
             + match self.try_claim().await {
                 Ok(next) => {
-                    self.outage.end();
+                    self.outage.over();
                     next.unwrap_or(LONGEST).clamp(SHORTEST, LONGEST)
                 }
                 Err(error) => {
                     self.unknown |= matches!(error, StoreError::Lost(_));
-                    self.outage.pause(&error)
+                    self.outage.failed(&error)
                 }
             };
     }
@@ -171,8 +171,8 @@ impl Runner {
         }
         if let Some(outage) = self.outages.get_mut(&report.job) {
             match &report.result {
-                Ok(_) => outage.end(),
-                Err(error) => drop(outage.pause(error)),
+                Ok(_) => outage.over(),
+                Err(error) => drop(outage.failed(error)),
             }
         }
         self.rest(report.job, report.took * REST_RATIO);
@@ -210,7 +210,7 @@ impl Runner {
                 let next = next.unwrap_or(LONGEST).clamp(SHORTEST, LONGEST);
                 self.claim_at = self.claim_at.min(Instant::now() + next);
             }
-            Err(error) => self.finish_at = Instant::now() + self.outage.pause(&error),
+            Err(error) => self.finish_at = Instant::now() + self.outage.failed(&error),
         }
     }
 
@@ -232,7 +232,7 @@ impl Runner {
                     );
                 }
                 Err(error) => {
-                    let _ = self.outage.pause(&error);
+                    let _ = self.outage.failed(&error);
                 }
             }
         }

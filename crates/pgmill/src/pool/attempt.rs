@@ -16,9 +16,9 @@ use super::context::Context;
 use super::ended::End;
 use super::engine::Engine;
 use super::handler::{self, Said, unstorable};
-use super::outage::Outage;
 use super::task_error::chain;
 use crate::error::ReleaseError;
+use crate::outage::Outage;
 use crate::telemetry::{self, Fate, HandlingMeters, Level};
 
 /// A task that the pool holds.

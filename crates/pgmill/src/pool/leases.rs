@@ -17,7 +17,7 @@ use super::attempt::warn_dropped;
 use super::book::{Overdue, Why};
 use super::ended::End;
 use super::engine::Engine;
-use super::outage::Outage;
+use crate::outage::Outage;
 
 /// How many leases one statement extends.
 const CHUNK: usize = 10_000;

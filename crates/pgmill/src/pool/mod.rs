@@ -78,8 +78,6 @@ mod inline;
 mod lane;
 mod leases;
 mod options;
-pub(crate) mod outage;
-mod pace;
 mod stages;
 mod task_error;
 mod tickers;
@@ -107,6 +105,7 @@ pub use self::ended::{End, Ended, RunReport};
 pub use self::error::{BuildError, RegisterError, RunError};
 pub use self::inline::{InlineHandler, InlineScope};
 pub use self::options::{Prefetch, QueueOptions};
+pub(crate) use self::task_error::chain;
 pub use self::task_error::{TaskError, TaskResultExt};
 pub use self::tickers::TickContext;
 

@@ -169,7 +169,7 @@ impl<T, E: Into<Source>> TaskResultExt<T> for Result<T, E> {
 }
 
 /// An error and its causes on one line. A cause that the text before it already tells is not told again.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

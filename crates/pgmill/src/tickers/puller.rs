@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claimer::{Claimer, TickerState};
-use super::outage::Outage;
+use crate::outage::Outage;
 
 /// How often at least a loop asks, unless it is told otherwise.
 pub(super) const PERIOD: Duration = Duration::from_secs(15);
@@ -50,7 +50,7 @@ enum Rest {
 }
 
 impl Puller {
-    /// `what` it does, for messages.
+    /// `what` fails if it cannot be done, as a sentence.
     pub(super) fn new(
         what: &'static str,
         claimer: Claimer,
@@ -83,13 +83,13 @@ impl Puller {
         self.claimer.set_limit(limit);
         match self.claimer.claim().await {
             Ok(claimed) => {
-                self.outage.end();
+                self.outage.over();
                 self.rest = Rest::Due(claimed.next);
                 Pulled::Ticks(claimed.ticks)
             }
             Err(_) if self.claimer.is_closed() => Pulled::Closed,
             Err(error) => {
-                self.rest = Rest::Failed(self.outage.pause(&error));
+                self.rest = Rest::Failed(self.outage.failed(&error));
                 Pulled::Ticks(Vec::new())
             }
         }

@@ -15,7 +15,7 @@ impl Manager {
     /// Makes the tasks of tickers with a target queue, of all namespaces, until the token is cancelled.
     pub(crate) async fn fire_tickers(&self, shutdown: &CancellationToken) {
         let claimer = Claimer::new(Arc::clone(&self.shared), None, None, BATCH);
-        let mut puller = Puller::new("firing tickers", claimer, PERIOD, shutdown.clone());
+        let mut puller = Puller::new("tickers cannot be fired", claimer, PERIOD, shutdown.clone());
         let firing = async { while matches!(puller.pull(BATCH).await, Pulled::Ticks(_)) {} };
         // A statement that is under way makes its tasks or does not, whoever waits for it: at its end nothing is lost but
         // that workers of this process are woken.

@@ -151,7 +151,7 @@ impl Manager {
         let names = names.iter().map(|name| TickerName::new(name)).collect::<Result<Vec<_>, NameError>>()?;
         let names = Some(names).filter(|names| !names.is_empty());
         let claimer = Claimer::new(Arc::clone(&self.shared), Some(self.namespace.clone()), names, batch);
-        let puller = Puller::new("taking ticks", claimer, period, shutdown.unwrap_or_default());
+        let puller = Puller::new("ticks cannot be taken", claimer, period, shutdown.unwrap_or_default());
         let source = Source { puller, taken: VecDeque::new(), batch, size: 1, taken_at: Instant::now() };
         Ok(Ticks { stream: Box::pin(stream::unfold(Some(source), Source::next).fuse()) })
     }

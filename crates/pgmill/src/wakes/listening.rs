@@ -17,12 +17,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::Wakes;
 use crate::home::Home;
 use crate::jitter::jittered;
+use crate::pace::Pace;
 
 const TEST_EVERY: Duration = Duration::from_secs(5);
 const TEST_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How a manager is told of tasks: begun by the first who waits, and ended with the manager.
 pub(crate) struct Listening {
@@ -113,7 +112,7 @@ enum Lost {
 }
 
 async fn keep_listening(wakes: &Wakes, options: &ConnectOptions) {
-    let mut pause = FIRST_PAUSE;
+    let mut pace = Pace::of_tries();
     let mut silent = false;
     loop {
         let connected = timeout(CONNECT_LIMIT, Listener::connect(options)).await;
@@ -125,7 +124,7 @@ async fn keep_listening(wakes: &Wakes, options: &ConnectOptions) {
                     if std::mem::take(&mut silent) {
                         tracing::info!("told of tasks by other processes again");
                     }
-                    pause = FIRST_PAUSE;
+                    pace.reset();
                 })
                 .await
             }
@@ -138,8 +137,7 @@ async fn keep_listening(wakes: &Wakes, options: &ConnectOptions) {
                 "not told of tasks by other processes, looking for them every second: {lost}"
             );
         }
-        sleep(jittered(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        sleep(pace.pause()).await;
     }
 }
 

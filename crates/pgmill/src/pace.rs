@@ -14,8 +14,11 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new(least: Duration, most: Duration) -> Self {
-        Self { least, most, next: least }
+    /// That of what is tried until the database is back: it grows to as much as workers wait who look for tasks without being told
+    /// of them, so a database that comes back is not asked more often than one that is there.
+    pub(crate) fn of_tries() -> Self {
+        let least = Duration::from_millis(100);
+        Self { least, most: Duration::from_secs(1), next: least }
     }
 
     pub(crate) fn reset(&mut self) {

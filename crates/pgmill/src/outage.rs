@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use super::pace::Pace;
-use super::task_error::chain;
+use crate::pace::Pace;
+use crate::pool::chain;
 
 /// How soon another reason for the same failure is mentioned.
 const BETWEEN_MENTIONS: Duration = Duration::from_secs(30);
@@ -19,10 +19,9 @@ pub(crate) struct Outage {
 }
 
 impl Outage {
-    /// `what` is a sentence such as "tasks cannot be retained".
+    /// `what` fails, as a sentence: "tasks cannot be retained".
     pub(crate) fn new(what: &'static str) -> Self {
-        let pace = Pace::new(Duration::from_millis(100), Duration::from_secs(5));
-        Self { what, since: None, mentioned: None, pace }
+        Self { what, since: None, mentioned: None, pace: Pace::of_tries() }
     }
 
     /// Takes note of a failure, and says how long to wait.
@@ -33,8 +32,10 @@ impl Outage {
             .mentioned
             .as_ref()
             .is_some_and(|(when, mentioned)| *mentioned == reason || when.elapsed() < BETWEEN_MENTIONS);
-        if !known {
-            tracing::warn!("{}: {reason}; trying again until it works", self.what);
+        if known {
+            tracing::debug!(error, "{}: {reason}", self.what);
+        } else {
+            tracing::warn!(error, "{}: {reason}; trying again until it works", self.what);
             self.mentioned = Some((Instant::now(), reason));
         }
         self.since.get_or_insert_with(Instant::now);
@@ -44,7 +45,11 @@ impl Outage {
     /// Takes note of a success.
     pub(crate) fn over(&mut self) {
         if let Some(since) = self.since.take() {
-            tracing::warn!("the database answers again, after {:.1} s", since.elapsed().as_secs_f64());
+            tracing::warn!(
+                "it works again, after {:.1} s: until now {}",
+                since.elapsed().as_secs_f64(),
+                self.what
+            );
             self.mentioned = None;
             self.pace.reset();
         }
