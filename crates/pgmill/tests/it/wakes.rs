@@ -57,7 +57,8 @@ async fn waiters(fixture: &Fixture) -> i64 {
 }
 
 async fn everything_told(fixture: &Fixture) -> UnboundedReceiver<String> {
-    let (client, mut driver) = fixture.database.options().connect().await.unwrap();
+    let options = fixture.database.options().listening().unwrap();
+    let (client, mut driver) = options.connect().await.unwrap();
     let (heard, notices) = unbounded_channel();
     tokio::spawn(async move {
         // Kept, for without it the connection ends.

@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 
 use pgmill_schema::QueueMeta;
-use pgmill_testkit::{TestDatabase, has_plain_role, has_setting, skipped};
+use pgmill_testkit::{TestDatabase, has_plain_role, has_pooler, has_setting, skipped};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::types::ToSql;
@@ -15,7 +15,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use crate::shape::{Plans, number, rows_of, rows_of_task, shape, shapes};
 use crate::support::Fixture;
 
-const SUPERUSER: &str = "auto_explain is for superusers to load";
+const SUPERUSER: &str = "auto_explain is for superusers to load, and for a session of their own";
 const PLAN_OF_ONE_VERSION: &str =
     "the snapshot of a plan is that of version 15; the rest of the test has run";
 const BATCH: i32 = 100;
@@ -27,7 +27,7 @@ const BUFFERS: u64 = 6_000;
 
 #[tokio::test]
 async fn plans_of_hot_statements_are_the_same_whatever_the_statistics_say() {
-    if skipped(has_plain_role(), SUPERUSER) {
+    if skipped(has_plain_role() || has_pooler(), SUPERUSER) {
         return;
     }
     let (empty, drained, million) =
@@ -50,7 +50,7 @@ async fn plans_of_hot_statements_are_the_same_whatever_the_statistics_say() {
 
 #[tokio::test]
 async fn plans_of_hot_statements_do_not_change_with_a_thousand_queues_and_slow_disks() {
-    if skipped(has_plain_role(), SUPERUSER) {
+    if skipped(has_plain_role() || has_pooler(), SUPERUSER) {
         return;
     }
     let (one, many) = tokio::join!(drained_and_refilled(), drained_with_a_thousand_queues());
@@ -59,7 +59,7 @@ async fn plans_of_hot_statements_do_not_change_with_a_thousand_queues_and_slow_d
 
 #[tokio::test]
 async fn plans_of_claims_of_ticks_are_the_same_among_none_and_ten_thousand_tickers() {
-    if skipped(has_plain_role(), SUPERUSER) {
+    if skipped(has_plain_role() || has_pooler(), SUPERUSER) {
         return;
     }
     let mut told = Vec::new();
@@ -110,7 +110,7 @@ async fn plans_of_claims_of_ticks_are_the_same_among_none_and_ten_thousand_ticke
 /// However much others keep, pruning looks at the rows of its queue, status and day, and a retain at no history at all.
 #[tokio::test]
 async fn pruning_looks_at_no_rows_of_others_and_retaining_at_no_history() {
-    if skipped(has_plain_role(), SUPERUSER) {
+    if skipped(has_plain_role() || has_pooler(), SUPERUSER) {
         return;
     }
     let fixture = fixture().await;
