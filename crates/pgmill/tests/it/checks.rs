@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgmill::{Check, CheckOptions, Checkup, ConnectOptions, Manager, Outcome, Verdict, seconds};
 use pgmill_testkit::{
-    ChaosProxy, Direction, StopMode, TestDatabase, TestServer, has_setting, skipped, wait_until,
+    ChaosProxy, Direction, StopMode, TestDatabase, TestServer, has_pooler, has_setting, skipped, wait_until,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,6 +31,7 @@ impl Fixture {
     }
 }
 
+const POOLER: &str = "a pooler keeps roles, settings and outages of the server to itself";
 const ISOLATION: &str = "default_transaction_isolation";
 
 pub(crate) fn assert_told(check: &Check, verdict: Verdict, words: &str) {
@@ -56,6 +57,9 @@ async fn a_database_in_order_passes_every_check() {
 
 #[tokio::test]
 async fn a_server_that_is_away_or_hangs_is_told_within_the_limit_and_all_else_is_skipped() {
+    if skipped(has_pooler(), POOLER) {
+        return;
+    }
     if skipped(has_setting(ISOLATION), "the server has a setting that is warned of") {
         return;
     }
@@ -94,6 +98,9 @@ async fn a_look_that_is_kept_waiting_is_given_up_and_the_others_are_made() {
 
 #[tokio::test]
 async fn settings_of_the_database_that_hurt_are_told() {
+    if skipped(has_pooler(), POOLER) {
+        return;
+    }
     if skipped(has_setting(ISOLATION), "the server has a setting that is warned of") {
         return;
     }
@@ -166,6 +173,9 @@ async fn new_role(fixture: &Fixture) -> (String, String) {
 
 #[tokio::test]
 async fn with_the_essential_privileges_and_no_others_tasks_are_created_and_worked_on() {
+    if skipped(has_pooler(), POOLER) {
+        return;
+    }
     let fixture = Fixture::with_queue().await;
     let (role, url) = new_role(&fixture).await;
     let manager = Manager::connect(&url).namespace("app").migrate(false).await.unwrap();
@@ -199,6 +209,9 @@ async fn with_the_essential_privileges_and_no_others_tasks_are_created_and_worke
 
 #[tokio::test]
 async fn privileges_that_tasks_need_are_a_failure_and_those_of_maintenance_a_warning() {
+    if skipped(has_pooler(), POOLER) {
+        return;
+    }
     let fixture = Fixture::with_queue().await;
     let (role, url) = new_role(&fixture).await;
     let told = async |name: &str| checkup(&url).await.check(name).unwrap().clone();
@@ -360,6 +373,9 @@ async fn deaf_proxy(url: &str) -> String {
 
 #[tokio::test]
 async fn notices_that_do_not_arrive_are_told() {
+    if skipped(has_pooler(), POOLER) {
+        return;
+    }
     let fixture = Fixture::with_queue().await;
     fixture.assert_check("notify", Verdict::Ok, "a notice was heard").await;
     let deaf = ConnectOptions::parse(&deaf_proxy(fixture.database.url()).await).unwrap();
