@@ -34,6 +34,7 @@ const WORDS: u64 = 2_000;
 pub(crate) struct Script {
     pub(crate) folder: PathBuf,
     pub(crate) server: String,
+    pub(crate) seed: u64,
     pub(crate) rate: u64,
     pub(crate) steady: bool,
 }
@@ -169,7 +170,7 @@ impl Cast {
         let role = role.to_possible_value().context("a role has a name")?.get_name().to_owned();
         let name = format!("{role}-{number}.{}", actor.starts);
         actor.starts += 1;
-        let Script { folder, server, rate, steady } = &*self.script;
+        let Script { folder, server, seed, rate, steady } = &*self.script;
         let log = folder.join(format!("{role}-{number}.log"));
         let words = OpenOptions::new().create(true).append(true).open(&log)?;
         let log_from = words.metadata()?.len();
@@ -177,7 +178,7 @@ impl Cast {
         let child = Command::new(std::env::current_exe()?)
             .args(["role", &role, &name])
             .arg(folder)
-            .args(["--rate", &rate.to_string()])
+            .args(["--seed", &seed.to_string(), "--rate", &rate.to_string()])
             .args(steady.then_some("--steady"))
             .env("CHAOS_URL", &actor.url)
             .env("CHAOS_SERVER", server)

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Op};
 use crate::history::{Answer, Fate};
-use crate::plan::Fault;
+use crate::plan::{Fault, Kind};
 use crate::run::Tallies;
 
+/// So often workers have to be killed or stopped before a lease has to have lapsed: some of them have nothing to do then.
+const HARM: usize = 5;
+
 /// What each role did, in words and numbers.
-pub(crate) fn deeds(evidence: &Evidence) -> [(&'static str, &'static str, usize); 7] {
+pub(crate) fn deeds(evidence: &Evidence) -> [(&'static str, &'static str, usize); 8] {
     let created = |role: &str| {
         let calls = evidence.calls.iter().filter(|call| call.process.starts_with(role));
         calls.filter(|call| matches!(call.answer, Some((_, Answer::Created(_))))).count()
@@ -26,7 +29,8 @@ pub(crate) fn deeds(evidence: &Evidence) -> [(&'static str, &'static str, usize)
         ("worker", attempts, ended("worker-")),
         ("orderly", attempts, ended("orderly-")),
         ("remote", attempts, ended("remote-")),
-        ("maintainer", "counts were folded", evidence.folded),
+        ("maintainer", "jobs were run", evidence.maintained),
+        ("maintenance", "counts were folded", evidence.folded),
     ]
 }
 
@@ -39,13 +43,30 @@ pub(crate) fn missing(planned: &[Fault], tallies: &Tallies, evidence: &Evidence)
     });
     let kinds = kinds.map(|kind| format!("{kind} was planned, and never injected"));
     let idle = deeds(evidence).into_iter().filter(|(.., times)| *times == 0);
-    kinds.chain(idle.map(|(role, what, _)| format!("{role}: no {what}"))).collect()
+    let idle = idle.map(|(role, what, _)| format!("{role}: no {what}"));
+    kinds.chain(idle).chain(unfelt(tallies, evidence)).collect()
+}
+
+/// What faults were to bring about, and did not: they met nothing that mattered.
+fn unfelt(tallies: &Tallies, evidence: &Evidence) -> impl Iterator<Item = String> {
+    let injected = |kinds: &[Kind]| -> usize {
+        kinds.iter().filter_map(|kind| tallies.get(kind)).map(|tally| tally.injected).sum()
+    };
+    let harmed = injected(&[Kind::KillWorker, Kind::KillAfterRetain, Kind::StopWorker]);
+    let crashed = injected(&[Kind::Crash, Kind::CrashAfterRetain]);
+    let lapsed = evidence.ledger.iter().any(|entry| entry.op == Op::Retained && entry.has_lapsed());
+    let lapse = (harmed >= HARM && !lapsed)
+        .then(|| format!("workers were killed or stopped {harmed} times, and no lease has lapsed"));
+    let crash = (crashed > 0 && evidence.crashes.is_empty())
+        .then(|| format!("PostgreSQL was made to crash {crashed} times, and was never seen to"));
+    lapse.into_iter().chain(crash)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Call, Told};
+    use crate::check::planted::{clean, handed_on};
+    use crate::evidence::{Call, Span, Told};
     use crate::history::Fence;
     use crate::plan::{Kind, plan};
     use crate::run::Tally;
@@ -54,7 +75,8 @@ mod tests {
     fn full() -> (Vec<Fault>, Tallies, Evidence) {
         let kinds = [Kind::Crash, Kind::Delay];
         let injected = Tally { injected: 1, ..Tally::default() };
-        let mut evidence = Evidence { folded: 1, ..Evidence::default() };
+        let mut evidence = Evidence { folded: 1, maintained: 1, ..Evidence::default() };
+        evidence.crashes.push(Span { from: 1, to: 2 });
         for role in ["producer-1.0", "caller-0.3"] {
             evidence.calls.push(Call {
                 process: role.to_owned(),
@@ -90,10 +112,32 @@ mod tests {
     }
 
     #[test]
+    fn workers_that_are_killed_while_no_lease_lapses_were_killed_for_nothing() {
+        let (planned, mut tallies, mut evidence) = full();
+        tallies.insert(Kind::KillWorker, Tally { injected: HARM, ..Tally::default() });
+        let unfelt = ["workers were killed or stopped 5 times, and no lease has lapsed"];
+        assert_eq!(missing(&planned, &tallies, &evidence), unfelt);
+        let mut lapsed = clean();
+        handed_on(&mut lapsed);
+        evidence.ledger = lapsed.ledger;
+        assert_eq!(missing(&planned, &tallies, &evidence), [""; 0]);
+    }
+
+    #[test]
+    fn a_crash_that_nobody_saw_is_missed() {
+        let (planned, tallies, mut evidence) = full();
+        evidence.crashes.clear();
+        let unseen = ["PostgreSQL was made to crash 1 times, and was never seen to"];
+        assert_eq!(missing(&planned, &tallies, &evidence), unseen);
+    }
+
+    #[test]
     fn a_role_that_did_nothing_is_missed() {
         let (planned, tallies, evidence) = full();
         let idle = Evidence { folded: 0, ..evidence.clone() };
-        assert_eq!(missing(&planned, &tallies, &idle), ["maintainer: no counts were folded"]);
+        assert_eq!(missing(&planned, &tallies, &idle), ["maintenance: no counts were folded"]);
+        let idle = Evidence { maintained: 0, ..evidence.clone() };
+        assert_eq!(missing(&planned, &tallies, &idle), ["maintainer: no jobs were run"]);
         let mut idle = evidence.clone();
         idle.told[0].fate = Fate::Lost;
         assert_eq!(missing(&planned, &tallies, &idle), ["worker: no attempts were recorded"]);

@@ -154,6 +154,8 @@ pub(crate) struct Evidence {
     pub(crate) counts: Vec<Count>,
     /// How many counts maintenance has folded.
     pub(crate) folded: usize,
+    /// How many of its jobs were run by the process that does nothing else.
+    pub(crate) maintained: usize,
     pub(crate) faults: Vec<Disturbance>,
     /// In which PostgreSQL crashed.
     pub(crate) crashes: Vec<Span>,
@@ -271,6 +273,10 @@ impl Evidence {
                 }
                 Event::Signalled { process, .. } => self.signals.push((self.moment(line.at), process)),
                 Event::Gone(departure) => self.departures.push((self.moment(line.at), departure)),
+                Event::Maintained { jobs } => {
+                    self.maintained =
+                        self.maintained.saturating_add(usize::try_from(jobs).unwrap_or(usize::MAX));
+                }
                 Event::Began { .. } | Event::Jumped { .. } => {}
             }
         }

@@ -42,8 +42,8 @@ impl Folder {
     }
 
     /// What the processes of the run are told.
-    pub(crate) fn script(&self, rate: u64, steady: bool) -> Script {
-        Script { folder: self.path.clone(), server: free_address(), rate, steady }
+    pub(crate) fn script(&self, seed: u64, rate: u64, steady: bool) -> Script {
+        Script { folder: self.path.clone(), server: free_address(), seed, rate, steady }
     }
 
     /// A disk of its own for PostgreSQL; `None`, and a word about it, where that cannot be.

@@ -112,6 +112,8 @@ pub(crate) enum Event {
     Ended { fence: Fence, ran: Ran },
     /// Its release was answered.
     Told { fence: Fence, fate: Fate },
+    /// The process that runs maintenance has run so many of its jobs.
+    Maintained { jobs: u64 },
     /// The clock of the host was found to have jumped.
     Jumped { seconds: i64 },
     /// The driver: this process is sent a signal that stops it, has it go on, or kills it.

@@ -98,7 +98,8 @@ async fn sample(
     disk: Option<Disk>,
 ) -> anyhow::Result<(Vec<Sample>, Vec<String>)> {
     let history = Writer::open(folder.path(), "driver")?;
-    let scene = Arc::new(Scene::open(folder.script(load.rate, true), disk, history.clone()).await?);
+    let scene =
+        Arc::new(Scene::open(folder.script(args.seed, load.rate, true), disk, history.clone()).await?);
     let (cast, over) = (scene.cast.clone(), CancellationToken::new());
     let told = over.clone();
     let supervising = tokio::spawn(async move { cast.supervise(told).await });

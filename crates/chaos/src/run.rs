@@ -60,7 +60,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
 async fn play(args: &RunArgs, seed: u64, folder: &Folder, disk: Option<Disk>) -> anyhow::Result<bool> {
     let history = Writer::open(folder.path(), "driver")?;
     history.note(Event::Began { wall: clock::wall() });
-    let scene = Arc::new(Scene::open(folder.script(args.load.rate, false), disk, history.clone()).await?);
+    let scene =
+        Arc::new(Scene::open(folder.script(seed, args.load.rate, false), disk, history.clone()).await?);
     let (cast, over) = (scene.cast.clone(), CancellationToken::new());
     let told = over.clone();
     let supervising = tokio::spawn(async move { cast.supervise(told).await });
@@ -89,6 +90,7 @@ async fn play(args: &RunArgs, seed: u64, folder: &Folder, disk: Option<Disk>) ->
     let (violations, missing) = (check(&evidence), coverage::missing(&planned, &tallies, &evidence));
     report::tallies(&tallies, took);
     report::evidence(&evidence, jumps, left, drained);
+    println!("deadlocks that PostgreSQL ended, by its log: {}", scene.deadlocks()?);
     report::violations(&violations);
     report::missing(&missing);
     let injected: usize = tallies.values().map(|tally| tally.injected).sum();

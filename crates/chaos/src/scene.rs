@@ -1,5 +1,7 @@
 //! Where a run takes place: a PostgreSQL of its own, proxies before it, and the processes that use it.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use crate::roles::{LEASE, MORTAL, NAMESPACE, RETRY, Role, SHARED, TTL};
 const LEDGER: &str = include_str!("../sql/ledger.sql");
 const COUNT_LEFT: &str = include_str!("../sql/count_left.sql");
 const COUNT_OTHERS: &str = include_str!("../sql/count_others.sql");
+/// What a line of the log ends with that tells of a deadlock. Those that a fault makes up are called otherwise.
+const DEADLOCK: &[u8] = b"deadlock detected";
 /// How many connections PostgreSQL takes: few, so that they are soon taken.
 const CONNECTIONS: &str = "64";
 const CONNECT: Duration = Duration::from_secs(5);
@@ -119,6 +123,19 @@ impl Scene {
         Ok(spawn_blocking(move || postgres.resume()).await??)
     }
 
+    /// How often PostgreSQL has ended a deadlock, by what is left of its log: its counters do not outlast a crash.
+    pub(crate) fn deadlocks(&self) -> anyhow::Result<usize> {
+        let mut deadlocks = 0;
+        for log in ["server.log.old", "server.log"].map(|log| self.postgres.data_dir().join(log)) {
+            if log.exists() {
+                for line in BufReader::new(File::open(log)?).split(b'\n') {
+                    deadlocks += usize::from(line?.ends_with(DEADLOCK));
+                }
+            }
+        }
+        Ok(deadlocks)
+    }
+
     /// How many tasks have not ended.
     pub(crate) async fn left(&self) -> anyhow::Result<i64> {
         Ok(self.connect().await?.query_one(COUNT_LEFT, &[]).await?.try_get(0)?)
@@ -189,7 +206,7 @@ impl Ebb {
 }
 
 /// The queues, and the ledger of all that happens to their tasks.
-async fn prepare(url: &str) -> anyhow::Result<()> {
+pub(crate) async fn prepare(url: &str) -> anyhow::Result<()> {
     let manager = Manager::connect(url).namespace(NAMESPACE).await?;
     for queue in SHARED.into_iter().chain([crate::check::ORDERED]) {
         let meta = QueueMeta::new(queue).retries(5).lease(LEASE);
@@ -201,7 +218,7 @@ async fn prepare(url: &str) -> anyhow::Result<()> {
     Ok(connect(url).await?.batch_execute(LEDGER).await?)
 }
 
-async fn connect(url: &str) -> anyhow::Result<Client> {
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
     let mut config: tokio_postgres::Config = url.parse()?;
     config.application_name("chaos").connect_timeout(CONNECT);
     let (client, connection) = config.connect(NoTls).await?;

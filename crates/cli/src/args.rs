@@ -213,3 +213,33 @@ fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@".contains(&byte);
     if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_number_is_read_in_each_way_that_go_writes_it(number: u64) {
+            for text in [format!("{number}"), format!("0x{number:x}"), format!("0X{number:X}"), format!("0o{number:o}"), format!("0b{number:b}")] {
+                prop_assert_eq!(uint(&text), Ok(number), "{}", text);
+            }
+            for text in [format!("+{number}"), format!("-{number}"), format!("0x+{number:x}"), format!("{number} ")] {
+                prop_assert!(uint(&text).is_err(), "{}", text);
+            }
+        }
+
+        #[test]
+        fn whatever_is_given_is_within_its_bounds_or_refused(
+            text in prop_oneof!["\\PC{0,12}", "[0-9]{1,5}(ns|ms|s|m|h)", "-?[0-9]{0,3}[.]?[0-9]{0,3}(e[0-9])?|NaN|inf"],
+        ) {
+            prop_assert!(interval(&text).is_ok_and(|read| read >= Duration::from_millis(100)) || interval(&text).is_err());
+            prop_assert!(lease(&text).is_ok_and(|read| read.as_secs() >= 1 && read <= pgmill::days(1)) || lease(&text).is_err());
+            prop_assert!(timeout(&text).is_ok_and(|read| !read.is_zero()) || timeout(&text).is_err());
+            prop_assert!(rate(&text).is_ok_and(|read| (0.0..=1.0).contains(&read)) || rate(&text).is_err());
+            let _ = (time(&text), namespace(&text), queue(&text), worker(&text));
+        }
+    }
+}

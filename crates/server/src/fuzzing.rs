@@ -1,8 +1,11 @@
 //! What holds of whatever comes in, for the targets of `fuzz/` and for the tests.
 
-use axum::body::Bytes;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
+use std::net::SocketAddr;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use futures_util::FutureExt;
 use pgmill::{QueueMeta, TaskMeta, TickerMeta, TokenMeta};
 use serde::de::IgnoredAny;
@@ -12,6 +15,7 @@ use serde_json::Value;
 use crate::auth::take_token;
 use crate::indent::{compacted, indented};
 use crate::input::{Page, Query, accepts_only, fuzzing, object};
+use crate::layers::{Names, Origins, Peers};
 
 /// A query string. Whatever is read of it has the type that it is asked for, and every text can be sent as a parameter.
 ///
@@ -91,6 +95,46 @@ pub fn answers(input: &[u8]) {
     }
 }
 
+/// Headers, one a line, of somebody who wants to pass for another. Without a trusted proxy they do not change the address; and a page
+/// of another origin, or another name of the server, stays what it is.
+///
+/// # Panics
+/// If something does not hold.
+pub fn headers(input: &[u8]) {
+    let peer = SocketAddr::from(([10, 1, 2, 3], 4));
+    let mut request = Request::new(Body::empty());
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let mut named = false;
+    for line in input.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(line[..colon].trim_ascii());
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            named |= name == HOST;
+            request.headers_mut().append(name, value);
+        }
+    }
+    assert_eq!(Peers { trust_proxy: false }.address(&request), Some(peer.ip()));
+    assert!(Peers { trust_proxy: true }.address(&request).is_some());
+
+    let names = Names { bound: SocketAddr::from(([127, 0, 0, 1], 8080)), others: Vec::new() };
+    let allowed = vec!["https://app.example".to_owned()];
+    let origins = Origins { allowed: allowed.clone(), names: Some(names), trust_proxy: false };
+    if let Ok(Some(origin)) = origins.judge(&request) {
+        assert!(allowed.iter().any(|allowed| origin.as_bytes().eq_ignore_ascii_case(allowed.as_bytes())));
+    }
+    assert!(named || origins.judge(&request).is_err(), "nobody knows which host was asked");
+    let local = HeaderValue::from_static("localhost:8080");
+    request.headers_mut().insert(HOST, local);
+    request.headers_mut().insert(ORIGIN, HeaderValue::from_static("https://evil.example"));
+    assert!(origins.judge(&request).is_err(), "a page of another origin");
+    request.headers_mut().remove(ORIGIN);
+    request.headers_mut().remove("sec-fetch-site");
+    assert!(matches!(origins.judge(&request), Ok(None)), "no page sends this");
+    request.headers_mut().insert(HOST, HeaderValue::from_static("evil.example"));
+    assert!(origins.judge(&request).is_err(), "a name that somebody pointed here");
+}
+
 #[cfg(test)]
 #[path = "../../../fuzz/kept.rs"]
 mod kept;
@@ -103,6 +147,11 @@ fn queries_hold() {
 #[test]
 fn bodies_hold() {
     kept::hold("bodies", bodies);
+}
+
+#[test]
+fn headers_hold() {
+    kept::hold("headers", headers);
 }
 
 #[test]

@@ -15,10 +15,12 @@ mod once;
 mod order;
 mod overlap;
 #[cfg(test)]
-mod planted;
+pub(crate) mod planted;
 mod processes;
 mod reasons;
 mod stuck;
+#[cfg(test)]
+mod tables;
 mod told;
 mod undone;
 mod work;

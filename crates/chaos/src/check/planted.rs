@@ -60,7 +60,7 @@ pub(super) fn fault(kind: &str, from: i64, to: i64) -> Disturbance {
 }
 
 /// Two tasks, one after the other: created, retained, run and released.
-pub(super) fn clean() -> Evidence {
+pub(crate) fn clean() -> Evidence {
     let mut evidence = Evidence::default();
     for (task, id) in [(1, 1), (2, 2)] {
         let mark = format!("mark-{task}");
@@ -102,7 +102,7 @@ pub(super) fn recount(evidence: &mut Evidence) {
 
 /// The first task as it is when its lease lapses, for its worker stands still: a second one has it while the first is still at
 /// it, and ends it.
-pub(super) fn handed_on(evidence: &mut Evidence) {
+pub(crate) fn handed_on(evidence: &mut Evidence) {
     let (first, second) = (fence(1, 1), fence(1, 2));
     evidence.runs.push(run(1, 2, 1_100, 1_900));
     evidence.told[0].fate = Fate::Lost;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use pgmill::{BatchOptions, Manager, OpenError, Outcome, seconds};
+use pgmill::{BatchOptions, Manager, OpenError, Outcome, Task, seconds};
 use pgmill_client::Client;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,6 +47,9 @@ pub(crate) struct RoleArgs {
     /// The address of the server.
     #[arg(long, env = "CHAOS_SERVER")]
     pub(crate) server: String,
+    /// What its tasks follow from.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
     /// How many tasks it creates in a second, about.
     #[arg(long, default_value_t = 40)]
     pub(crate) rate: u64,
@@ -115,8 +118,14 @@ impl Drop for Running {
     }
 }
 
+/// What a retain of this library gave the task out by.
+pub(crate) fn fence(task: &Task) -> Option<Fence> {
+    let claim = task.claim()?;
+    Some(Fence { task: claim.id(), attempt: claim.attempt(), holder: claim.holder() })
+}
+
 /// Does what the task asks for.
-async fn perform(history: &Writer, task: &pgmill::Task, fence: Fence) -> Outcome {
+async fn perform(history: &Writer, task: &Task, fence: Fence) -> Outcome {
     let Some(job) = task.payload.as_ref().and_then(|payload| payload.decode::<Job>().ok()) else {
         return Outcome::GiveBack;
     };
@@ -158,7 +167,7 @@ pub(crate) fn run(args: &RoleArgs) -> anyhow::Result<()> {
             Role::Remote => remote::work(args, history, over).await,
             Role::Producer => producer::produce(args, history, over).await,
             Role::Caller => producer::call(args, history, over).await,
-            Role::Maintainer => maintainer::maintain(args, over).await,
+            Role::Maintainer => maintainer::maintain(args, history, over).await,
             Role::Server => Ok(()),
         }
     })

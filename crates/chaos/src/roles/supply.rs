@@ -64,19 +64,21 @@ pub(super) struct Supply {
     pub(super) name: String,
     pub(super) history: Writer,
     pub(super) over: CancellationToken,
+    seed: u64,
     steady: bool,
     calls: Arc<AtomicU64>,
 }
 
 impl Supply {
     pub(super) fn new(args: &RoleArgs, history: Writer, over: CancellationToken) -> Self {
-        Self { name: args.name.clone(), history, over, steady: args.steady, calls: Arc::default() }
+        let RoleArgs { name, seed, steady, .. } = args.clone();
+        Self { name, history, over, seed, steady, calls: Arc::default() }
     }
 
     /// Creates one after the other, about so many tasks in a second.
     pub(super) async fn run(self, maker: impl Maker, goods: Goods, number: usize, rate: u64) {
         let part = format!("{}-{number}", self.name);
-        let mut dice = Dice::for_part(0, &part);
+        let mut dice = Dice::for_part(self.seed, &part);
         // What expires would be missing from a rate.
         let goods = if self.steady && goods == Goods::Mortal { Goods::Single } else { goods };
         // Not all at once, so that a rate is as even as it can be.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use pgmill::{Context, End, Ended, Outcome, QueueOptions, Task, WorkerPool, seconds};
+use pgmill::{Context, End, Ended, Outcome, QueueOptions, WorkerPool, seconds};
 use tokio_util::sync::CancellationToken;
 
-use super::{LEASE, RoleArgs, manager, perform};
+use super::{LEASE, RoleArgs, fence, manager, perform};
 use crate::clock;
-use crate::history::{Event, Fate, Fence, Writer};
+use crate::history::{Event, Fate, Writer};
 
 /// How often it is looked whether the clock has jumped, and by how much at least.
 const LOOK: Duration = Duration::from_millis(100);
@@ -49,11 +49,6 @@ pub(super) async fn work(
     pool.run(over).await?;
     manager.close().await;
     Ok(())
-}
-
-fn fence(task: &Task) -> Option<Fence> {
-    let claim = task.claim()?;
-    Some(Fence { task: claim.id(), attempt: claim.attempt(), holder: claim.holder() })
 }
 
 fn fate(end: &End) -> Fate {

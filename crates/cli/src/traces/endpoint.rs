@@ -51,7 +51,26 @@ pub(super) fn headers(text: &str) -> anyhow::Result<Headers> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Endpoint, headers};
+
+    proptest! {
+        #[test]
+        fn an_endpoint_has_a_scheme_that_is_spoken_or_is_refused(text in prop_oneof!["\\PC{0,40}", "(https?|grpcs?|ftp)://[a-z:/0-9]{0,20}"]) {
+            if let Ok(Endpoint::Http(url) | Endpoint::Grpc(url)) = Endpoint::parse(&text) {
+                prop_assert!(url.starts_with("http://") || url.starts_with("https://"), "{}", url);
+            }
+        }
+
+        #[test]
+        fn no_header_is_told_in_an_error(text in "[ ,=]{0,3}[a-z]{8,12}[ ,]{0,3}") {
+            let word = text.trim_matches([' ', ',', '=']).to_owned();
+            if let Err(error) = headers(&text) {
+                prop_assert!(!error.to_string().contains(&word));
+            }
+        }
+    }
 
     #[test]
     fn an_endpoint_is_read_as_the_reference_reads_it() {

@@ -36,3 +36,28 @@ fn parse(traceparent: &str) -> Option<SpanContext> {
     let flags = TraceFlags::new(u8::from_str_radix(parts.next()?, 16).ok()?);
     Some(SpanContext::new(trace, span, flags, true, TraceState::NONE))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_context_that_a_task_carries_is_linked_as_it_is(
+            trace in "[0-9a-f]{31}[1-9a-f]", span in "[0-9a-f]{15}[1-9a-f]", flags in "0[01]",
+        ) {
+            let text = format!("00-{trace}-{span}-{flags}");
+            let context = Context::new().with_remote_span_context(parse(&text).unwrap());
+            prop_assert_eq!(traceparent(&context), Some(text));
+        }
+
+        #[test]
+        fn what_is_no_context_is_none(text in prop_oneof!["\\PC{0,60}", "[0-9a-f+ -]{50,60}"]) {
+            if let Some(read) = parse(&text) {
+                let context = Context::new().with_remote_span_context(read.clone());
+                prop_assert_eq!(traceparent(&context).is_some(), read.is_valid());
+            }
+        }
+    }
+}

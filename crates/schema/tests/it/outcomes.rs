@@ -73,6 +73,20 @@ proptest! {
     }
 
     #[test]
+    fn a_text_is_a_token_exactly_if_it_is_what_its_claim_writes(
+        text in prop_oneof!["[0-9a-f]{23,25}", "[0-9a-fA-F+ -]{24}", "\\PC{0,30}"],
+    ) {
+        match Claim::from_token(1, &text) {
+            Ok(claim) => prop_assert_eq!(claim.token(), text),
+            Err(error) => {
+                prop_assert_eq!(error, ClaimError::Token);
+                let digits = text.bytes().filter(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+                prop_assert!(text.len() != 24 || digits != 24);
+            }
+        }
+    }
+
+    #[test]
     fn claims_that_differ_have_tokens_that_differ(one: (i32, i64), other: (i32, i64)) {
         let token = |(attempt, holder)| Claim::new(1, attempt, holder).token();
         prop_assert_eq!(one == other, token(one) == token(other));

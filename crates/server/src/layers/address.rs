@@ -22,7 +22,7 @@ const TOLD_BY_PROXIES: [&str; 4] = ["x-real-ip", "x-forwarded-for", "cf-connecti
 
 impl Peers {
     /// The address of the client, or of the proxy before it.
-    pub(super) fn address(self, request: &Request) -> Option<IpAddr> {
+    pub(crate) fn address(self, request: &Request) -> Option<IpAddr> {
         let told = self.trust_proxy.then(|| told(request.headers())).flatten();
         told.or_else(|| {
             request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())

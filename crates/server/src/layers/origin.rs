@@ -52,7 +52,7 @@ impl Origins {
     ///
     /// # Errors
     /// 403 if the request is one that a page makes which may not; 400 if it does not tell which host it asks.
-    pub(super) fn judge(&self, request: &Request) -> Result<Option<HeaderValue>, ApiError> {
+    pub(crate) fn judge(&self, request: &Request) -> Result<Option<HeaderValue>, ApiError> {
         let headers = request.headers();
         let host = asked_host(request)?;
         if let (Some(names), Some(host)) = (&self.names, &host)

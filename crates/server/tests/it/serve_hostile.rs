@@ -208,6 +208,19 @@ async fn others_are_answered_while_many_clients_send_half_of_something() {
 }
 
 #[tokio::test]
+async fn a_client_that_ends_its_side_before_it_has_its_answer_is_taken_to_be_gone() {
+    let (app, begun, gone) = endless();
+    let scene = Scene::of(app, ServeOptions::new().request_time(PATIENCE * 9)).await;
+    let mut wire = scene.connect().await;
+    wire.send(GET).await;
+    timeout(PATIENCE, begun.notified()).await.expect("it begins");
+    // The other half is still open, so that an answer could come.
+    wire.0.shutdown().await.unwrap();
+    timeout(PATIENCE, gone.notified()).await.expect("it is given up");
+    assert_eq!(wire.rest().await, "");
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_in_the_midst_of_its_body_leaves_nothing_behind() {
     let (app, count) = counted();
     let scene = Scene::of(app, ServeOptions::new()).await;
