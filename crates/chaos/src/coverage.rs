@@ -8,7 +8,8 @@ use crate::history::{Answer, Fate};
 use crate::plan::{Fault, Kind};
 use crate::run::Tallies;
 
-/// So often workers have to be killed or stopped before a lease has to have lapsed: some of them have nothing to do then.
+/// So often workers have to be killed or stopped before a lease has to have lapsed, and a clock to jump before it has to have been seen:
+/// some have nothing to do then, or are not there.
 const HARM: usize = 5;
 
 /// What each role did, in words and numbers.
@@ -59,7 +60,10 @@ fn unfelt(tallies: &Tallies, evidence: &Evidence) -> impl Iterator<Item = String
         .then(|| format!("workers were killed or stopped {harmed} times, and no lease has lapsed"));
     let crash = (crashed > 0 && evidence.crashes.is_empty())
         .then(|| format!("PostgreSQL was made to crash {crashed} times, and was never seen to"));
-    lapse.into_iter().chain(crash)
+    let jumped = injected(&[Kind::ClockJump]);
+    let jump = (jumped >= HARM && evidence.jumps == 0)
+        .then(|| format!("a clock was made to jump {jumped} times, and no process saw it"));
+    lapse.into_iter().chain(crash).chain(jump)
 }
 
 #[cfg(test)]
@@ -120,6 +124,16 @@ mod tests {
         let mut lapsed = clean();
         handed_on(&mut lapsed);
         evidence.ledger = lapsed.ledger;
+        assert_eq!(missing(&planned, &tallies, &evidence), [""; 0]);
+    }
+
+    #[test]
+    fn a_clock_that_nobody_saw_jump_did_not() {
+        let (planned, mut tallies, mut evidence) = full();
+        tallies.insert(Kind::ClockJump, Tally { injected: HARM, ..Tally::default() });
+        let unseen = ["a clock was made to jump 5 times, and no process saw it"];
+        assert_eq!(missing(&planned, &tallies, &evidence), unseen);
+        evidence.jumps = 1;
         assert_eq!(missing(&planned, &tallies, &evidence), [""; 0]);
     }
 

@@ -156,6 +156,8 @@ pub(crate) struct Evidence {
     pub(crate) folded: usize,
     /// How many of its jobs were run by the process that does nothing else.
     pub(crate) maintained: usize,
+    /// How often a process saw its clock jump.
+    pub(crate) jumps: usize,
     pub(crate) faults: Vec<Disturbance>,
     /// In which PostgreSQL crashed.
     pub(crate) crashes: Vec<Span>,
@@ -277,7 +279,8 @@ impl Evidence {
                     self.maintained =
                         self.maintained.saturating_add(usize::try_from(jobs).unwrap_or(usize::MAX));
                 }
-                Event::Began { .. } | Event::Jumped { .. } => {}
+                Event::Jumped { .. } => self.jumps += 1,
+                Event::Began { .. } => {}
             }
         }
     }

@@ -121,7 +121,8 @@ impl HostClock {
             ("LD_PRELOAD", self.library.display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", self.file.display().to_string()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ("FAKETIME_CACHE_DURATION", "1".to_owned()),
+            // A jump is one at once, and not when the file is read again.
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("NO_FAKE_STAT", "1".to_owned()),
         ]
     }

@@ -25,7 +25,7 @@ pub(crate) fn tallies(tallies: &Tallies, took: Duration) {
     }
 }
 
-pub(crate) fn evidence(evidence: &Evidence, jumps: usize, left: i64, drained: Duration) {
+pub(crate) fn evidence(evidence: &Evidence, left: i64, drained: Duration) {
     let answered = |wanted: fn(&Answer) -> bool| {
         let calls = evidence
             .calls
@@ -53,11 +53,12 @@ pub(crate) fn evidence(evidence: &Evidence, jumps: usize, left: i64, drained: Du
     );
     let told = |wanted: fn(Fate) -> bool| evidence.told.iter().filter(|told| wanted(told.fate)).count();
     println!(
-        "handlers: {} begun, {} cut short, {} told lost, {} told nothing certain; jumps of a clock seen: {jumps}",
+        "handlers: {} begun, {} cut short, {} told lost, {} told nothing certain; jumps of a clock seen: {}",
         evidence.runs.len(),
         evidence.runs.iter().filter(|run| run.ran.is_none()).count(),
         told(|fate| fate == Fate::Lost),
         told(|fate| fate == Fate::Unknown),
+        evidence.jumps,
     );
     let retained: HashSet<Fence> = retains().map(|entry| entry.after).collect();
     println!(

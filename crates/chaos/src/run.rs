@@ -83,13 +83,10 @@ async fn play(args: &RunArgs, seed: u64, folder: &Folder, disk: Option<Disk>) ->
     watching.await??;
     let drained = ended.elapsed();
     let mut client = scene.settle().await?;
-    let accounts = read(folder.path())?;
-    let jumps = accounts.iter().flat_map(|account| &account.lines);
-    let jumps = jumps.filter(|line| matches!(line.event, Event::Jumped { .. })).count();
-    let evidence = Evidence::gather(accounts, &mut client).await?;
+    let evidence = Evidence::gather(read(folder.path())?, &mut client).await?;
     let (violations, missing) = (check(&evidence), coverage::missing(&planned, &tallies, &evidence));
     report::tallies(&tallies, took);
-    report::evidence(&evidence, jumps, left, drained);
+    report::evidence(&evidence, left, drained);
     println!("deadlocks that PostgreSQL ended, by its log: {}", scene.deadlocks()?);
     report::violations(&violations);
     report::missing(&missing);
