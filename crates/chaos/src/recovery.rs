@@ -32,6 +32,8 @@ const SUSTAINED: u64 = 20;
 /// For how long the rate before is taken, and how much of it is as good as all.
 const CALM: Duration = Duration::from_secs(3);
 const SHARE: f64 = 0.95;
+/// How much of the load has to be done in that time, at the least: else there is no rate to come back to.
+const LEAST: f64 = 0.7;
 /// How long a fault may miss what it is to hit.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For how long after a fault is over its rate is looked at.
@@ -64,14 +66,21 @@ pub(crate) fn measure(args: &RecoveryArgs, load: &LoadArgs) -> anyhow::Result<bo
     let folder = Folder::open(load.keep.as_deref())?;
     let disk = folder.disk()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut samples, left_out) = runtime.block_on(sample(args, load, &folder, disk))?;
+    let (mut samples, mut left_out) = runtime.block_on(sample(args, load, &folder, disk))?;
     let accounts = read(folder.path())?;
     begin_at_hit(&mut samples, &accounts);
     let told = Evidence::of_history(accounts).told;
     let done = told.iter().filter(|told| told.fate == Fate::Recorded(RELEASED));
     let mut ends: Vec<u64> = done.map(|told| told.at).collect();
     ends.sort_unstable();
-    let felt: Vec<(Sample, Felt)> = samples.iter().map(|sample| (*sample, feel(&ends, sample))).collect();
+    let felt = samples.iter().map(|sample| (*sample, feel(&ends, sample)));
+    // Three producers create at this rate.
+    let least = load.rate as f64 * 3.0 * LEAST;
+    let (felt, idle): (Vec<_>, Vec<_>) = felt.partition(|(_, felt)| felt.before >= least);
+    for (sample, felt) in idle {
+        let (kind, before) = (sample.kind, felt.before);
+        left_out.push(format!("`{kind}`, once: {before:.0} tasks a second before it are too few"));
+    }
     let mut text = table(&felt);
     for what in &left_out {
         text += &format!("\nNot measured: {what}.\n");

@@ -226,17 +226,19 @@ mod tests {
         }
         let alone = Search { named: Some(folder.path().to_owned()), usual: Vec::new() };
         assert!(alone.newest().unwrap_err().to_string().contains("`psql`"));
-        let beside = Search { usual: vec![found.bin_dir.clone()], ..alone };
+        let clients = found.psql.parent().unwrap().to_owned();
+        let beside = Search { usual: vec![clients], ..alone };
         let used = beside.newest().unwrap();
-        assert_eq!((used.bin_dir.as_path(), used.psql), (folder.path(), found.bin_dir.join("psql")));
+        assert_eq!((used.bin_dir.as_path(), used.psql), (folder.path(), found.psql));
     }
 
     #[test]
     fn a_cluster_of_a_version_that_is_not_installed_is_named() {
         let found = find_installation().unwrap();
-        let search = Search { named: Some(found.bin_dir), usual: Vec::new() };
+        let clients = found.psql.parent().unwrap().to_owned();
+        let search = Search { named: Some(found.bin_dir), usual: vec![clients] };
         let message = search.of_major(12, Path::new("/data")).unwrap_err().to_string();
         assert!(message.contains("/data") && message.contains("PostgreSQL 12"), "{message}");
-        assert!(message.contains(&format!("(found {})", found.major)), "{message}");
+        assert!(message.contains(&format!("(found {}", found.major)), "{message}");
     }
 }

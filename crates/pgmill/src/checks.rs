@@ -108,8 +108,9 @@ impl Manager {
         Run::new(self, options).all().await
     }
 
-    /// Looks at what decides whether this process can do its work, and at what will soon: five statements that read catalogues and
-    /// statistics alone.
+    /// The part of [`check`](Self::check) that can be asked for all the time: it reads catalogues and statistics alone, and opens
+    /// no connection. Left out are `migrations`, `schema`, `notify`, `stuck`, `failing` and `unused`. It fails only
+    /// where this process can do no work; what else fails is a warning here.
     pub async fn check_ready(&self, options: &CheckOptions) -> Checkup {
         Run::new(self, options).ready().await
     }

@@ -69,6 +69,12 @@ pub fn has_plain_role() -> bool {
     Environment::get().role
 }
 
+/// Whether the servers of the tests have this setting of their own.
+#[doc(hidden)]
+pub fn has_setting(name: &str) -> bool {
+    Environment::get().settings.iter().any(|(set, _)| set == name)
+}
+
 /// Tells why a test is left out, and returns whether it is. For tests that prove something of one environment alone: what is
 /// told is counted by `scripts/matrix`, and so goes past the capture of the test runner.
 #[doc(hidden)]

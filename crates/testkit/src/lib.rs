@@ -21,7 +21,7 @@ pub use database::TestDatabase;
 pub use drain::{Drain, Drained, drain, drain_pool};
 pub use enqueued::{assert_enqueued, assert_enqueued_in, assert_not_enqueued, assert_not_enqueued_in};
 #[doc(hidden)]
-pub use environment::{has_plain_role, has_pooler, skipped};
+pub use environment::{has_plain_role, has_pooler, has_setting, skipped};
 pub use inline::{Inline, run_handler};
 pub use outcome::{HandlerOutcome, Performed};
 #[doc(no_inline)]

@@ -39,6 +39,7 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::planted::{clean, only_rule, recount};
+    use crate::history::Answer;
 
     const RULE: &str = "an acknowledged task is there, under its id, once";
 
@@ -58,6 +59,22 @@ mod tests {
         let rules =
             [RULE, "no task is there twice, and none that was refused", "the counters equal the tables"];
         only_rule(&evidence, &rules);
+    }
+
+    #[test]
+    fn a_call_that_got_fewer_tasks_than_it_asked_for_is_found() {
+        let mut evidence = clean();
+        evidence.calls[0].answer = Some((10, Answer::Created(Vec::new())));
+        only_rule(&evidence, &[RULE]);
+    }
+
+    #[test]
+    fn a_task_that_has_lost_its_key_is_found() {
+        let mut evidence = clean();
+        evidence.calls[0].tasks[0].keyed = true;
+        only_rule(&evidence, &[RULE]);
+        evidence.tasks[0].key = Some("its key".to_owned());
+        only_rule(&evidence, &[]);
     }
 
     #[test]

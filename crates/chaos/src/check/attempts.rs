@@ -81,6 +81,14 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_that_was_run_and_is_not_counted_is_found() {
+        let mut evidence = clean();
+        evidence.tasks[0].fence.attempt = 0;
+        let found = super::super::check(&evidence);
+        assert!(found.iter().any(|violation| violation.what.contains("counts 0 attempts")), "{found:?}");
+    }
+
+    #[test]
     fn an_attempt_that_is_run_twice_is_found() {
         let mut evidence = clean();
         let mut again = evidence.runs[0].clone();

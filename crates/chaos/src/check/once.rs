@@ -43,6 +43,7 @@ pub(super) fn find(evidence: &Evidence, index: &Index<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::planted::{clean, only_rule, recount};
+    use crate::evidence::Call;
     use crate::history::Answer;
 
     const RULE: &str = "no task is there twice, and none that was refused";
@@ -55,6 +56,21 @@ mod tests {
         again.fence.task = 99;
         again.status = Some(4);
         evidence.tasks.push(again);
+        only_rule(&evidence, &[RULE, CHAIN, "the counters equal the tables"]);
+    }
+
+    #[test]
+    fn a_second_task_of_a_call_with_a_key_that_was_sent_twice_is_found() {
+        let mut evidence = clean();
+        evidence.calls[0].tasks[0].keyed = true;
+        // What nobody knows of was sent again, and both are there.
+        evidence.calls[0].answer = None;
+        let again = Call { answer: None, asked: 2, ..evidence.calls[0].clone() };
+        evidence.calls.push(again);
+        let mut twin = evidence.tasks[0].clone();
+        twin.fence.task = 99;
+        twin.status = Some(4);
+        evidence.tasks.push(twin);
         only_rule(&evidence, &[RULE, CHAIN, "the counters equal the tables"]);
     }
 

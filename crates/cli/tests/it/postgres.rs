@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -21,9 +21,7 @@ fn start(data: &Path, options: &[&str]) -> Program {
 }
 
 fn answers(url: &str) -> bool {
-    // Some installations are of a server alone. Any psql will do.
-    let own = pgmill_embedded::find_installation().unwrap().bin_dir.join("psql");
-    let psql = if own.exists() { own } else { PathBuf::from("psql") };
+    let psql = pgmill_embedded::find_installation().unwrap().psql;
     let output = Command::new(psql).args(["-X", "-A", "-t", "-w", "-c", "select 1", url]).output().unwrap();
     output.status.success() && output.stdout == b"1\n"
 }

@@ -292,5 +292,7 @@ async fn a_worker_outlives_a_crash_of_the_database_and_mentions_it_once() {
     assert!(
         bench.task(before).await.attempts.iter().all(|attempt| attempt.outcome != AttemptOutcome::Lapsed)
     );
-    assert_eq!(worker.count("tasks cannot be retained: "), 1);
+    // A pooler may let it wait instead, and no try fails.
+    let mentions = worker.count("tasks cannot be retained: ");
+    assert!(mentions == 1 || has_pooler() && mentions == 0, "{mentions}");
 }

@@ -67,7 +67,7 @@ fn a_stale_pid_file_whose_id_was_given_to_another_process_is_no_obstacle() {
     let server = start_in(folder.path());
     kill_hard(server.pid().unwrap());
     eventually("the handle notices", || server.pid().is_none());
-    let mut stranger = as_server_user(Command::new("sleep").arg("600")).spawn().unwrap();
+    let mut stranger = as_server_user(Command::new("sleep").arg("60")).spawn().unwrap();
     let file = server.data_dir().join("cluster/postmaster.pid");
     let record = fs::read_to_string(&file).unwrap();
     let (_, rest) = record.split_once('\n').unwrap();

@@ -25,7 +25,7 @@ pub(crate) fn start_in(folder: &Path) -> Embedded {
 }
 
 pub(crate) fn psql() -> Command {
-    let mut command = Command::new(find_installation().unwrap().bin_dir.join("psql"));
+    let mut command = Command::new(find_installation().unwrap().psql);
     command
         .args(["-X", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"])
         .env("LC_ALL", "C")

@@ -75,6 +75,11 @@ impl Check {
         Self { verdict: Verdict::Fail, ..Self::warn(name, seen, advice) }
     }
 
+    /// The same where it is of less weight.
+    pub(super) fn at_most_warn(self) -> Self {
+        Self { verdict: self.verdict.min(Verdict::Warn), ..self }
+    }
+
     pub(super) fn details(mut self, details: impl IntoIterator<Item = String>) -> Self {
         self.details.extend(details);
         self

@@ -45,9 +45,25 @@ const ALL: [&str; 20] = [
     "failing",
     "unused",
 ];
-/// Those of them that tell whether the process can do its work.
-const READY: [&str; 7] =
-    ["version", "writable", "connections", "privileges", "partitions", "maintenance", "xmin"];
+/// Those of them that cost next to nothing: they read catalogues and statistics alone.
+const READY: [&str; 14] = [
+    "version",
+    "writable",
+    "isolation",
+    "durability",
+    "timeouts",
+    "connections",
+    "notify_queue",
+    "wraparound",
+    "clock",
+    "privileges",
+    "partitions",
+    "maintenance",
+    "autovacuum",
+    "xmin",
+];
+/// Those of them whose failure keeps the process from its work.
+const ESSENTIAL: [&str; 5] = ["version", "writable", "connections", "privileges", "partitions"];
 
 const NO_CONNECTION: &str = "Is PostgreSQL running, and is the URL right: host, port, user, password, database? The details tell what the \
     attempt ended with. A server with no connection left refuses new ones, too: end some, or raise max_connections.";
@@ -73,8 +89,7 @@ impl<'a> Run<'a> {
         checks.push(self.schema(is_current).await);
         checks.push(self.partitions().await);
         checks.push(self.maintenance().await);
-        let looked = self.look(self.store().check_vacuum()).await;
-        checks.push(judged("autovacuum", looked, |tables| vacuum::autovacuum(&facts, &tables)));
+        checks.push(self.autovacuum(&facts).await);
         checks.push(self.xmin(&facts).await);
         checks.push(notices::check(self.manager, self.options.limit).await);
         match self.look(self.store().check_queues()).await {
@@ -90,21 +105,20 @@ impl<'a> Run<'a> {
 
     pub(super) async fn ready(&self) -> Checkup {
         let (connection, facts) = self.connect().await;
-        let Some((facts, _)) = facts else {
+        let Some((facts, skew)) = facts else {
             let skipped = READY.map(without_connection);
             return Checkup::of([connection].into_iter().chain(skipped).collect());
         };
-        let checks = vec![
-            connection,
-            server::version(&facts),
-            server::writable(&facts),
-            server::connections(&facts),
-            self.privileges().await,
-            self.partitions().await,
-            self.maintenance().await,
-            self.xmin(&facts).await,
-        ];
-        Checkup::of(checks)
+        let mut checks = vec![connection];
+        checks.extend(server::all(&facts, skew));
+        checks.push(self.privileges().await);
+        checks.push(self.partitions().await);
+        checks.push(self.maintenance().await);
+        checks.push(self.autovacuum(&facts).await);
+        checks.push(self.xmin(&facts).await);
+        let is_essential = |check: &Check| ESSENTIAL.contains(&check.name);
+        let weighed = |check| if is_essential(&check) { check } else { check.at_most_warn() };
+        Checkup::of(checks.into_iter().map(weighed).collect())
     }
 
     fn store(&self) -> &Store {
@@ -185,6 +199,11 @@ impl<'a> Run<'a> {
     async fn maintenance(&self) -> Check {
         let looked = self.look(self.store().check_jobs()).await;
         judged("maintenance", looked, |jobs| schema::maintenance(&jobs))
+    }
+
+    async fn autovacuum(&self, facts: &ServerFacts) -> Check {
+        let looked = self.look(self.store().check_vacuum()).await;
+        judged("autovacuum", looked, |tables| vacuum::autovacuum(facts, &tables))
     }
 
     async fn xmin(&self, facts: &ServerFacts) -> Check {

@@ -140,8 +140,8 @@ mod tests {
             FOREACH v_ago IN ARRAY ARRAY[3, 4, 12] LOOP
                 v_day := (now() AT TIME ZONE 'UTC')::date - v_ago;
                 EXECUTE format('CREATE TABLE pgmill.%I PARTITION OF pgmill.task_finished FOR VALUES FROM (%L) TO (%L)',
-                    'task_finished' || to_char(v_day, '"_"YYYYMMDD'), v_day::text || ' 00:00:00+00',
-                    (v_day + 1)::text || ' 00:00:00+00');
+                    'task_finished' || to_char(v_day, '"_"YYYYMMDD'), to_char(v_day, 'YYYY-MM-DD') || ' 00:00:00+00',
+                    to_char(v_day + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
                 INSERT INTO pgmill.task_finished (id, finished_at, created_at, queue_id, retries, attempt, spared, status,
                     priority, holder, payload)
                 SELECT nextval('pgmill.task_id'), v_day::timestamp AT TIME ZONE 'UTC' + interval '12 hours', now(), q.id, 3,

@@ -57,6 +57,11 @@ pub(crate) struct Cron {
 impl Cron {
     pub(crate) fn parse(expression: &str, zone: &str) -> Result<Self, CronError> {
         let given = || expression.to_owned();
+        // What is read of an empty part never comes, and croner looks for it, minute by minute, until the year 5000.
+        if expression.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+            let reason = "there is nothing before, between or after commas".to_owned();
+            return Err(CronError::Expression { given: given(), reason });
+        }
         let zone = TimeZone::get(zone.trim()).map_err(|_| CronError::Zone { given: zone.to_owned() })?;
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let parsed = parser

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use pgmill::{Manager, Outcome, QueueMeta, Retain};
-use pgmill_testkit::TestDatabase;
+use pgmill_testkit::{TestDatabase, skipped};
 use tokio::task::JoinSet;
 use tokio_postgres::IsolationLevel;
 
@@ -97,6 +97,11 @@ async fn nor_over_tasks_that_others_hold_or_that_are_delayed() {
     let manager = builder(&with_parameter(database.url(), "pool_max_conns=1")).await.unwrap();
     manager.register_queue(QueueMeta::new(QUEUE).no_ttl()).await.unwrap();
     let client = database.connect().await;
+    let is_late =
+        number(&client, "select (to_regproc('pg_stat_force_next_flush') is null)::int::bigint").await == 1;
+    if skipped(is_late, "what was read is told a second late, and each retain would come after a pause") {
+        return;
+    }
     client
         .batch_execute(
             "insert into pgmill.task (id, run_at, created_at, queue_id, retries, priority, payload, attempt, holder, worker,

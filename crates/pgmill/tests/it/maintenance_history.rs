@@ -15,8 +15,8 @@ const PAST_DAY: &str = r#"
         v_day date := (now() AT TIME ZONE 'UTC')::date - 3;
     BEGIN
         EXECUTE format('CREATE TABLE pgmill.%I PARTITION OF pgmill.task_finished FOR VALUES FROM (%L) TO (%L)',
-            'task_finished' || to_char(v_day, '"_"YYYYMMDD'), v_day::text || ' 00:00:00+00',
-            (v_day + 1)::text || ' 00:00:00+00');
+            'task_finished' || to_char(v_day, '"_"YYYYMMDD'), to_char(v_day, 'YYYY-MM-DD') || ' 00:00:00+00',
+            to_char(v_day + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
     END
     $$"#;
 

@@ -147,7 +147,7 @@ async fn a_database_is_not_migrated_where_that_is_not_wanted() {
         assert!(!error.is_transient(), "{error:?}");
     }
     let client = database.connect().await;
-    let row = client.query_one("SELECT to_regnamespace('pgmill') IS NULL", &[]).await.unwrap();
+    let row = client.query_one("SELECT to_regclass('pgmill.task') IS NULL", &[]).await.unwrap();
     assert!(row.get::<_, bool>(0));
 }
 

@@ -76,8 +76,13 @@ async fn it_needs_neither_a_search_path_nor_a_time_zone() {
 #[tokio::test]
 async fn each_error_has_its_sqlstate_and_says_what_is_allowed_and_nothing_is_written() {
     let fixture = Fixture::with_queue().await;
+    fixture
+        .sql(
+            "SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET DateStyle = 'ISO';
+            SET standard_conforming_strings = on",
+        )
+        .await;
     let before = fixture.stored().await;
-    fixture.sql("SET TimeZone = 'UTC'").await;
     let range = "22023";
     let priorities = "Allowed is 0 (first) to 9.";
     let delays = "Allowed is 0 to 100 years.";

@@ -4,6 +4,7 @@ use pgmill::{
     EnqueueError, LookupError, Outcome, QueueError, QueueMeta, Status, StoreError, TaskMeta, seconds,
 };
 use pgmill_testkit::wait_until;
+use tokio_postgres::IsolationLevel;
 
 use crate::fixture::{Fixture, SOON, done, task, told};
 
@@ -119,7 +120,8 @@ async fn a_key_that_came_free_after_the_transaction_began_is_free() {
     let fixture = Fixture::with(QueueMeta::new("q").retention(seconds(0))).await;
     let first = fixture.create(task("first").key("k")).await;
     let mut client = fixture.database.connect().await;
-    let transaction = client.transaction().await.unwrap();
+    let transaction =
+        client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await.unwrap();
     transaction.batch_execute("SELECT now()").await.unwrap();
     fixture.finish(done()).await;
     let creating = fixture.manager.create_task_in(&transaction, "q", task("second").key("k"));

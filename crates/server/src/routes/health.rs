@@ -1,9 +1,10 @@
 //! `/health`: for whatever watches over the process.
 //!
 //! Load balancers ask every second, each of them. So there is one look at the database at a time, however many ask. Whether it answers
-//! and is migrated is looked at once a second, by two small statements. What [`Manager::check_ready`] looks at besides, five statements, is
-//! looked at every ten seconds while it is well, and every second while it keeps the process from its work; nobody waits
-//! longer than a second for that. What costs more, and what strangers may not know, is for `pgmill doctor`.
+//! and is migrated is looked at once a second, by two small statements. What [`Manager::check_ready`] looks at besides is
+//! looked at every ten seconds while it is well, and every second while it keeps the process from its work. The rest of
+//! [`Manager::check`], which reads tables and opens a connection, is looked at once a minute, and is a warning at most. Nobody waits
+//! longer than a second for any of that: meanwhile what was found before holds. What strangers may not know is left out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +30,9 @@ const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long what is well of the other checks is good for.
 const CALM: Duration = Duration::from_secs(10);
+/// How long what is found by those that cost more is good for, and which they are.
+const LONG: Duration = Duration::from_secs(60);
+const DEAR: [&str; 5] = ["schema", "notify", "stuck", "failing", "unused"];
 /// How long is waited for them: meanwhile what was found before holds.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -47,10 +51,17 @@ struct Known {
     /// A look at the database that is under way. There is one at a time, however long it takes: were it given up, its
     /// connection would go back among the others, and hold up whoever gets it next.
     look: Option<JoinHandle<Looked>>,
-    /// What the other checks came to last, and when.
-    checkup: Option<(Instant, Checkup)>,
+    ready: Kept,
+    dear: Kept,
+}
+
+/// What some of the checks came to.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Last, and when.
+    found: Option<(Instant, Checkup)>,
     /// Those that are under way, and when they ended.
-    checking: Option<JoinHandle<(Instant, Checkup)>>,
+    looking: Option<JoinHandle<(Instant, Checkup)>>,
 }
 
 /// The migrations that the database lacks.
@@ -70,8 +81,8 @@ pub(crate) struct Checks {
     database: Check,
     migrations: Check,
     listener: Check,
-    /// `version`, `writable`, `connections`, `privileges`, `partitions`, `maintenance` and `xmin`, each `ok`, `warn`, `fail` or `unknown`. With
-    /// a `fail` the server cannot do its work; with a `warn` it can.
+    /// Those of `pgmill doctor`, by their names, each `ok`, `warn`, `fail` or `unknown`. With a `fail` the server cannot do its
+    /// work; with a `warn` it can.
     #[serde(flatten)]
     more: BTreeMap<&'static str, Check>,
 }
@@ -136,11 +147,11 @@ impl Health {
         }
         let looked = known.look(manager).await;
         // Without an answer they would only wait for it, too.
-        let checkup = match &looked {
-            Some(Ok(_)) => known.check_up(manager).await,
-            _ => None,
+        let more = match &looked {
+            Some(Ok(_)) => known.more(manager).await,
+            _ => BTreeMap::new(),
         };
-        let checks = Checks::new(looked, manager.wants_to_listen() && !manager.is_listening(), checkup);
+        let checks = Checks::new(looked, manager.wants_to_listen() && !manager.is_listening(), more);
         known.last = Some((Instant::now(), checks.clone()));
         checks
     }
@@ -160,32 +171,62 @@ impl Known {
         looked.ok()
     }
 
-    /// What the other checks came to: before, if that is still good, or if there is no answer in time.
-    async fn check_up(&mut self, manager: &Manager) -> Option<&Checkup> {
+    /// What the other checks came to.
+    async fn more(&mut self, manager: &Manager) -> BTreeMap<&'static str, Check> {
+        let options = CheckOptions::new();
         let good_for = |checkup: &Checkup| if checkup.verdict == Verdict::Fail { FRESH } else { CALM };
+        let ready = {
+            let (manager, options) = (manager.clone(), options.clone());
+            self.ready.look(good_for, async move { manager.check_ready(&options).await })
+        };
+        let dear = {
+            let manager = manager.clone();
+            self.dear.look(|_| LONG, async move { manager.check(&options).await })
+        };
+        let (ready, dear) = tokio::join!(ready, dear);
+        // Whether there is a connection is told as `database`.
+        let ready =
+            ready.into_iter().flat_map(|found| &found.checks).filter(|check| check.name != "connection");
+        let dear =
+            dear.into_iter().flat_map(|found| &found.checks).filter(|check| DEAR.contains(&check.name));
+        let dear = dear.map(|check| (check.name, Check::of(check).at_most_warn()));
+        ready.map(|check| (check.name, Check::of(check))).chain(dear).collect()
+    }
+}
+
+impl Kept {
+    /// What they came to: before, if that is still good, or if there is no answer in time.
+    async fn look(
+        &mut self,
+        good_for: impl Fn(&Checkup) -> Duration,
+        look: impl Future<Output = Checkup> + Send + 'static,
+    ) -> Option<&Checkup> {
         let is_good = |(made, checkup): &(Instant, Checkup)| made.elapsed() < good_for(checkup);
+        let mut look = Some(look);
         // Twice, for those that are under way may have ended long ago, with nobody there to ask.
         for _ in 0..2 {
-            if self.checkup.as_ref().is_some_and(is_good) {
+            if self.found.as_ref().is_some_and(is_good) {
                 break;
             }
-            let manager = manager.clone();
-            let checking = self.checking.get_or_insert_with(|| {
-                tokio::spawn(async move {
-                    let checkup = manager.check_ready(&CheckOptions::new()).await;
+            if self.looking.is_none()
+                && let Some(look) = look.take()
+            {
+                self.looking = Some(tokio::spawn(async move {
+                    let checkup = look.await;
                     (Instant::now(), checkup)
-                })
-            });
-            let Ok(ended) = timeout(SHORT_PATIENCE, checking).await else { break };
-            self.checking = None;
-            self.checkup = ended.ok();
+                }));
+            }
+            let Some(looking) = &mut self.looking else { break };
+            let Ok(ended) = timeout(SHORT_PATIENCE, looking).await else { break };
+            self.looking = None;
+            self.found = ended.ok();
         }
-        self.checkup.as_ref().map(|(_, checkup)| checkup)
+        self.found.as_ref().map(|(_, checkup)| checkup)
     }
 }
 
 impl Checks {
-    fn new(looked: Option<Looked>, deaf: bool, checkup: Option<&Checkup>) -> Self {
+    fn new(looked: Option<Looked>, deaf: bool, more: BTreeMap<&'static str, Check>) -> Self {
         let unavailable = |detail: &str| (Check::failed(UNAVAILABLE, detail), Check::unknown());
         let (database, migrations) = match looked {
             None => unavailable("it does not answer in time"),
@@ -205,10 +246,6 @@ impl Checks {
             false => Check::ok(),
             true => Check::failed("polling", "not told of tasks: they are looked for every second"),
         };
-        // Whether there is a connection is told as `database`.
-        let more = checkup.map_or(&[][..], |checkup| &checkup.checks).iter();
-        let more = more.filter(|check| check.name != "connection");
-        let more = more.map(|check| (check.name, Check::of(check))).collect();
         Self { server: Check::ok(), database, migrations, listener, more }
     }
 
@@ -237,6 +274,11 @@ impl Check {
             Verdict::Fail => Self::failed(FAIL, &*check.seen),
             verdict => Self::failed(verdict.as_str(), &*check.seen),
         }
+    }
+
+    fn at_most_warn(self) -> Self {
+        let status = if self.status == FAIL { Verdict::Warn.as_str() } else { self.status };
+        Self { status, ..self }
     }
 
     fn failed(status: &'static str, detail: impl Into<String>) -> Self {

@@ -83,8 +83,16 @@ struct Operation {
 }
 
 /// Headers that the server reads, and that no description names.
-const HEADERS: [&str; 6] =
-    ["Pgmill-Namespace", "X-Request-Id", "User-Agent", "Authorization", "Accept", "Idempotency-Key"];
+const HEADERS: [&str; 8] = [
+    "Pgmill-Namespace",
+    "X-Request-Id",
+    "User-Agent",
+    "Authorization",
+    "Accept",
+    "Traceparent",
+    "X-Forwarded-For",
+    "X-Real-IP",
+];
 
 fn operations() -> Vec<Operation> {
     let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
@@ -170,6 +178,17 @@ impl Operation {
         };
         (format!("{path}?{}", query.join("&")), headers, body)
     }
+
+    /// The same text in the same field of a body, as a form.
+    fn attacked_by_form(&self, field: &Field, attack: &str) -> Option<(String, String)> {
+        let Field::Body(name) = field else { return None };
+        let (path, ..) = self.attacked(field, attack);
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let others = self.required.iter().filter(|other| *other != name);
+        let mut pairs = vec![format!("{name}={}", escaped(attack))];
+        pairs.extend(others.map(|other| format!("{other}={}", escaped(&text(usual(other))))));
+        Some((path, pairs.join("&")))
+    }
 }
 
 /// Every byte by its number, so that nothing of it is read as a part of the address.
@@ -182,6 +201,13 @@ impl Fixture {
     async fn traces(&self) -> i64 {
         let client = self.database.connect().await;
         client.query_one("SELECT count(*) FROM public.attack", &[]).await.unwrap().get(0)
+    }
+
+    /// None came through; and one that did would have left a trace.
+    async fn assert_unharmed(&self) {
+        assert_eq!(self.traces().await, 0);
+        self.database.connect().await.batch_execute("SELECT public.attacked()").await.unwrap();
+        assert_eq!(self.traces().await, 1);
     }
 
     async fn shape(&self) -> String {
@@ -223,6 +249,12 @@ async fn no_text_of_any_request_gets_out_of_its_parameter() {
                 let reply =
                     fixture.http.open(&operation.method, &format!("/api{path}"), &headers, &body).await;
                 answered(&what, &reply);
+                if let Some((path, form)) = operation.attacked_by_form(field, attack) {
+                    let form_type = [("Content-Type", "application/x-www-form-urlencoded")];
+                    let path = format!("/api{path}");
+                    let reply = fixture.http.open(&operation.method, &path, &form_type, &form).await;
+                    answered(&format!("{what} as a form"), &reply);
+                }
             }
             *attacked.entry(format!("{field:?}")).or_default() += ATTACKS.len();
         }
@@ -238,6 +270,7 @@ async fn no_text_of_any_request_gets_out_of_its_parameter() {
     ] {
         assert!(attacked.contains_key(field), "{field} was not attacked: {attacked:?}");
     }
+    fixture.assert_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,5 +302,5 @@ async fn texts_that_may_be_anything_come_back_as_they_went_in() {
         let task = fixture.get(&format!("/api/task/{id}")).await.json();
         assert_eq!(task["result"]["said"], json!(attack));
     }
-    assert_eq!(fixture.traces().await, 0);
+    fixture.assert_unharmed().await;
 }

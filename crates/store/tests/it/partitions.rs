@@ -59,7 +59,7 @@ async fn days_begin_at_midnight_utc_whatever_the_time_zone() {
         )
         .await;
     assert_eq!(fixture.number("SELECT pgmill.ensure_partitions_v1(0)::bigint").await, 2);
-    fixture.sql("SET TimeZone = 'UTC'").await;
+    fixture.sql("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'").await;
     let midnight = "SELECT count(*) FROM pg_class
         WHERE relname LIKE 'task\\_gone\\_20%' AND pg_get_expr(relpartbound, oid) LIKE '%00:00:00+00%00:00:00+00%'";
     assert_eq!(fixture.number(midnight).await, 2);

@@ -19,7 +19,7 @@ const PAST_DAYS: &str = r#"
             FOR v_day IN SELECT (now() AT TIME ZONE 'UTC')::date - n FROM generate_series(2, 12) n LOOP
                 v_child := v_parent || to_char(v_day, '"_"YYYYMMDD');
                 EXECUTE format('CREATE TABLE pgmill.%I PARTITION OF pgmill.%I FOR VALUES FROM (%L) TO (%L)', v_child,
-                    v_parent, v_day::text || ' 00:00:00+00', (v_day + 1)::text || ' 00:00:00+00');
+                    v_parent, to_char(v_day, 'YYYY-MM-DD') || ' 00:00:00+00', to_char(v_day + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
             END LOOP;
         END LOOP;
     END

@@ -25,7 +25,7 @@ fn news(name: &str, id: u64) -> News {
 }
 
 async fn listener(fixture: &Fixture) -> Listener {
-    let mut listener = Listener::connect(&fixture.database.options()).await.unwrap();
+    let mut listener = Listener::connect(&fixture.database.options().listening().unwrap()).await.unwrap();
     listener.hear_events(true).await.unwrap();
     listener
 }
@@ -97,7 +97,7 @@ async fn those_that_are_gone_are_forgotten() {
 async fn a_listener_hears_of_changes_only_while_it_is_to() {
     let fixture = Fixture::new().await;
     watch(&fixture, ME, &["app"]).await;
-    let mut listener = Listener::connect(&fixture.database.options()).await.unwrap();
+    let mut listener = Listener::connect(&fixture.database.options().listening().unwrap()).await.unwrap();
     for hears in [false, true, false] {
         if hears != listener.hears_events() {
             listener.hear_events(hears).await.unwrap();

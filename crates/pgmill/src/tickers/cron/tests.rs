@@ -61,6 +61,9 @@ fn what_is_no_expression_or_never_due_is_refused() {
     {
         assert!(matches!(Cron::parse(wrong, "UTC"), Err(CronError::Expression { .. })), "{wrong:?}");
     }
+    for empty in [", 3 * * *", "59 , 3 * * *", "1,,2 * * * *", "1, * * * *"] {
+        assert!(matches!(Cron::parse(empty, "UTC"), Err(CronError::Expression { .. })), "{empty:?}");
+    }
     for never in ["0 0 30 2 *", "0 0 31 4,6 *", "* * 31 feb *"] {
         assert!(matches!(Cron::parse(never, "UTC"), Err(CronError::Never { .. })), "{never:?}");
     }
