@@ -827,6 +827,91 @@ BEGIN
 END
 $$;
 
+-- Name: first_queues_v1(text, integer, integer[], smallint[], timestamp with time zone[], bigint[], bigint[], timestamp with time zone); Type: FUNCTION; Schema: pgmill; Owner: -
+
+CREATE FUNCTION pgmill.first_queues_v1(p_ns text, p_count integer, p_floor_queue integer[], p_floor_priority smallint[], p_floor_at timestamp with time zone[], p_floor_id bigint[], p_lost bigint[], p_amnesty timestamp with time zone, OUT queues integer[], OUT last_priority smallint, OUT last_at timestamp with time zone, OUT last_id bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+        WITH RECURSIVE place AS MATERIALIZED (
+            SELECT p.queue_id, p.priority, p.at, p.id,
+                lead(p.queue_id, 1, 2147483647) OVER w AS until_queue,
+                lead(p.priority, 1, 10::smallint) OVER w AS until_priority
+            FROM (
+                SELECT (e.first + (e.last - e.first + 1) * n.n / 32)::integer AS queue_id, (-1)::smallint AS priority,
+                    NULL::timestamptz AS at, NULL::bigint AS id
+                FROM (SELECT min(q.id)::bigint AS first, max(q.id)::bigint AS last FROM pgmill.queue q) e
+                CROSS JOIN generate_series(0, 31) AS n(n)
+                UNION ALL
+                SELECT f.queue_id, f.priority, f.at, f.id
+                FROM unnest(p_floor_queue, p_floor_priority, p_floor_at, p_floor_id) AS f(queue_id, priority, at, id)
+            ) p
+            WINDOW w AS (ORDER BY p.queue_id, p.priority)
+        ), stream AS (
+            -- A place that is a floor is a stream itself. Of the others the first task is told that there is, due or not.
+            SELECT p.queue_id, p.priority, p.until_queue, p.until_priority, p.at, p.id, false AS is_due
+            FROM place p
+            UNION ALL
+            SELECT n.queue_id, n.priority, s.until_queue, s.until_priority, n.run_at, n.id, n.is_due
+            FROM stream s
+            CROSS JOIN LATERAL (
+                SELECT t.queue_id, t.priority, t.run_at, t.id,
+                    t.run_at <= now()
+                        AND (t.dies_at IS NULL OR t.dies_at > now())
+                        AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= p_amnesty))
+                                AND t.attempt - coalesce(t.spared, 0) < t.retries)
+                            OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost))) AS is_due
+                FROM pgmill.task t
+                WHERE (t.queue_id, t.priority) > (s.queue_id, s.priority)
+                    AND (t.queue_id, t.priority) < (s.until_queue, s.until_priority)
+                ORDER BY t.queue_id, t.priority, t.run_at, t.id + 0
+                LIMIT 1
+            ) n
+        ), head AS (
+            SELECT s.queue_id, s.priority, d.run_at, d.id
+            FROM stream s
+            CROSS JOIN LATERAL (
+                SELECT s.at AS run_at, s.id WHERE s.is_due
+                UNION ALL
+                (SELECT t.run_at, t.id
+                FROM pgmill.task t
+                WHERE NOT s.is_due AND s.at <= now()
+                    AND t.queue_id = s.queue_id AND t.priority = s.priority
+                    AND (t.run_at, t.id + 0) >= (s.at, s.id)
+                    AND t.run_at <= now()
+                    AND (t.dies_at IS NULL OR t.dies_at > now())
+                    AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= p_amnesty))
+                            AND t.attempt - coalesce(t.spared, 0) < t.retries)
+                        OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
+                ORDER BY t.run_at, t.id + 0
+                LIMIT 1)
+            ) d
+            ORDER BY s.priority, d.run_at, d.id
+            OFFSET 0
+        ), first AS MATERIALIZED (
+            SELECT h.*
+            FROM head h
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = h.queue_id OFFSET 0) q
+            WHERE q.ns = p_ns AND q.paused_at IS NULL
+            LIMIT p_count
+        )
+        SELECT ARRAY(SELECT DISTINCT f.queue_id FROM first f), l.priority, l.run_at, l.id
+        INTO queues, last_priority, last_at, last_id
+        FROM (VALUES (true)) AS one
+        LEFT JOIN (SELECT f.* FROM first f OFFSET p_count - 1) l ON true;
+END
+$$;
+
 -- Name: first_waiting_v1(bigint, integer); Type: FUNCTION; Schema: pgmill; Owner: -
 
 CREATE FUNCTION pgmill.first_waiting_v1(p_queue_id bigint, p_reach integer) RETURNS TABLE(run_at timestamp with time zone)
@@ -1899,6 +1984,14 @@ DECLARE
     -- The caller of the first task, of the second, and so on.
     v_seats integer[];
     v_want integer;
+    -- How many candidates are picked.
+    v_picks integer;
+    -- Whether the queues are too many to be looked into one by one; those that are then, and how far.
+    v_many boolean;
+    v_first integer[];
+    v_last_priority smallint;
+    v_last_at timestamptz;
+    v_last_id bigint;
     v_floors boolean := cardinality(p_floor_queue) > 0;
     -- Queue and priority of each floor as one number, in which one is found without looking at all: there may be thousands.
     v_floor_keys bigint[] := ARRAY(
@@ -1914,11 +2007,34 @@ BEGIN
             CROSS JOIN generate_series(1, c.want)
             WHERE c.demand = v_demand);
         v_want := cardinality(v_seats);
+        v_picks := v_want + v_want / 4 + 16;
+        v_many := false;
+        v_first := NULL;
+        v_last_priority := NULL;
+        IF p_demand_any[v_demand] AND v_want > 0 THEN
+            v_many := EXISTS (SELECT FROM pgmill.queue q WHERE q.ns = p_demand_ns[v_demand] OFFSET 100);
+            IF v_many THEN
+                v_many := EXISTS (
+                    SELECT FROM pgmill.queue q WHERE q.ns = p_demand_ns[v_demand]
+                    OFFSET (SELECT (max(q.id)::bigint - min(q.id)) / 8 FROM pgmill.queue q));
+            END IF;
+        END IF;
+        IF v_many THEN
+            SELECT f.queues, f.last_priority, f.last_at, f.last_id
+            INTO v_first, v_last_priority, v_last_at, v_last_id
+            FROM pgmill.first_queues_v1(p_demand_ns[v_demand], v_picks,
+                p_floor_queue, p_floor_priority, p_floor_at, p_floor_id, p_lost, v_amnesty) f;
+        END IF;
         RETURN QUERY
         WITH member AS MATERIALIZED (
             SELECT q.id, q.queue, q.lease
             FROM pgmill.queue q
-            WHERE p_demand_any[v_demand] AND q.ns = p_demand_ns[v_demand] AND q.paused_at IS NULL
+            WHERE p_demand_any[v_demand] AND NOT v_many AND q.ns = p_demand_ns[v_demand] AND q.paused_at IS NULL
+            UNION ALL
+            SELECT q.id, q.queue, q.lease
+            FROM unnest(v_first) AS f(id)
+            CROSS JOIN LATERAL (SELECT * FROM pgmill.queue q WHERE q.id = f.id OFFSET 0) q
+            WHERE q.paused_at IS NULL
             UNION ALL
             SELECT q.id, q.queue, q.lease
             FROM unnest(p_member_demand, p_member_queue) AS m(demand, queue)
@@ -1939,7 +2055,7 @@ BEGIN
             ) r
             CROSS JOIN LATERAL (
                 SELECT p.priority, width_bucket(10::bigint * m.id + p.priority, v_floor_keys) AS floor
-                FROM generate_series(r.first, r.last) AS p(priority)
+                FROM generate_series(r.first, least(r.last, v_last_priority)) AS p(priority)
                 OFFSET 0
             ) p
             CROSS JOIN LATERAL (
@@ -1950,16 +2066,19 @@ BEGIN
                         CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority
                             THEN p_floor_at[p.floor] ELSE '-infinity' END,
                         CASE WHEN v_floor_keys[p.floor] = 10::bigint * m.id + p.priority THEN p_floor_id[p.floor] ELSE 0 END)
+                    AND (t.run_at, t.id + 0) <= (
+                        CASE WHEN p.priority = v_last_priority THEN v_last_at ELSE 'infinity' END,
+                        CASE WHEN p.priority = v_last_priority THEN v_last_id ELSE 9223372036854775807 END)
                     AND t.run_at <= now()
                     AND (t.dies_at IS NULL OR t.dies_at > now())
                     AND (((t.lease_until IS NULL OR (t.lease_until < now() AND t.started_at >= v_amnesty))
                             AND t.attempt - coalesce(t.spared, 0) < t.retries)
                         OR (t.lease_until IS NOT NULL AND t.holder = ANY (p_lost)))
                 ORDER BY t.run_at, t.id + 0
-                LIMIT v_want + v_want / 4 + 16
+                LIMIT v_picks
             ) due
             ORDER BY due.priority, due.run_at, due.id
-            LIMIT v_want + v_want / 4 + 16
+            LIMIT v_picks
         ), locked AS MATERIALIZED (
             SELECT l.*, c.queue, c.lease
             FROM candidate c

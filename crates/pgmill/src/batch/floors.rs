@@ -32,7 +32,8 @@
 //! ```
 //!
 //! A slow claim that found less than was wanted has seen all there was: then there is a floor for each queue that was
-//! asked for, at the time of the claim, whether anything was ever claimed from it or not.
+//! asked for, at the time of the claim, whether anything was ever claimed from it or not. Of more than a hundred queues it is
+//! their number that takes the time, and ten floors for each would make it longer.
 //!
 //! Tasks created by this process lower its floor themselves, and for the commits of others a floor stays a margin
 //! behind the present.
@@ -70,6 +71,8 @@ const CLEAR_FOR: Duration = Duration::from_secs(60);
 const CLEAR_OTHERS_FOR: Duration = Duration::from_secs(30);
 /// How long the left edge is put off for claims that the floors satisfy.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// The most queues of a demand whose floors are raised all at once.
+const RAISED: usize = 100;
 
 pub(crate) struct Floors {
     state: Mutex<State>,
@@ -211,13 +214,24 @@ impl Floors {
         true
     }
 
-    /// Nothing was left in this queue by a claim at this time of the database.
-    pub(crate) fn raise(&self, namespace: &Namespace, queue: &QueueName, queue_id: i32, claimed: Timestamp) {
-        let Ok(latest) = claimed.checked_sub(MARGIN) else { return };
+    /// Nothing was left in these queues, told with the time of the database, by a claim that began so long before.
+    pub(crate) fn raise(
+        &self,
+        namespace: &Namespace,
+        wanted: &[(i32, QueueName, Timestamp)],
+        began: Duration,
+    ) {
+        if wanted.len() > RAISED {
+            return;
+        }
         let mut state = self.state();
         let queues = state.queues.entry(namespace.clone()).or_default();
-        for at in &mut Places::of(queues, queue, queue_id).at {
-            *at = (*at).max(Some((latest, 0)));
+        for (queue_id, queue, now) in wanted {
+            let claimed = now.checked_sub(began).and_then(|claimed| claimed.checked_sub(MARGIN));
+            let Ok(latest) = claimed else { continue };
+            for at in &mut Places::of(queues, queue, *queue_id).at {
+                *at = (*at).max(Some((latest, 0)));
+            }
         }
     }
 
@@ -339,6 +353,22 @@ mod tests {
         let floors = Floors::new(true);
         assert!(floors.learn(&[], true, SLOW).is_none());
         assert!(floors.learn(&[], true, SLOW).is_some());
+    }
+
+    #[test]
+    fn floors_are_raised_for_a_hundred_queues_and_for_no_more() {
+        let namespace = Namespace::new("app").unwrap();
+        for (queues, raised) in [(RAISED, 10 * RAISED), (RAISED + 1, 0)] {
+            let floors = Floors::new(true);
+            assert!(!claim(&floors, SLOW));
+            assert!(claim(&floors, SLOW));
+            let ids = 1..=i32::try_from(queues).unwrap();
+            let named = |id: i32| (id, QueueName::new(&format!("queue-{id}")).unwrap(), Timestamp::now());
+            floors.raise(&namespace, &ids.map(named).collect::<Vec<_>>(), SLOW);
+            let demand = Demand { namespace: namespace.clone(), queues: Vec::new() };
+            let Start::Floors(used) = floors.start(&[demand]) else { panic!("floors are used") };
+            assert_eq!(used.len(), raised, "of {queues} queues");
+        }
     }
 
     #[test]

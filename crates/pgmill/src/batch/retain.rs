@@ -240,11 +240,8 @@ impl RetainFlight {
             return;
         }
         for demand in exhausted {
-            let wanted = self.store.wanted_queues(&demand).await;
-            for (queue_id, queue, now) in wanted.into_iter().flatten() {
-                if let Ok(claimed) = now.checked_sub(started.elapsed()) {
-                    self.floors.raise(&demand.namespace, &queue, queue_id, claimed);
-                }
+            if let Ok(wanted) = self.store.wanted_queues(&demand).await {
+                self.floors.raise(&demand.namespace, &wanted, started.elapsed());
             }
         }
     }

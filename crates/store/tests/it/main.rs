@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod any_queue;
 mod cancel;
 mod counts;
 mod enqueue;

@@ -186,7 +186,7 @@ async fn drained_with_a_thousand_queues() -> Plans {
         .sql(
             "INSERT INTO pgmill.queue (ns, queue, retries, retry_delay, backoff, max_retry_delay, retention,
                 retention_failed, lease)
-            SELECT 'app', 'other' || n, 3, 1, 0, 1, 1, 1, 1 FROM generate_series(1, 1000) n",
+            SELECT 'many', 'other' || n, 3, 1, 0, 1, 1, 1, 1 FROM generate_series(1, 1000) n",
         )
         .await;
     fixture.sql("ANALYZE pgmill.queue").await;
@@ -205,6 +205,13 @@ async fn a_million_analysed() -> Plans {
 async fn fixture() -> Fixture {
     let fixture = Fixture::new().await;
     fixture.queue(QueueMeta::new("plain").no_ttl()).await;
+    fixture
+        .sql(
+            "INSERT INTO pgmill.queue (ns, queue, retries, retry_delay, backoff, max_retry_delay, retention,
+                retention_failed, lease)
+            SELECT 'many', 'q' || n, 3, 1, 0, 1, 1, 1, 1 FROM generate_series(1, 200) n",
+        )
+        .await;
     fixture.sql("ALTER TABLE pgmill.task SET (autovacuum_enabled = off)").await;
     fixture
 }
@@ -288,6 +295,21 @@ async fn explain(fixture: &Fixture) -> Plans {
         )
         .await;
     plans.push(("retain from any queue", session.plans()));
+    fixture
+        .sql(
+            "INSERT INTO pgmill.task (id, run_at, created_at, queue_id, retries, priority, payload)
+            SELECT nextval('pgmill.task_id'), now(), now(), q.id, 3, 5, 'null' FROM pgmill.queue q WHERE q.ns = 'many'",
+        )
+        .await;
+    let of_many = session
+        .run(
+            "SELECT FROM pgmill.retain_v1('{many}', '{true}', '{}', '{}', '{1}', '{10}', '{worker}', '{null}', '{false}', '{}', '{}',
+                '{}', '{}', 4716, '{}')",
+            &[],
+        )
+        .await;
+    assert_eq!(of_many.len(), 10);
+    plans.push(("retain from any of many queues", session.plans()));
     fill(fixture, BATCH.unsigned_abs()).await;
     let of_one = session
         .run(
