@@ -10,11 +10,12 @@ CREATE TABLE pgmill_bench.inserted (
 -- Removes every queue, ticker and task of a namespace, live and finished, and their counts. Deleting the queues alone would leave
 -- tasks and history to maintenance.
 --
--- Where there are many, and no queue but those of the namespace, all tables are emptied: 10 million rows are gone at once.
--- Few are deleted, so that the next round finds pages to use again, as in production.
+-- Where there are many, or what comes next is to find new pages (p_anew), and there is no queue but those of the namespace,
+-- all tables are emptied: 10 million rows are gone at once. Few are deleted, so that the next round finds pages to use again,
+-- as in production.
 --
 -- Locks: the queues, so that none is made meanwhile; then the rows, or the tables, for which it waits a second at most.
-CREATE FUNCTION pgmill_bench.forget_tasks(p_ns text, p_queues boolean) RETURNS void
+CREATE FUNCTION pgmill_bench.forget_tasks(p_ns text, p_queues boolean, p_anew boolean) RETURNS void
 LANGUAGE plpgsql
 SET lock_timeout = '1s'
 AS $$
@@ -24,9 +25,9 @@ DECLARE
 BEGIN
     LOCK TABLE pgmill.queue IN SHARE ROW EXCLUSIVE MODE;
     v_queues := ARRAY(SELECT id FROM pgmill.queue WHERE ns = p_ns);
-    IF pg_table_size('pgmill.task') + (
+    IF (p_anew OR pg_table_size('pgmill.task') + (
             SELECT coalesce(sum(pg_table_size(inhrelid)), 0) FROM pg_inherits
-            WHERE inhparent = 'pgmill.task_finished'::regclass) > v_large
+            WHERE inhparent = 'pgmill.task_finished'::regclass) > v_large)
         AND NOT EXISTS (SELECT FROM pgmill.queue WHERE ns <> p_ns)
     THEN
         TRUNCATE pgmill.task, pgmill.task_finished, pgmill.task_attempt, pgmill.task_gone, pgmill.task_key,

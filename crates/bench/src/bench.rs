@@ -133,13 +133,18 @@ impl Bench {
 
     /// Removes all tasks and tickers, but no queue.
     pub(crate) async fn forget_tasks(&self) -> anyhow::Result<()> {
-        self.forget(false).await
+        self.forget(false, false).await
     }
 
-    async fn forget(&self, queues: bool) -> anyhow::Result<()> {
+    /// The same, and the pages that they were in, unless others have tasks in them too.
+    pub(crate) async fn forget_pages(&self) -> anyhow::Result<()> {
+        self.forget(false, true).await
+    }
+
+    async fn forget(&self, queues: bool, anew: bool) -> anyhow::Result<()> {
         let namespace = self.manager.namespace().as_str();
         let mut tries = 0;
-        while let Err(error) = self.control.execute(FORGET_TASKS, &[&namespace, &queues]).await {
+        while let Err(error) = self.control.execute(FORGET_TASKS, &[&namespace, &queues, &anew]).await {
             tries += 1;
             let contended = error.code().is_some_and(|code| {
                 [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
@@ -154,7 +159,7 @@ impl Bench {
 
     /// Removes what a round has left.
     pub(crate) async fn clean(&self) -> anyhow::Result<()> {
-        self.forget(true).await?;
+        self.forget(true, false).await?;
         self.control.batch_execute(TRUNCATE_LIMITS).await?;
         self.control.batch_execute(VACUUM).await?;
         Ok(())
@@ -202,6 +207,7 @@ impl Bench {
             updates: row.try_get("updates").ok()?,
             hot_updates: row.try_get("hot_updates").ok()?,
             deletes: row.try_get("deletes").ok()?,
+            images: row.try_get("images").ok()?,
         })
     }
 

@@ -58,6 +58,8 @@ pub(crate) struct WalRecords {
     pub(crate) updates: i64,
     pub(crate) hot_updates: i64,
     pub(crate) deletes: i64,
+    /// The bytes of images of pages.
+    pub(crate) images: i64,
 }
 
 impl Progress {
@@ -149,7 +151,7 @@ mod tests {
     #[test]
     fn costs_are_those_of_one_task_and_processors_those_of_a_million() {
         let (before, after) = (counters(100, 5, Some(10), 0), counters(2_100, 9, Some(50), 20));
-        let records = WalRecords { commits: 2, updates: 1, hot_updates: 3, deletes: 4 };
+        let records = WalRecords { commits: 2, updates: 1, hot_updates: 3, deletes: 4, images: 0 };
         let costs = costs(4, &before, &after, Some(records), Samples::default());
         assert_eq!(costs.wal_bytes_per_task, Some(500.0));
         assert_eq!(costs.commits_per_task, Some(0.5));

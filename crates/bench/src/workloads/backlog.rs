@@ -39,17 +39,17 @@ pub(crate) async fn backlog(bench: &Bench, queue: &str) -> anyhow::Result<f64> {
 
 /// The same of another queue, and of so many.
 pub(crate) async fn fill(bench: &Bench, queue: QueueMeta, tasks: u32) -> anyhow::Result<f64> {
-    fill_by(bench, queue, tasks, CALL).await
+    let queue = bench.manager.create_queue(queue).await?.queue;
+    add_by(bench, queue.as_str(), tasks, CALL).await
 }
 
-/// The same, by calls of so many tasks.
-pub(crate) async fn fill_by(bench: &Bench, queue: QueueMeta, tasks: u32, call: u32) -> anyhow::Result<f64> {
-    let queue = bench.manager.create_queue(queue).await?.queue;
+/// Adds so many tasks to a queue that is there, by calls of so many. Returns the same.
+pub(crate) async fn add_by(bench: &Bench, queue: &str, tasks: u32, call: u32) -> anyhow::Result<f64> {
     let before = bench.wal_position().await?;
     let mut left = tasks;
     while left > 0 {
         let count = left.min(call);
-        bench.manager.create_tasks(queue.as_str(), metas(bench, count)).await?;
+        bench.manager.create_tasks(queue, metas(bench, count)).await?;
         left -= count;
     }
     let wal = bench.wal_position().await? - before;

@@ -13,14 +13,15 @@ use pgmill::{Manager, Outcome, Retain, Status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::backlog::{CALL, History, fill_by};
+use super::backlog::{CALL, History, add_by};
 use super::pools;
 use crate::args::Workload;
-use crate::bench::Bench;
+use crate::bench::{Bench, WalPosition};
 use crate::costs::{Costs, Progress};
 use crate::figure::{Bar, Figure};
 use crate::limits;
 use crate::measure::{Calls, Latencies, Until, per_second};
+use crate::report::note;
 
 /// How many tasks are retained and not yet released.
 const SLOTS: usize = 1_024;
@@ -28,6 +29,10 @@ const SLOTS: usize = 1_024;
 const BATCH: u32 = 256;
 /// The tasks of a call that travels as a COPY.
 const COPIED: u32 = 10_000;
+/// How many are drained before no images are to come, so that the pages that there are have been changed.
+const TOUCHING: u32 = 2_000;
+/// The part of the WAL that is told of where images came all the same.
+const STRAY_IMAGES: f64 = 0.01;
 /// After how long without a task the backlog is taken for lost.
 const STALLED: Duration = Duration::from_secs(10);
 const BAR: Bar = Bar::Ratio(0.8);
@@ -65,7 +70,7 @@ enum Images {
     OfCreated,
     /// Of those, and once more of what a drain changes.
     OfBoth,
-    /// None: a drain as large came before.
+    /// None: all pages are new, or were changed since the last checkpoint.
     None,
 }
 
@@ -110,19 +115,49 @@ async fn drain(bench: &Bench, history: History, images: Images) -> anyhow::Resul
 async fn drain_of(bench: &Bench, history: History, call: u32, images: Images) -> anyhow::Result<Drained> {
     let queue = "drain";
     let tasks = bench.plan.tasks;
-    if images != Images::None {
+    bench.manager.create_queue(history.queue(queue)).await?;
+    let mut drained = u64::from(tasks);
+    if images == Images::None {
+        touch_pages(bench, queue, call).await?;
+        drained += u64::from(TOUCHING);
+    } else {
         bench.checkpoint().await;
     }
-    let created_wal = fill_by(bench, history.queue(queue), tasks, call).await?;
+    let began = bench.wal().await?;
+    let created_wal = add_by(bench, queue, tasks, call).await?;
     if images == Images::OfBoth {
         bench.checkpoint().await;
     }
     let meter = bench.meter().await?;
     let took = run(&bench.manager, &[queue], of(tasks), &meter.progress()).await?.took;
     let costs = meter.stop(tasks.into()).await?;
-    bench.verify(queue, Status::Released, history.kept(tasks.into())).await?;
+    if images == Images::None {
+        tell_images(bench, &began).await?;
+    }
+    bench.verify(queue, Status::Released, history.kept(drained)).await?;
     bench.clean().await?;
     Ok(Drained { took, created_wal, costs })
+}
+
+/// Has what comes next change no page that was last changed before a checkpoint. Old pages with room in them would be found in
+/// no order, and each told whole: so they are given up.
+async fn touch_pages(bench: &Bench, queue: &str, call: u32) -> anyhow::Result<()> {
+    bench.forget_pages().await?;
+    bench.checkpoint().await;
+    add_by(bench, queue, TOUCHING, call).await?;
+    run(&bench.manager, &[queue], of(TOUCHING), &Progress::default()).await?;
+    Ok(())
+}
+
+/// Tells of images that were not to come, where the WAL can be read.
+async fn tell_images(bench: &Bench, began: &WalPosition) -> anyhow::Result<()> {
+    let ended = bench.wal().await?;
+    let share = |images: i64| images as f64 / (ended.bytes - began.bytes) as f64;
+    let records = bench.wal_records(began, &ended).await;
+    if let Some(share) = records.map(|it| share(it.images)).filter(|share| *share > STRAY_IMAGES) {
+        note(&format!("of the WAL that was to be without images of pages, {:.1} % are such", share * 100.0));
+    }
+    Ok(())
 }
 
 /// Until so many tasks are done.
