@@ -53,7 +53,7 @@ impl Listening {
             let (wakes, end) = (Arc::clone(wakes), self.end.clone());
             self.home.runtime().spawn(async move {
                 let deaf = Deaf(&wakes);
-                until_ended(&end, keep_listening(&wakes, &options)).await;
+                until_ended(&end, keep_listening(&wakes, &options, &end)).await;
                 drop(deaf);
             });
         });
@@ -111,7 +111,7 @@ enum Lost {
     Listen(#[from] ListenError),
 }
 
-async fn keep_listening(wakes: &Wakes, options: &ConnectOptions) {
+async fn keep_listening(wakes: &Wakes, options: &ConnectOptions, end: &CancellationToken) {
     let mut pace = Pace::of_tries();
     let mut silent = false;
     loop {
@@ -130,6 +130,10 @@ async fn keep_listening(wakes: &Wakes, options: &ConnectOptions) {
             }
         };
         wakes.set_listening(false);
+        // A server that was stopped behind the end may be met before that is looked at.
+        if end.is_cancelled() {
+            return;
+        }
         // Once for each outage.
         if !std::mem::replace(&mut silent, true) {
             tracing::warn!(
