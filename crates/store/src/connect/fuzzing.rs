@@ -14,11 +14,7 @@ pub fn connections(input: &[u8]) {
     let (text, passwords) = input.split_once('\n').unwrap_or((input, ""));
     if let Ok(settings) = conninfo::split(text) {
         let pairs: Vec<String> = settings.iter().map(|(name, value)| pair(name, value)).collect();
-        // A name that stands before = and white space is written as such.
-        if settings
-            .iter()
-            .all(|(name, _)| !name.is_empty() && !name.contains(['=', '\'']) && name.trim() == name)
-        {
+        if settings.iter().all(|(name, _)| is_writable(name)) {
             let again = conninfo::split(&format!(" {}", pairs.join(" ")));
             let spaced = settings.iter().any(|(name, _)| name.contains(char::is_whitespace));
             assert!(spaced || again.is_ok_and(|again| again == settings), "{pairs:?}");
@@ -35,6 +31,11 @@ pub fn connections(input: &[u8]) {
     for host in &options.hosts {
         let _ = passfile::find(passwords, host, &options.database, &options.user);
     }
+}
+
+/// Whether a name can stand before `=` as it is: one out of a URL may hold what ends it there, or looks like another scheme.
+fn is_writable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\'']) && !name.contains("://") && name.trim() == name
 }
 
 /// A parameter as `name='value'`.
