@@ -886,6 +886,8 @@ BEGIN
                 (SELECT t.run_at, t.id
                 FROM pgmill.task t
                 WHERE NOT s.is_due AND s.at <= now()
+                    AND EXISTS (
+                        SELECT FROM pgmill.queue q WHERE q.id = s.queue_id AND q.ns = p_ns AND q.paused_at IS NULL OFFSET 0)
                     AND t.queue_id = s.queue_id AND t.priority = s.priority
                     AND (t.run_at, t.id + 0) >= (s.at, s.id)
                     AND t.run_at <= now()

@@ -18,7 +18,8 @@
 -- A step of a recursive query costs more than the look it takes. So there are places from which hops go on at a time, each as
 -- far as to the next place: 32, spread over the ids of all queues. Each floor is a place as well, from whose stream hops go on
 -- to the one behind it: what is dead left of a floor is never met. Streams of other namespaces are met too, for no index leads
--- from one queue of a namespace to the next by id, and one that did would also be there to be chosen for look-ups by name.
+-- from one queue of a namespace to the next by id, and one that did would also be there to be chosen for look-ups by name. But
+-- what is retained at their beginning is not walked.
 --
 -- The plan does not depend on statistics: see retain_v1.
 --
@@ -86,6 +87,8 @@ BEGIN
                 (SELECT t.run_at, t.id
                 FROM pgmill.task t
                 WHERE NOT s.is_due AND s.at <= now()
+                    AND EXISTS (
+                        SELECT FROM pgmill.queue q WHERE q.id = s.queue_id AND q.ns = p_ns AND q.paused_at IS NULL OFFSET 0)
                     AND t.queue_id = s.queue_id AND t.priority = s.priority
                     AND (t.run_at, t.id + 0) >= (s.at, s.id)
                     AND t.run_at <= now()

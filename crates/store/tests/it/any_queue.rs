@@ -1,10 +1,11 @@
 //! Retains from many queues: the order is that of one queue, and queues without tasks cost nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
-use pgmill_schema::QueueName;
-use pgmill_store::{Demand, Floor};
+use pgmill_schema::{QueueMeta, QueueName};
+use pgmill_store::{Demand, Floor, Store};
 use serde_json::Value;
 
 use crate::support::{Fixture, caller, ids, namespace, queue, sorted};
@@ -13,6 +14,9 @@ use crate::support::{Fixture, caller, ids, namespace, queue, sorted};
 const BUFFERS_OF_NONE: u64 = 600;
 /// What it may touch beside what it touches among a few: each index may be a level deeper.
 const BUFFERS_MORE: u64 = 200;
+
+/// A holder of whose tasks nobody knows.
+const LOST: i64 = 1_000_000;
 
 /// How many queues there are, in the namespace and in another.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +47,84 @@ async fn tasks_of_many_queues_come_by_priority_then_by_age() {
     for scale in SCALES {
         let fixture = scene(scale).await;
         let demand = demand(&fixture, scale.named).await;
-        retains_in_order(&fixture, demand, &[]).await;
+        retains_in_order(&fixture, demand, &[], &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_lost_answer_retained_comes_again_in_its_place_among_many_queues() {
+    for scale in SCALES {
+        let fixture = scene(scale).await;
+        fixture
+            .sql(&format!("UPDATE pgmill.task SET holder = {LOST} WHERE lease_until > now() AND id % 2 = 0"))
+            .await;
+        let demand = demand(&fixture, scale.named).await;
+        retains_in_order(&fixture, demand, &[], &[LOST]).await;
+    }
+}
+
+#[tokio::test]
+async fn two_sessions_share_the_tasks_of_many_queues() {
+    let fixture = scene(SCALES[0]).await;
+    let due = due(&fixture, &[]).await;
+    let demands = [demand(&fixture, false).await];
+    let left = AtomicUsize::new(due.len());
+    // Who meets nothing but rows that the other has taken meanwhile finds none, and asks again.
+    let drain = async |store: Store| {
+        let mut taken = Vec::new();
+        while left.load(Ordering::Relaxed) > 0 {
+            let retained =
+                store.retain(&demands, &[caller(0, 7)], &[], fixture.next_holder(), &[]).await.unwrap();
+            left.fetch_sub(retained.len(), Ordering::Relaxed);
+            taken.extend(ids(&retained));
+        }
+        taken
+    };
+    let (one, other) = tokio::join!(drain(fixture.database.store()), drain(fixture.database.store()));
+    assert!(!one.is_empty() && !other.is_empty(), "{} and {}", one.len(), other.len());
+    let expected = due.iter().map(|task| task.id).collect();
+    assert_eq!(sorted([one, other].concat()), sorted(expected));
+}
+
+#[tokio::test]
+async fn several_demands_of_one_call_get_the_tasks_of_many_queues_once() {
+    let fixture = scene(SCALES[0]).await;
+    let due = due(&fixture, &[]).await;
+    let any = demand(&fixture, false).await;
+    let named = demand(&fixture, true).await;
+    let demands = [any.clone(), named, any];
+    let callers = [caller(0, 5), caller(1, 6), caller(2, 4), caller(0, 3)];
+    let retained = fixture.store.retain(&demands, &callers, &[], fixture.next_holder(), &[]).await.unwrap();
+    let counts = [0, 1, 2, 3].map(|caller| retained.iter().filter(|one| one.caller == caller).count());
+    assert_eq!(counts, [5, 6, 4, 3]);
+    let first = due[..18].iter().map(|task| task.id).collect();
+    assert_eq!(sorted(ids(&retained)), sorted(first));
+}
+
+#[tokio::test]
+async fn a_lease_from_before_the_server_was_started_leads_to_no_queue_until_it_counts_as_lapsed() {
+    let fixture = Fixture::new().await;
+    make_queues(&fixture, "app", 2).await;
+    fixture
+        .sql(
+            "INSERT INTO pgmill.task (id, run_at, created_at, queue_id, retries, priority, attempt, lease_until, started_at,
+                holder, worker, payload)
+            SELECT q.id, now() - interval '1 hour', now(), q.id, 3, 5, 1, now() - interval '1 second',
+                now() - q.id * interval '10 seconds', 2, 'other', 'null'
+            FROM pgmill.queue q",
+        )
+        .await;
+    for (amnesty, expected) in
+        [("'-infinity'", vec![1, 2]), ("now() - interval '15 seconds'", vec![1]), ("now()", vec![])]
+    {
+        let first =
+            format!("pgmill.first_queues_v1('app', 10, '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', {amnesty})");
+        let row = fixture
+            .client
+            .query_one(&format!("SELECT ARRAY(SELECT unnest(queues) ORDER BY 1) FROM {first}"), &[])
+            .await
+            .unwrap();
+        assert_eq!(row.get::<_, Vec<i32>>(0), expected, "{amnesty}");
     }
 }
 
@@ -51,7 +132,7 @@ async fn tasks_of_many_queues_come_by_priority_then_by_age() {
 async fn floors_hide_what_is_left_of_them_among_many_queues_and_nothing_else() {
     for scale in SCALES {
         let fixture = scene(scale).await;
-        let due = due(&fixture).await;
+        let due = due(&fixture, &[]).await;
         let mut streams: BTreeMap<(i32, i16), Vec<&Due>> = BTreeMap::new();
         for task in due.iter().filter(|task| task.queue_id % 2 == 0) {
             streams.entry((task.queue_id, task.priority)).or_default().push(task);
@@ -63,7 +144,7 @@ async fn floors_hide_what_is_left_of_them_among_many_queues_and_nothing_else() {
         let floors: Vec<Floor> = streams.into_iter().map(floor).collect();
         assert!(floors.len() > 20, "{scale:?}: {floors:?}");
         let demand = demand(&fixture, scale.named).await;
-        retains_in_order(&fixture, demand, &floors).await;
+        retains_in_order(&fixture, demand, &floors, &[]).await;
     }
 }
 
@@ -85,6 +166,42 @@ async fn a_retain_from_any_queue_reads_no_more_among_thousands_that_are_empty() 
     fixture.client.simple_query("VACUUM pgmill.task").await.unwrap();
     let none = buffers(&fixture).await;
     assert!(none < BUFFERS_OF_NONE, "{none}");
+}
+
+#[tokio::test]
+async fn what_is_retained_in_another_namespace_or_in_a_paused_queue_is_not_walked() {
+    let fixture = Fixture::new().await;
+    make_queues(&fixture, "app", 150).await;
+    make_queues(&fixture, "another", 1).await;
+    fixture
+        .sql(
+            "UPDATE pgmill.queue SET paused_at = now() WHERE id = 7;
+            INSERT INTO pgmill.task (id, run_at, created_at, queue_id, retries, priority, attempt, lease_until, started_at,
+                holder, worker, payload)
+            SELECT nextval('pgmill.task_id'), now(), now(), q.id, 3, 5, 1, now() + interval '1 hour', now(), 2, 'other', 'null'
+            FROM pgmill.queue q, generate_series(1, 5000)
+            WHERE q.ns = 'another' OR q.id = 7",
+        )
+        .await;
+    let none = buffers(&fixture).await;
+    assert!(none < BUFFERS_OF_NONE, "{none}");
+}
+
+/// By the ids it is told how many queues there are in all, and there are only so many.
+#[tokio::test]
+async fn a_queue_that_is_there_already_uses_up_no_id_when_it_is_registered_or_created() {
+    let fixture = Fixture::new().await;
+    let meta = QueueMeta::new("q").retries(7);
+    let name = fixture.queue(meta.clone()).await;
+    for _ in 0..5 {
+        fixture.queue(QueueMeta::new("q")).await;
+        assert!(fixture.store.create_queue(&fixture.namespace, &name, &meta).await.unwrap().is_none());
+    }
+    fixture.plain_queue().await;
+    let ids = fixture.number("SELECT (max(id) - min(id))::bigint FROM pgmill.queue WHERE ns = 'app'").await;
+    assert_eq!(ids, 1);
+    let retries = fixture.number("SELECT retries::bigint FROM pgmill.queue WHERE queue = 'q'").await;
+    assert_eq!(retries, 7);
 }
 
 /// Queues of two namespaces, some paused, a third without tasks; and tasks of every priority: due, delayed, expired, retained,
@@ -141,8 +258,8 @@ async fn demand(fixture: &Fixture, named: bool) -> Demand {
     Demand { namespace: namespace("app"), queues }
 }
 
-/// What is due, in its order: by a query that looks at everything.
-async fn due(fixture: &Fixture) -> Vec<Due> {
+/// What is due, in its order: by a query that looks at everything. What these holders have is lost.
+async fn due(fixture: &Fixture, lost: &[i64]) -> Vec<Due> {
     let rows = fixture
         .client
         .query(
@@ -150,10 +267,11 @@ async fn due(fixture: &Fixture) -> Vec<Due> {
             FROM pgmill.task t
             JOIN pgmill.queue q ON q.id = t.queue_id
             WHERE q.ns = 'app' AND q.paused_at IS NULL AND t.run_at <= now()
-                AND (t.dies_at IS NULL OR t.dies_at > now()) AND (t.lease_until IS NULL OR t.lease_until < now())
-                AND t.attempt - coalesce(t.spared, 0) < t.retries
+                AND (t.dies_at IS NULL OR t.dies_at > now())
+                AND (((t.lease_until IS NULL OR t.lease_until < now()) AND t.attempt - coalesce(t.spared, 0) < t.retries)
+                    OR (t.lease_until IS NOT NULL AND t.holder = ANY ($1)))
             ORDER BY t.priority, t.run_at, t.id",
-            &[],
+            &[&lost],
         )
         .await
         .unwrap();
@@ -167,8 +285,8 @@ async fn due(fixture: &Fixture) -> Vec<Due> {
 }
 
 /// Retains all that is due, few at a time and many.
-async fn retains_in_order(fixture: &Fixture, demand: Demand, floors: &[Floor]) {
-    let mut due = due(fixture).await;
+async fn retains_in_order(fixture: &Fixture, demand: Demand, floors: &[Floor], lost: &[i64]) {
+    let mut due = due(fixture, lost).await;
     assert!(due.len() > 200, "{} are due", due.len());
     due.retain(|task| {
         let mut of_stream =
@@ -179,7 +297,8 @@ async fn retains_in_order(fixture: &Fixture, demand: Demand, floors: &[Floor]) {
     let demands = [demand];
     for want in [1, 3, 40].into_iter().cycle() {
         let holder = fixture.next_holder();
-        let retained = fixture.store.retain(&demands, &[caller(0, want)], floors, holder, &[]).await.unwrap();
+        let retained =
+            fixture.store.retain(&demands, &[caller(0, want)], floors, holder, lost).await.unwrap();
         let (next, rest) = left.split_at(left.len().min(want.unsigned_abs() as usize));
         let next: Vec<i64> = next.iter().map(|task| task.id).collect();
         assert_eq!(sorted(ids(&retained)), sorted(next), "{want} of {}", left.len());
