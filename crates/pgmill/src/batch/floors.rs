@@ -32,8 +32,8 @@
 //! ```
 //!
 //! A slow claim that found less than was wanted has seen all there was: then there is a floor for each queue that was
-//! asked for, at the time of the claim, whether anything was ever claimed from it or not. Of more than a hundred queues it is
-//! their number that takes the time, and ten floors for each would make it longer.
+//! asked for, at the time of the claim, whether anything was ever claimed from it or not. Not so where any queue was asked for
+//! of more than a hundred: it is their number that takes the time, and ten floors for each would make it longer.
 //!
 //! Tasks created by this process lower its floor themselves, and for the commits of others a floor stays a margin
 //! behind the present.
@@ -71,7 +71,7 @@ const CLEAR_FOR: Duration = Duration::from_secs(60);
 const CLEAR_OTHERS_FOR: Duration = Duration::from_secs(30);
 /// How long the left edge is put off for claims that the floors satisfy.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// The most queues of a demand whose floors are raised all at once.
+/// The most queues whose floors are raised all at once for a demand that names none.
 const RAISED: usize = 100;
 
 pub(crate) struct Floors {
@@ -214,18 +214,13 @@ impl Floors {
         true
     }
 
-    /// Nothing was left in these queues, told with the time of the database, by a claim that began so long before.
-    pub(crate) fn raise(
-        &self,
-        namespace: &Namespace,
-        wanted: &[(i32, QueueName, Timestamp)],
-        began: Duration,
-    ) {
-        if wanted.len() > RAISED {
+    /// Nothing was left in these queues of the demand, told with the time of the database, by a claim that began so long before.
+    pub(crate) fn raise(&self, demand: &Demand, wanted: &[(i32, QueueName, Timestamp)], began: Duration) {
+        if demand.queues.is_empty() && wanted.len() > RAISED {
             return;
         }
         let mut state = self.state();
-        let queues = state.queues.entry(namespace.clone()).or_default();
+        let queues = state.queues.entry(demand.namespace.clone()).or_default();
         for (queue_id, queue, now) in wanted {
             let claimed = now.checked_sub(began).and_then(|claimed| claimed.checked_sub(MARGIN));
             let Ok(latest) = claimed else { continue };
@@ -356,16 +351,20 @@ mod tests {
     }
 
     #[test]
-    fn floors_are_raised_for_a_hundred_queues_and_for_no_more() {
-        let namespace = Namespace::new("app").unwrap();
-        for (queues, raised) in [(RAISED, 10 * RAISED), (RAISED + 1, 0)] {
+    fn floors_are_raised_for_all_queues_that_are_named_and_for_a_hundred_of_any() {
+        let more = RAISED + 1;
+        for (queues, named, raised) in
+            [(RAISED, false, 10 * RAISED), (more, false, 0), (more, true, 10 * more)]
+        {
             let floors = Floors::new(true);
             assert!(!claim(&floors, SLOW));
             assert!(claim(&floors, SLOW));
             let ids = 1..=i32::try_from(queues).unwrap();
-            let named = |id: i32| (id, QueueName::new(&format!("queue-{id}")).unwrap(), Timestamp::now());
-            floors.raise(&namespace, &ids.map(named).collect::<Vec<_>>(), SLOW);
-            let demand = Demand { namespace: namespace.clone(), queues: Vec::new() };
+            let wanted = |id: i32| (id, QueueName::new(&format!("queue-{id}")).unwrap(), Timestamp::now());
+            let wanted: Vec<_> = ids.map(wanted).collect();
+            let names = wanted.iter().filter(|_| named).map(|(_, name, _)| name.clone()).collect();
+            let demand = Demand { namespace: Namespace::new("app").unwrap(), queues: names };
+            floors.raise(&demand, &wanted, SLOW);
             let Start::Floors(used) = floors.start(&[demand]) else { panic!("floors are used") };
             assert_eq!(used.len(), raised, "of {queues} queues");
         }

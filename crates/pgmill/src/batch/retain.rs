@@ -241,7 +241,7 @@ impl RetainFlight {
         }
         for demand in exhausted {
             if let Ok(wanted) = self.store.wanted_queues(&demand).await {
-                self.floors.raise(&demand.namespace, &wanted, started.elapsed());
+                self.floors.raise(&demand, &wanted, started.elapsed());
             }
         }
     }
