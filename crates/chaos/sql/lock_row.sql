@@ -5,6 +5,6 @@
 --
 -- Locks: a row, and waits for whoever has it. Relies on: task_pkey.
 SELECT t.id FROM pgmill.task t
-WHERE t.id < $1 AND t.queue_id <> (SELECT q.id FROM pgmill.queue q WHERE q.ns = 'chaos' AND q.queue = 'ordered')
+WHERE t.id < $1 AND t.queue_id <> (SELECT q.id FROM pgmill.queue q WHERE q.ns = 'apart' AND q.queue = 'ordered')
 ORDER BY t.id DESC LIMIT 1
 FOR UPDATE

@@ -12,6 +12,9 @@ use crate::run::Tallies;
 /// some have nothing to do then, or are not there.
 const HARM: usize = 5;
 
+/// How many of a hundred faults that were asked for have to have been injected: some meet nothing, whatever stands in for them.
+const ENOUGH: usize = 90;
+
 /// What each role did, in words and numbers.
 pub(crate) fn deeds(evidence: &Evidence) -> [(&'static str, &'static str, usize); 8] {
     let created = |role: &str| {
@@ -45,7 +48,14 @@ pub(crate) fn missing(planned: &[Fault], tallies: &Tallies, evidence: &Evidence)
     let kinds = kinds.map(|kind| format!("{kind} was planned, and never injected"));
     let idle = deeds(evidence).into_iter().filter(|(.., times)| *times == 0);
     let idle = idle.map(|(role, what, _)| format!("{role}: no {what}"));
-    kinds.chain(idle).chain(unfelt(tallies, evidence)).collect()
+    kinds.chain(few(planned, tallies)).chain(idle).chain(unfelt(tallies, evidence)).collect()
+}
+
+/// That the time was up long before all was injected.
+fn few(planned: &[Fault], tallies: &Tallies) -> Option<String> {
+    let injected: usize = tallies.values().map(|tally| tally.injected).sum();
+    let is_few = injected * 100 < planned.len() * ENOUGH;
+    is_few.then(|| format!("{injected} of {} faults were injected: give it more --minutes", planned.len()))
 }
 
 /// What faults were to bring about, and did not: they met nothing that mattered.
@@ -75,10 +85,10 @@ mod tests {
     use crate::plan::{Kind, plan};
     use crate::run::Tally;
 
-    /// A run in which everybody did something, and both kinds were injected.
+    /// A run in which everybody did something, and both kinds were injected: the one as often as there are faults.
     fn full() -> (Vec<Fault>, Tallies, Evidence) {
         let kinds = [Kind::Crash, Kind::Delay];
-        let injected = Tally { injected: 1, ..Tally::default() };
+        let injected = [1, 4].map(|injected| Tally { injected, ..Tally::default() });
         let mut evidence = Evidence { folded: 1, maintained: 1, ..Evidence::default() };
         evidence.crashes.push(Span { from: 1, to: 2 });
         for role in ["producer-1.0", "caller-0.3"] {
@@ -95,7 +105,7 @@ mod tests {
             let fence = Fence { task: 1, attempt: 1, holder: 1 };
             evidence.told.push(Told { at: 3, process: role.to_owned(), fence, fate: Fate::Recorded(3) });
         }
-        (plan(6, 4, &kinds), kinds.map(|kind| (kind, injected)).into(), evidence)
+        (plan(6, 4, &kinds), kinds.into_iter().zip(injected).collect(), evidence)
     }
 
     #[test]
@@ -113,6 +123,14 @@ mod tests {
         assert_eq!(missing(&planned, &tallies, &evidence).len(), 1, "the time was up before");
         tallies.insert(Kind::Crash, Tally { impossible: Some("why"), ..Tally::default() });
         assert_eq!(missing(&planned, &tallies, &evidence), [""; 0]);
+    }
+
+    #[test]
+    fn a_run_of_far_fewer_faults_than_were_asked_for_is_not_what_was_asked_for() {
+        let (_, tallies, evidence) = full();
+        let planned = plan(6, 6, &[Kind::Crash, Kind::Delay]);
+        let few = ["5 of 6 faults were injected: give it more --minutes"];
+        assert_eq!(missing(&planned, &tallies, &evidence), few);
     }
 
     #[test]

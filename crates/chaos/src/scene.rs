@@ -16,11 +16,12 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, NoTls};
 
 use crate::cast::{Cast, Script};
+use crate::check::ORDERED;
 use crate::dice::Dice;
 use crate::evidence::COUNT_FOLDED;
 use crate::history::Writer;
 use crate::linux::{Disk, HostClock};
-use crate::roles::{LEASE, MORTAL, NAMESPACE, RETRY, Role, SHARED, TTL};
+use crate::roles::{APART, EMPTY, LEASE, MORTAL, NAMESPACE, RETRY, Role, SHARED, TTL};
 
 const LEDGER: &str = include_str!("../sql/ledger.sql");
 const COUNT_LEFT: &str = include_str!("../sql/count_left.sql");
@@ -208,14 +209,21 @@ impl Ebb {
 /// The queues, and the ledger of all that happens to their tasks.
 pub(crate) async fn prepare(url: &str) -> anyhow::Result<()> {
     let manager = Manager::connect(url).namespace(NAMESPACE).await?;
-    for queue in SHARED.into_iter().chain([crate::check::ORDERED]) {
-        let meta = QueueMeta::new(queue).retries(5).lease(LEASE);
+    for queue in SHARED {
+        let meta = settings(queue);
         let meta = if queue == MORTAL { meta.ttl(TTL) } else { meta.no_ttl() };
-        let meta = meta.retry_delay(RETRY).backoff(Backoff::Constant);
         manager.register_queue(meta).await?;
+    }
+    manager.with_namespace(APART)?.register_queue(settings(ORDERED).no_ttl()).await?;
+    for number in 0..EMPTY {
+        manager.register_queue(QueueMeta::new(format!("empty-{number}"))).await?;
     }
     manager.close().await;
     Ok(connect(url).await?.batch_execute(LEDGER).await?)
+}
+
+fn settings(queue: &str) -> QueueMeta {
+    QueueMeta::new(queue).retries(5).lease(LEASE).retry_delay(RETRY).backoff(Backoff::Constant)
 }
 
 pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {

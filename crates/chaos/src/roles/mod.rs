@@ -23,6 +23,10 @@ use crate::history::{Event, Fence, Ran, Writer};
 pub(crate) use hoard::Hoard;
 
 pub(crate) const NAMESPACE: &str = "chaos";
+/// Where the queue is whose order is checked: nobody who takes tasks from any queue may take one of it.
+pub(crate) const APART: &str = "apart";
+/// How many queues there are that nobody uses, so that a retain from any queue looks only where tasks are.
+pub(crate) const EMPTY: usize = 150;
 /// The leases of all tasks: short, so that they lapse often.
 pub(crate) const LEASE: Duration = seconds(2);
 /// The queues that anybody takes tasks from.
@@ -177,7 +181,8 @@ pub(crate) fn run(args: &RoleArgs) -> anyhow::Result<()> {
 async fn manager(args: &RoleArgs) -> Result<Manager, OpenError> {
     // While claims are slow, floors let a task be found some seconds after those behind it.
     let batching = BatchOptions::default().settle(seconds(3)).floors(args.role != Role::Orderly);
-    let manager = Manager::connect(&args.url).namespace(NAMESPACE).migrate(false);
+    let namespace = if args.role == Role::Orderly { APART } else { NAMESPACE };
+    let manager = Manager::connect(&args.url).namespace(namespace).migrate(false);
     let manager = manager.deadline(seconds(2)).batching(batching).await?;
     tokio::spawn(hoard::watch(args.clone(), manager.clone()));
     Ok(manager)

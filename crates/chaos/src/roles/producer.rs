@@ -5,7 +5,8 @@ use pgmill_client::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::supply::{Goods, Maker, Supply};
-use super::{RoleArgs, client, manager};
+use super::{APART, RoleArgs, client, manager};
+use crate::check::ORDERED;
 use crate::history::{Answer, Writer};
 
 /// What the loops of a producer create, and how much of a hundred tasks each.
@@ -23,7 +24,8 @@ const BY_HTTP: [(Goods, u64); 3] =
 
 pub(super) async fn produce(args: &RoleArgs, history: Writer, over: CancellationToken) -> anyhow::Result<()> {
     let manager = manager(args).await?;
-    supply(args, manager.clone(), &BY_LIBRARY, history, over).await?;
+    let library = Library { apart: manager.with_namespace(APART)?, shared: manager.clone() };
+    supply(args, library, &BY_LIBRARY, history, over).await?;
     manager.close().await;
     Ok(())
 }
@@ -59,11 +61,19 @@ fn causes(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }
 
-impl Maker for Manager {
+/// The managers of both namespaces.
+#[derive(Clone)]
+struct Library {
+    shared: Manager,
+    apart: Manager,
+}
+
+impl Maker for Library {
     async fn create(&self, queue: &str, mut metas: Vec<TaskMeta>) -> Answer {
+        let manager = if queue == ORDERED { &self.apart } else { &self.shared };
         let created = match (metas.len(), metas.pop()) {
-            (1, Some(meta)) => self.create_task(queue, meta).await.map(|task| vec![task]),
-            (_, last) => self.create_tasks(queue, metas.into_iter().chain(last)).await,
+            (1, Some(meta)) => manager.create_task(queue, meta).await.map(|task| vec![task]),
+            (_, last) => manager.create_tasks(queue, metas.into_iter().chain(last)).await,
         };
         match created {
             Ok(tasks) => Answer::Created(tasks.iter().map(|task| task.id).collect()),

@@ -1,11 +1,11 @@
-//! A worker over HTTP: retains, works and releases, four at a time.
+//! A worker over HTTP: retains from any queue, works and releases, four at a time.
 
 use std::time::Duration;
 
 use pgmill_client::{Claim, Client, Error, Outcome, Retain, RetainedTask, Status, seconds};
 use tokio_util::sync::CancellationToken;
 
-use super::{LEASE, RoleArgs, SHARED, client, perform};
+use super::{LEASE, RoleArgs, client, perform};
 use crate::history::{Event, Fate, Fence, Writer};
 
 const WORKERS: usize = 4;
@@ -26,7 +26,7 @@ pub(super) async fn work(args: &RoleArgs, history: Writer, over: CancellationTok
 }
 
 async fn work_alone(client: Client, name: String, history: Writer, over: CancellationToken) {
-    let retain = Retain::new(name).queues(SHARED).wait(seconds(2)).lease(LEASE);
+    let retain = Retain::new(name).wait(seconds(2)).lease(LEASE);
     while !over.is_cancelled() {
         match client.retain_one(&retain).await {
             Ok(Some(retained)) => {
