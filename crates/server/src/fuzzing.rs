@@ -119,11 +119,24 @@ pub fn headers(input: &[u8]) {
 
     let names = Names { bound: SocketAddr::from(([127, 0, 0, 1], 8080)), others: Vec::new() };
     let allowed = vec!["https://app.example".to_owned()];
-    let origins = Origins { allowed: allowed.clone(), names: Some(names), trust_proxy: false };
-    if let Ok(Some(origin)) = origins.judge(&request) {
-        assert!(allowed.iter().any(|allowed| origin.as_bytes().eq_ignore_ascii_case(allowed.as_bytes())));
+    let mut origins = Origins { allowed: allowed.clone(), names: Some(names), trust_proxy: false };
+    for trust_proxy in [true, false] {
+        origins.trust_proxy = trust_proxy;
+        let other = [HeaderName::from_static("x-forwarded-host")];
+        let hosts = [HOST].into_iter().chain(other.into_iter().filter(|_| trust_proxy));
+        match origins.judge(&request) {
+            Ok(Some(origin)) => {
+                let is = |allowed: &String| origin.as_bytes().eq_ignore_ascii_case(allowed.as_bytes());
+                assert!(allowed.iter().any(is), "{origin:?}");
+            }
+            Ok(None) => {
+                let is_own = |origin| hosts.clone().any(|host| is_at(origin, request.headers().get(host)));
+                assert!(request.headers().get(ORIGIN).is_none_or(is_own), "{:?}", request.headers());
+            }
+            Err(_) => {}
+        }
+        assert!(named || origins.judge(&request).is_err(), "nobody knows which host was asked");
     }
-    assert!(named || origins.judge(&request).is_err(), "nobody knows which host was asked");
     let local = HeaderValue::from_static("localhost:8080");
     request.headers_mut().insert(HOST, local);
     request.headers_mut().insert(ORIGIN, HeaderValue::from_static("https://evil.example"));
@@ -133,6 +146,28 @@ pub fn headers(input: &[u8]) {
     assert!(matches!(origins.judge(&request), Ok(None)), "no page sends this");
     request.headers_mut().insert(HOST, HeaderValue::from_static("evil.example"));
     assert!(origins.judge(&request).is_err(), "a name that somebody pointed here");
+}
+
+/// Whether an origin and a host, written as they are in headers, are one: but for the port that goes without saying, and for what
+/// no browser adds to them.
+fn is_at(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
+    let lower = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+    let (origin, host) = (lower(origin), host.map(lower).unwrap_or_default());
+    let parts = |text: &str, usual: u16| {
+        let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
+        let place = authority.rsplit('@').next().unwrap_or_default().to_owned();
+        match place.rsplit_once(':') {
+            Some((name, "")) => (name.to_owned(), usual),
+            Some((name, port)) if port.parse::<u16>().is_ok() => {
+                (name.to_owned(), port.parse().unwrap_or(usual))
+            }
+            _ => (place, usual),
+        }
+    };
+    let of = |scheme: &str, usual: u16| {
+        origin.strip_prefix(scheme).is_some_and(|at| parts(at, usual) == parts(&host, usual))
+    };
+    of("http://", 80) || of("https://", 443)
 }
 
 #[cfg(test)]
