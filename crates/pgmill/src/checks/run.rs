@@ -63,7 +63,7 @@ const READY: [&str; 14] = [
     "xmin",
 ];
 /// Those of them whose failure keeps the process from its work.
-const ESSENTIAL: [&str; 5] = ["version", "writable", "connections", "privileges", "partitions"];
+const ESSENTIAL: [&str; 4] = ["version", "writable", "privileges", "partitions"];
 
 const NO_CONNECTION: &str = "Is PostgreSQL running, and is the URL right: host, port, user, password, database? The details tell what the \
     attempt ended with. A server with no connection left refuses new ones, too: end some, or raise max_connections.";
