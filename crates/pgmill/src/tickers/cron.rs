@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use croner::parser::{CronParser, Seconds, Year};
-use jiff::civil::DateTime;
+use jiff::civil::{self, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use pgmill_schema::TickPolicy;
@@ -58,8 +58,10 @@ impl Cron {
     pub(crate) fn parse(expression: &str, zone: &str) -> Result<Self, CronError> {
         let given = || expression.to_owned();
         // What is read of an empty part never comes, and croner looks for it, minute by minute, until the year 5000.
-        if expression.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
-            let reason = "there is nothing before, between or after commas".to_owned();
+        let mut parts =
+            expression.split_whitespace().flat_map(|field| field.trim_start_matches('+').split(','));
+        if parts.any(str::is_empty) {
+            let reason = "there is nothing before, between or after commas, or after a +".to_owned();
             return Err(CronError::Expression { given: given(), reason });
         }
         let zone = TimeZone::get(zone.trim()).map_err(|_| CronError::Zone { given: zone.to_owned() })?;
@@ -70,8 +72,8 @@ impl Cron {
         let hour = parsed.as_str().split_whitespace().rev().nth(3).unwrap_or_default();
         let runs_on = hour.starts_with('*');
         let cron = Self { runs_on, expression: parsed, zone };
-        // The search goes as far as the year 5000.
-        let never = cron.next(Timestamp::UNIX_EPOCH).is_none();
+        // The calendar repeats after 400 years, and croner looks as far as the year 5000.
+        let never = cron.match_from(civil::date(4_599, 12, 31).at(0, 0, 0, 0), false).is_none();
         if never { Err(CronError::Never { given: given() }) } else { Ok(cron) }
     }
 

@@ -61,10 +61,10 @@ fn what_is_no_expression_or_never_due_is_refused() {
     {
         assert!(matches!(Cron::parse(wrong, "UTC"), Err(CronError::Expression { .. })), "{wrong:?}");
     }
-    for empty in [", 3 * * *", "59 , 3 * * *", "1,,2 * * * *", "1, * * * *"] {
+    for empty in ["0 0 15W * +", ", 3 * * *", "59 , 3 * * *", "1,,2 * * * *", "1, * * * *"] {
         assert!(matches!(Cron::parse(empty, "UTC"), Err(CronError::Expression { .. })), "{empty:?}");
     }
-    for never in ["0 0 30 2 *", "0 0 31 4,6 *", "* * 31 feb *"] {
+    for never in ["0 0 30 2 *", "0 0 31 4,6 *", "* * 31 feb *", "0 0 15W * +SUN"] {
         assert!(matches!(Cron::parse(never, "UTC"), Err(CronError::Never { .. })), "{never:?}");
     }
     for zone in ["", "Europe/Atlantis", "CEST+1", "+02:00"] {
