@@ -107,6 +107,7 @@ fn asked_host(request: &Request) -> Result<Option<Authority>, ApiError> {
     }
     let given = first.map(|host| authority(host).ok_or_else(|| refused("the header Host names no host")));
     match (given.transpose()?, request.uri().authority()) {
+        (_, Some(address)) if port(address, 0).is_none() => Err(refused("the address names no port")),
         (_, Some(address)) => Ok(Some(address.clone())),
         (None, None) if request.version() > Version::HTTP_10 => Err(refused("there is no header Host")),
         (host, None) => Ok(host),
@@ -114,7 +115,16 @@ fn asked_host(request: &Request) -> Result<Option<Authority>, ApiError> {
 }
 
 fn authority(value: &HeaderValue) -> Option<Authority> {
-    Authority::try_from(value.as_bytes()).ok()
+    Authority::try_from(value.as_bytes()).ok().filter(|authority| port(authority, 0).is_some())
+}
+
+/// The port of an authority, which takes any text for one; where there is none, the usual one.
+fn port(authority: &Authority, usual: u16) -> Option<u16> {
+    let (_, place) = authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
+    match place.strip_prefix(authority.host())? {
+        "" | ":" => Some(usual),
+        port => port.strip_prefix(':')?.parse().ok(),
+    }
 }
 
 /// Whether an origin is that of this host: which of the schemes, a proxy may have decided.
@@ -126,8 +136,8 @@ fn is_at(origin: &str, host: &Authority) -> bool {
         "https" => 443,
         _ => return false,
     };
-    at.host().eq_ignore_ascii_case(host.host())
-        && at.port_u16().unwrap_or(usual) == host.port_u16().unwrap_or(usual)
+    let at_port = port(at, usual);
+    at.host().eq_ignore_ascii_case(host.host()) && at_port.is_some() && at_port == port(host, usual)
 }
 
 /// Whether somebody follows a link: the page that has it sees nothing of the answer.
@@ -191,9 +201,14 @@ mod tests {
     #[test]
     fn a_request_tells_which_host_it_asks_and_only_one() {
         let own = ("host", "localhost:8080");
-        for headers in
-            [&[][..], &[own, own], &[("host", "")], &[("host", "a b")], &[("host", "localhost:8080:1")]]
-        {
+        for headers in [
+            &[][..],
+            &[own, own],
+            &[("host", "")],
+            &[("host", "a b")],
+            &[("host", "localhost:8080:1")],
+            &[("host", "localhost:80&0")],
+        ] {
             let refused = asked("GET", headers).unwrap_err();
             assert_eq!(refused.into_response().status(), StatusCode::BAD_REQUEST, "{headers:?}");
         }
@@ -211,9 +226,15 @@ mod tests {
         let own = ("host", "localhost:8080");
         assert!(asked("POST", &[own, ("origin", "http://localhost:8080")]).unwrap().is_none());
         assert!(asked("POST", &[own, ("origin", "https://app.example")]).unwrap().is_some());
-        for origin in
-            ["http://localhost:3000", "http://localhost", "null", "https://evil.example", "file://", ""]
-        {
+        for origin in [
+            "http://localhost:3000",
+            "http://localhost:808g0",
+            "http://localhost",
+            "null",
+            "https://evil.example",
+            "file://",
+            "",
+        ] {
             assert!(asked("POST", &[own, ("origin", origin)]).is_err(), "{origin}");
         }
     }
