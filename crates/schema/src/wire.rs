@@ -24,17 +24,20 @@ pub(crate) fn is_absent_or_null(result: &Option<Json>) -> bool {
     result.as_ref().is_none_or(Json::is_null)
 }
 
-/// Times are RFC 3339 in UTC, to the microsecond, without trailing zeros.
+/// Times are RFC 3339 in UTC, to the microsecond, without trailing zeros. What is read is as exact, for no more of it is kept.
 pub(crate) mod time {
     use super::{Deserialize, Deserializer, Serializer, Timestamp};
 
     pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        let time = Timestamp::from_microsecond(time.as_microsecond()).map_err(serde::ser::Error::custom)?;
-        serializer.collect_str(&time)
+        serializer.collect_str(&to_the_microsecond(*time).map_err(serde::ser::Error::custom)?)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        Timestamp::deserialize(deserializer)
+        to_the_microsecond(Timestamp::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+
+    fn to_the_microsecond(time: Timestamp) -> Result<Timestamp, jiff::Error> {
+        Timestamp::from_microsecond(time.as_microsecond())
     }
 
     pub(crate) mod option {
@@ -53,7 +56,8 @@ pub(crate) mod time {
         pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
             deserializer: D,
         ) -> Result<Option<Timestamp>, D::Error> {
-            Option::deserialize(deserializer)
+            let time: Option<Timestamp> = Option::deserialize(deserializer)?;
+            time.map(super::to_the_microsecond).transpose().map_err(serde::de::Error::custom)
         }
     }
 }
