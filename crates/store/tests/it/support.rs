@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use pgmill_schema::{Json, Namespace, Outcome, QueueMeta, QueueName, Status, Task, WorkerName};
 use pgmill_store::{Caller, Demand, Ended, Ending, Enqueued, Fence, NewTask, Retained, Sending, Store};
-use pgmill_testkit::TestDatabase;
+use pgmill_testkit::{TestDatabase, TestServer};
 use tokio_postgres::Client;
 
 pub(crate) struct Fixture {
@@ -19,7 +19,12 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        let database = TestDatabase::create().await;
+        Self::on(TestServer::shared()).await
+    }
+
+    /// On a server of the test's own: where sessions of others would have a say in what it looks at.
+    pub(crate) async fn on(server: &TestServer) -> Self {
+        let database = TestDatabase::create_on(server).await;
         let store = database.store();
         Self::with(database, store).await
     }
