@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 const QUEUE: &str = "peers";
 /// How many handlers run at once where many tasks wait.
-const WORKERS: usize = 512;
+const WORKERS: usize = 2_048;
 
 struct Pgmill {
     manager: Manager,
